@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fresh: the one rule. Positions, marks, stamps, the judgement. No I/O, no knowledge of SQL or keys.
+ *
+ * Every entry carries a *stamp*, the position in the database's history that it is true as of. Every
+ * dependency has a *mark*, the position it last changed at. An entry may be served only while its
+ * stamp is at or above every mark it depends on.
+ *
+ * Positions (64 bit)
+ *
+ *      63      62 ....................................... 12 11 ....... 0
+ *      given   base + (LSN - LSN at epoch start)             n
+ *
+ * `n` orders local events between two WAL positions. `now` is one atomic word: the applied position A
+ * with its n; its top bit says that a stamp was given at exactly this position. `visible` V <= A is the
+ * position up to which every applied commit is confirmed visible to new snapshots.
+ *
+ * Marks: one array of 64-bit positions. Rows and column values hash into its first `slots` places (a
+ * collision can only void too much). Tables and templates own two places each after them: `any`
+ * (every change) and `all` (changes whose values are not known). A dependency is the index of a mark:
+ *
+ *      0 ............ slots-1 | slots: any0 all0 any1 all1 any2 all2 ...
+ *        rows, values         |        wide marks
+ *
+ * Invariants:
+ *   F1. Marks only rise.  F2. V <= A.  F3. A stamp never exceeds a position whose changes are all marked:
+ *   marks are written before A is advanced (release), and stamps are read from A or V (acquire).
+ *   F4. A stamp is taken before the read it describes begins.  F5. After a new epoch every older stamp is
+ *   below `floor`, so entries need no epoch and marks need no clearing.
+ *
+ * Threads: stamps, judgement, local events: any thread, lock-free. fresh_apply*, fresh_confirm,
+ * fresh_new_epoch, fresh_proof: the follower only (follower_role). Registration: any thread, takes a lock.
+ *
+ * Not done: nothing here waits. Waiting for a position is follow's business.
+ */
+#ifndef FRESH_FRESH_H
+#define FRESH_FRESH_H
+
+#include "base/role.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+struct fresh;
+
+typedef uint64_t fresh_pos;  /* 0: no position */
+typedef uint32_t fresh_dep;  /* index of a mark */
+typedef uint32_t fresh_wide; /* a table's or a template's pair of wide marks */
+
+enum { FRESH_DEPS_MAX = 64, FRESH_SLOTS_DEFAULT = 1 << 20, FRESH_WIDES_MAX = 16384 };
+
+struct fresh_options {
+    uint32_t slots;        /* power of two */
+    uint32_t max_stale_ms; /* a followed hit needs a proof of contact no older than this */
+    /* Debug switches that break the rule on purpose; the checker must notice each of them. */
+    bool break_fence;      /* V follows A without confirmation */
+    bool break_late_marks; /* A advances before the marks are written */
+};
+
+struct fresh *fresh_create(const struct fresh_options *options);
+void fresh_destroy(struct fresh **f);
+
+/* --- dependencies ------------------------------------------------------------------------------- */
+
+/* The wide marks registered under a name ("t:<oid>" tables, "k:<template>" templates): found or made.
+ * A newly made pair is raised to A, so only stamps taken after this call pass it. Takes a lock. */
+fresh_wide fresh_register(struct fresh *f, struct slice name);
+/* Raises both marks of a pair to A again: what it governs has changed its meaning. */
+void fresh_reregister(struct fresh *f, fresh_wide wide);
+
+fresh_dep fresh_dep_any(const struct fresh *f, fresh_wide wide);
+fresh_dep fresh_dep_all(const struct fresh *f, fresh_wide wide);
+/* The slot of a row, column value or rendered template: `hash` mixes what it is and its values. */
+fresh_dep fresh_dep_hash(const struct fresh *f, uint64_t hash);
+
+/* A small set of dependencies being collected for one entry. Above FRESH_DEPS_MAX it reports
+ * overflow and the caller keeps wide marks instead. */
+struct fresh_deps {
+    uint32_t count;
+    bool overflow;
+    fresh_dep dep[FRESH_DEPS_MAX];
+};
+
+void fresh_deps_add(struct fresh_deps *deps, fresh_dep dep); /* ignores duplicates */
+
+/* --- stamps ------------------------------------------------------------------------------------- */
+
+/* A stamp for a read that begins after this call; 0 when nothing may be stamped now (no contact,
+ * start-up not finished). Order: acquire. */
+fresh_pos fresh_stamp(struct fresh *f);
+/* The stamp that a read begun `ago_ms` ago would have had, or an older one; 0 when unknown. For SETs
+ * that answer no known miss. */
+fresh_pos fresh_stamp_ago(struct fresh *f, uint64_t now_ms, uint64_t ago_ms);
+
+/* What a SQL fill notes before its query is sent. */
+struct fresh_window {
+    fresh_pos stamp;   /* fresh_stamp() */
+    fresh_pos visible; /* V */
+    fresh_pos applied; /* A >= V */
+};
+struct fresh_window fresh_window_open(struct fresh *f);
+/* The highest stamp p, V <= p <= A of the window, such that every applied commit in (V, p] is visible
+ * in `snapshot` (text of pg_current_snapshot(), "xmin:xmax:xip,..."). Falls back to window->stamp. */
+fresh_pos fresh_stamp_exact(struct fresh *f, const struct fresh_window *w, struct slice snapshot);
+
+/* --- judgement ---------------------------------------------------------------------------------- */
+
+enum fresh_verdict {
+    FRESH_HIT,
+    FRESH_OUTDATED, /* a mark is above the stamp */
+    FRESH_VOID,     /* stamped in an earlier epoch */
+    FRESH_UNPROVEN, /* no proof of contact within max_stale: may be right, may not be served */
+};
+
+/* The rule. `now_ms` is the monotonic clock. Any thread, no lock. */
+enum fresh_verdict fresh_judge(const struct fresh *f, fresh_pos stamp, const fresh_dep *deps,
+                               uint32_t count, uint64_t now_ms);
+/* For explain: one mark. */
+fresh_pos fresh_mark(const struct fresh *f, fresh_dep dep);
+
+/* --- positions ---------------------------------------------------------------------------------- */
+
+fresh_pos fresh_applied(const struct fresh *f); /* A, acquire */
+fresh_pos fresh_visible(const struct fresh *f); /* V, acquire */
+fresh_pos fresh_floor(const struct fresh *f);
+uint64_t fresh_epoch(const struct fresh *f); /* 0 before the first */
+/* Of an LSN of the current epoch; an LSN before the epoch's start gives the epoch's first position. */
+fresh_pos fresh_pos_of_lsn(const struct fresh *f, uint64_t lsn);
+
+/* Tokens, as clients carry them: "epoch.lsn.n", lsn in hexadecimal. */
+enum { FRESH_TOKEN_MAX = 64 };
+size_t fresh_token_format(const struct fresh *f, fresh_pos pos, char out[FRESH_TOKEN_MAX]);
+enum fresh_token { FRESH_TOKEN_OK, FRESH_TOKEN_OTHER_EPOCH, FRESH_TOKEN_BAD };
+enum fresh_token fresh_token_parse(const struct fresh *f, struct slice text, fresh_pos *ret_pos);
+
+/* A local event (purge, tag drop, unsafe method): marks the dependencies above every stamp given so
+ * far and returns the event's position. Without a database this is the only thing that moves `now`. */
+fresh_pos fresh_local_event(struct fresh *f, const fresh_dep *deps, uint32_t count);
+
+/* --- the follower's side ------------------------------------------------------------------------ */
+
+/* Starts a new line of positions at `lsn`: base and floor rise above every position ever given. No
+ * stamps are given until fresh_open(). Contact counts as lost. */
+void fresh_new_epoch(struct fresh *f, uint64_t lsn) REQUIRES(follower_role);
+/* Every transaction that could be missing from the stream has ended: stamps may be given. */
+void fresh_open(struct fresh *f) REQUIRES(follower_role);
+/* Contact lost: no stamps until the next fresh_open(); hits go on until max_stale. */
+void fresh_close(struct fresh *f) REQUIRES(follower_role);
+
+/* One committed transaction: writes its marks at `end_lsn`, then advances A. It is not visible until
+ * fresh_confirm() says so. `xid` is the full 64-bit transaction id. */
+struct fresh_commit {
+    uint64_t end_lsn;
+    uint64_t xid;
+    const fresh_dep *deps;
+    uint32_t count;
+};
+void fresh_apply(struct fresh *f, const struct fresh_commit *c) REQUIRES(follower_role);
+/* Nothing of ours was committed up to `lsn`: advances A (and V, when nothing waits for the fence). */
+void fresh_apply_idle(struct fresh *f, uint64_t lsn) REQUIRES(follower_role);
+/* True while applied commits wait to become visible. */
+bool fresh_unconfirmed(const struct fresh *f) REQUIRES(follower_role);
+/* The visibility fence: `snapshot` is pg_current_snapshot() asked after the last fresh_apply() that it
+ * may confirm. Returns true when V moved. */
+bool fresh_confirm(struct fresh *f, struct slice snapshot) REQUIRES(follower_role);
+/* Every commit visible at monotonic time `at_ms` has been applied. */
+void fresh_proof(struct fresh *f, uint64_t at_ms) REQUIRES(follower_role);
+/* Remembers V once per call for fresh_stamp_ago(); call about 20 times a second. */
+void fresh_sample(struct fresh *f, uint64_t now_ms) REQUIRES(follower_role);
+
+/* pg_current_snapshot() text: is transaction `xid` finished and visible in it? */
+bool fresh_snapshot_shows(struct slice snapshot, uint64_t xid);
+/* xmax of a snapshot, 0 when the text is not a snapshot. */
+uint64_t fresh_snapshot_xmax(struct slice snapshot);
+
+/* Milliseconds since the last proof of contact; UINT64_MAX before the first. */
+uint64_t fresh_proof_age(const struct fresh *f, uint64_t now_ms);
+uint32_t fresh_max_stale(const struct fresh *f);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pg: PostgreSQL without waiting. A pool of libpq connections inside one event loop, and the
+ * replication stream. Knows how to ask; knows nothing of caching.
+ *
+ * A *job* is one statement run in one of two shapes, each sent as one pipeline (one round trip):
+ *
+ *   PG_READ   BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; pg_current_snapshot(); the statement;
+ *             relations locked by this backend; COMMIT
+ *   PG_WRITE  BEGIN; the statement; COMMIT; pg_current_wal_insert_lsn()
+ *
+ * Statements are prepared once per connection, by name. A job that waits longer than its deadline, or
+ * that loses its connection, ends with an error; a write that may have been committed is never sent
+ * again. Connections are opened on demand, up to `size`, and reconnect with back-off (50 ms to 5 s).
+ *
+ * Threads: everything belongs to the loop's thread.
+ */
+#ifndef PG_PG_H
+#define PG_PG_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "net/net.h"
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+/* A statement with positional parameters $1..$n. Immutable; must outlive pools that used it. */
+struct pg_statement {
+    uint64_t id;      /* unique in the process, names the prepared statement */
+    const char *sql;
+    uint32_t param_count;
+};
+
+enum pg_shape { PG_READ, PG_WRITE };
+
+struct pg_answer {
+    enum err err;              /* ERR_OK, ERR_NO_DATABASE, ERR_TIMEOUT, ERR_DATABASE, ERR_BUSY */
+    const PGresult *rows;      /* of the statement; NULL on error. Valid inside the callback. */
+    struct slice snapshot;     /* PG_READ: pg_current_snapshot() */
+    const uint32_t *relations; /* PG_READ: oids >= 16384 of tables, partitioned, matviews, foreign */
+    uint32_t relation_count;
+    uint64_t wal_lsn;          /* PG_WRITE: asked after the commit returned */
+    bool maybe_committed;      /* PG_WRITE lost its connection after COMMIT was sent */
+    char sqlstate[6];          /* ERR_DATABASE */
+    const char *message;       /* ERR_DATABASE, ERR_NO_DATABASE: for the log, may be internal */
+    const char *detail;        /* may be NULL */
+    uint64_t elapsed_us;       /* from sending to the last result */
+};
+
+struct pg_job;
+typedef void pg_job_fn(struct pg_job *job, const struct pg_answer *answer);
+
+struct pg_job {
+    const struct pg_statement *statement;
+    enum pg_shape shape;
+    const char *const *params; /* text, NULL for SQL NULL; must live until `done` */
+    uint32_t timeout_ms;
+    pg_job_fn *done;           /* called exactly once, never from inside pg_submit() */
+    /* Just before the bytes are sent on a connection: the last moment to take a stamp. May be NULL. */
+    void (*sending)(struct pg_job *job);
+    /* private */
+    struct list node;
+    struct timer timer;
+    struct pg_conn *conn;
+    uint64_t sent_us;
+    bool cancelled;
+};
+
+struct pg_pool_options {
+    const char *dsn;           /* libpq connection string or URI */
+    uint32_t size;             /* connections, >= 1 */
+    uint32_t queue_max;        /* jobs waiting for one: beyond, ERR_BUSY */
+    uint32_t connect_timeout_ms;
+    const char *application_name;
+};
+
+struct pg_pool;
+struct pg_pool *pg_pool_create(struct loop *l, const struct pg_pool_options *options);
+/* Fails every job with ERR_NO_DATABASE, then frees. */
+void pg_pool_destroy(struct pg_pool **p);
+void pg_submit(struct pg_pool *p, struct pg_job *job);
+/* The caller no longer cares: `done` will not be called; a running statement is cancelled if read. */
+void pg_cancel(struct pg_job *job);
+struct pg_pool_stats {
+    uint32_t open;
+    uint32_t busy;
+    uint32_t waiting;
+    uint64_t statements;
+    uint64_t errors;
+    const char *last_error; /* NULL: none since the last success */
+};
+void pg_pool_stats(const struct pg_pool *p, struct pg_pool_stats *ret_stats);
+
+/* --- a connection that takes one plain query at a time (probe, catalog, kick) ------------------------ */
+
+struct pg_session;
+struct pg_session_face {
+    /* Connected and idle. */
+    void (*ready)(void *arg);
+    /* One query's results; `result` is the last of them, NULL never. Valid inside the callback. */
+    void (*result)(void *arg, PGresult *result);
+    /* Connection lost or never made; the session is dead until pg_session_connect(). */
+    void (*failed)(void *arg, const char *why);
+    /* CopyBoth (replication): one message of the stream. NULL for plain sessions. */
+    void (*copy)(void *arg, struct slice message);
+};
+struct pg_session *pg_session_create(struct loop *l, const struct pg_session_face *face, void *arg);
+void pg_session_destroy(struct pg_session **s);
+/* `extra` is appended to the DSN as key=value settings, e.g. "replication=database". */
+void pg_session_connect(struct pg_session *s, const char *dsn, const char *extra);
+void pg_session_close(struct pg_session *s);
+bool pg_session_idle(const struct pg_session *s);
+/* Session must be idle. Simple protocol. */
+void pg_session_query(struct pg_session *s, const char *sql);
+/* Sends a copy message (standby status update) on a replication stream. */
+bool pg_session_copy_put(struct pg_session *s, struct slice message);
+/* NoticeReceiver for this session (LOG messages of the analysis). */
+void pg_session_on_notice(struct pg_session *s, void (*notice)(void *arg, const PGresult *r));
+
+/* "16/B374D848" both ways. */
+bool pg_lsn_parse(const char *text, uint64_t *ret_lsn);
+void pg_lsn_format(uint64_t lsn, char out[24]);
+/* Page and segment headers hold no records: an insert position just behind one equals the position
+ * before it (segment 16 MB unless told otherwise). */
+uint64_t pg_lsn_normalise(uint64_t lsn, uint64_t segment_bytes);
+
+#endif

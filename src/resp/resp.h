@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * resp: the Redis protocol as a pure codec (RESP2 and RESP3). Bytes in, slices out; values in, bytes
+ * out. No sockets, no commands.
+ *
+ * Parsing is incremental without state kept over a call except `struct resp_parser`: feed all
+ * unconsumed bytes each time; arguments are slices into them. A pipeline is parsed one command at a
+ * time. Large bulks are not rescanned: the parser remembers how far it got.
+ *
+ * Source: redis.io "RESP protocol spec"; inline commands as Redis reads them (quotes and escapes).
+ * Threads: none; pure. Limits come from the caller and give RESP_ERROR with Redis's own words.
+ */
+#ifndef RESP_RESP_H
+#define RESP_RESP_H
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+struct resp_limits {
+    uint32_t args_max;      /* elements of one command */
+    uint64_t bulk_max;      /* bytes of one argument */
+    uint32_t inline_max;    /* bytes of one inline command or one header line */
+};
+
+enum resp_result {
+    RESP_COMMAND, /* argc/argv hold a command (argc 0: empty line, ignore) */
+    RESP_MORE,    /* unfinished */
+    RESP_ERROR,   /* protocol error; parser->error says what; answer and close */
+};
+
+struct resp_parser {
+    const struct resp_limits *limits;
+    struct slice *argv;   /* owned; grows as needed, slices into the input or into `inline_text` */
+    uint32_t argc;
+    uint32_t argv_cap;
+    const char *error;    /* static text, without "-ERR Protocol error: " */
+    /* private: where an unfinished multibulk stands, relative to the start of the input */
+    size_t at;
+    uint32_t want;
+    uint32_t have;
+    size_t *offsets;
+    struct buf inline_text; /* unescaped inline arguments */
+};
+
+void resp_parser_init(struct resp_parser *p, const struct resp_limits *limits);
+void resp_parser_fini(struct resp_parser *p);
+/* `ret_used`: bytes of `in` that the command took; the caller consumes them when it no longer needs
+ * argv. On RESP_MORE nothing may be consumed and the same bytes must be offered again with more. */
+enum resp_result resp_parse(struct resp_parser *p, struct slice in, size_t *ret_used);
+
+/* --- composing: append to `out`. `proto` is 2 or 3 where it matters --------------------------------- */
+
+void resp_simple(struct buf *out, const char *text);                 /* +OK */
+void resp_error(struct buf *out, const char *fmt, ...) printf_like(2, 3); /* -fmt, line ends removed */
+void resp_integer(struct buf *out, int64_t value);
+void resp_bulk(struct buf *out, struct slice value);
+void resp_bulk_str(struct buf *out, const char *text);
+void resp_null(struct buf *out, int proto);       /* _ or $-1 */
+void resp_null_array(struct buf *out, int proto); /* _ or *-1 */
+void resp_array(struct buf *out, uint64_t len);
+void resp_map(struct buf *out, int proto, uint64_t pairs); /* %n or *2n */
+void resp_set(struct buf *out, int proto, uint64_t len);   /* ~n or *n */
+void resp_push(struct buf *out, int proto, uint64_t len);  /* >n or *n */
+void resp_bool(struct buf *out, int proto, bool value);    /* #t or :1 */
+void resp_double(struct buf *out, int proto, double value);
+void resp_verbatim(struct buf *out, int proto, const char *format3, struct slice text);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * store: keys to values in a bounded amount of memory. Asks `fresh` whether an entry may be served.
+ *
+ * Shape
+ *
+ *      store ── shard[0..2^k)   one lock each; a key's shard comes from its hash
+ *                 └─ table[db]  index of one database (Redis db number, or the HTTP cache's own)
+ *                      └─ item  one allocation: header, [expiry], [stamp, deps], key, value
+ *      space ── budget, eviction, default TTL; one or several databases share it
+ *
+ * An item that has expired, or that `fresh` refuses, is absent to every function here: nothing in the
+ * rest of the program can see a stale entry by forgetting to ask.
+ *
+ * Access goes through a *hold*: store_hold() locks the shard of one key, store_drop() unlocks. Between
+ * the two, item pointers and slices into items are valid and nothing else changes the shard. A whole
+ * turn of several keys (MULTI, MGET, RENAME, FLUSHALL, KEYS) runs between store_own() and
+ * store_disown(): the thread then owns every shard, and store_hold() inside it costs no lock.
+ *
+ * Gates: each thread that touches the store has one. store_hold() passes the thread's own gate (an
+ * uncontended lock on its own cache line); store_own() closes every gate in order. So single-key work
+ * of different threads meets only at a shard, and owners exclude everybody.
+ *
+ * Invariants:
+ *   S1. bytes accounted to a space <= its budget, counted in pages that the allocator owns.
+ *   S2. No I/O, no callback, no second lock while a shard is held (gate and shard aside).
+ *   S3. Looking up moves nothing: a hit writes at most one counter in the item.
+ *   S4. An item's stamp is never raised in place; only storing a new value gives a new stamp.
+ *
+ * Threads: any thread with a gate. A hold or an ownership belongs to the thread that took it and is
+ * never kept across a turn of its event loop.
+ *
+ * Not done yet: types other than string, durable spaces.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "fresh/fresh.h"
+
+#include <stdint.h>
+
+struct store;
+struct store_gate;
+struct store_item; /* opaque; use the accessors below, valid while held */
+
+enum { STORE_DB_MAX = 64, STORE_SPACE_MAX = 32, STORE_KEY_MAX = 512 * 1024 * 1024 };
+
+struct store_space_options {
+    const char *name;      /* borrowed for the store's life */
+    uint64_t budget_bytes;
+    bool evict;            /* false: a full space answers ERR_NOSPACE */
+};
+
+struct store_options {
+    struct fresh *fresh;   /* borrowed */
+    uint32_t shards;       /* power of two; 0: chosen from `threads` */
+    uint32_t threads;      /* how many gates will be asked for */
+    uint32_t space_count;
+    const struct store_space_options *spaces;
+    uint32_t db_count;
+    const uint8_t *db_space; /* db number -> index into spaces */
+};
+
+struct store *store_create(const struct store_options *options);
+void store_destroy(struct store **s);
+
+/* Each thread takes its own once; ownership stays with the store. */
+struct store_gate *store_gate_take(struct store *s);
+
+/* --- holding one key ---------------------------------------------------------------------------- */
+
+/* A locked view on one key. Plain data on the caller's stack; fields are the store's. */
+struct store_hold {
+    struct store *store;
+    struct store_gate *gate;
+    void *shard;
+    void *table;
+    struct slice key; /* borrowed from the caller, must outlive the hold */
+    uint64_t hash;
+    uint64_t now_ms;
+    uint32_t db;
+    bool owned; /* inside store_own(): no lock was taken */
+};
+
+void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice key,
+                uint64_t now_ms, struct store_hold *ret_hold);
+void store_drop(struct store_hold *h);
+
+/* Owns the whole store; between these, store_hold() of this gate takes no lock. Not recursive. */
+void store_own(struct store *s, struct store_gate *g);
+void store_disown(struct store *s, struct store_gate *g);
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+/* Why a lookup found nothing. */
+enum store_absence {
+    STORE_PRESENT,
+    STORE_NO_KEY,
+    STORE_EXPIRED,
+    STORE_OUTDATED, /* fresh: a mark is above the stamp */
+    STORE_VOID,     /* fresh: earlier epoch */
+    STORE_UNPROVEN, /* fresh: no contact; the entry is kept, it may be right again in a moment */
+};
+
+/* The live item, or NULL. Counts a hit for eviction. Expired, outdated and void items are removed on
+ * the way. `ret_why` may be NULL. */
+struct store_item *store_lookup(struct store_hold *h, enum store_absence *ret_why);
+/* The same without counting a hit (EXISTS, TTL, SCAN, TOUCH's opposite). */
+struct store_item *store_peek(struct store_hold *h, enum store_absence *ret_why);
+/* Whatever is stored, even if outdated or expired: for explain only. */
+struct store_item *store_inspect(struct store_hold *h);
+
+struct slice store_item_value(const struct store_item *it);
+struct slice store_item_key(const struct store_item *it);
+/* Monotonic ms; 0: none. */
+uint64_t store_item_expiry(const struct store_item *it);
+/* 0 and no deps when the item is not followed. */
+fresh_pos store_item_stamp(const struct store_item *it);
+const fresh_dep *store_item_deps(const struct store_item *it, uint32_t *ret_count);
+/* Bytes the allocator spends on it (MEMORY USAGE). */
+size_t store_item_bytes(const struct store_item *it);
+/* Seconds since last use, hits counted (OBJECT IDLETIME/FREQ): approximate, 0 when unknown. */
+uint32_t store_item_hits(const struct store_item *it);
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+struct store_write {
+    struct slice value;
+    uint64_t expiry_ms;      /* monotonic; 0: none */
+    fresh_pos stamp;         /* with deps; ignored when dep_count is 0 */
+    const fresh_dep *deps;
+    uint32_t dep_count;
+    uint32_t cost_us;        /* what the fill cost; 0: unknown. For eviction's worth. */
+};
+
+/* Stores or replaces. ERR_NOSPACE: space full and eviction cannot help (the old value stays).
+ * The caller has judged the stamp; a mark raised since makes the entry absent at its first lookup. */
+enum err store_put(struct store_hold *h, const struct store_write *w);
+/* A new value of `len` bytes with everything else (expiry, stamp, deps) kept from the live item, or
+ * fresh metadata `meta` when the key is absent. Bytes up to min(old len, len) are kept, the rest are
+ * zero; `ret_value` points at the value to be edited in place. For APPEND, SETRANGE, SETBIT, INCR. */
+enum err store_edit(struct store_hold *h, size_t len, const struct store_write *meta,
+                    char **ret_value);
+bool store_remove(struct store_hold *h);
+/* False when the key is absent. 0 removes the expiry. May move the item. */
+enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found);
+
+/* --- whole databases ---------------------------------------------------------------------------- */
+
+/* Keys counted, including those expired or outdated but not yet found out. */
+uint64_t store_db_size(struct store *s, uint32_t db);
+/* Empties a database. Needs store_own(). */
+void store_db_flush(struct store *s, uint32_t db);
+void store_db_swap(struct store *s, uint32_t a, uint32_t b);
+
+/* One step of a cursor walk over a database. Visits at least every key that stays for the whole walk.
+ * `cursor` 0 starts, returned 0 ends; the cursor survives growth of the index and deletions. `visit`
+ * sees live items only and must not call the store. Locks one shard at a time; visits about `count`
+ * keys. */
+typedef void store_visit_fn(void *arg, const struct store_item *it);
+uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
+                    uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg);
+/* A random live key, copied into `out`; false when the database is empty. */
+struct buf;
+bool store_random_key(struct store *s, struct store_gate *g, uint32_t db, uint64_t now_ms,
+                      struct buf *out);
+
+/* --- watching ----------------------------------------------------------------------------------- */
+
+/* WATCH: `*dirty` is set (release) when the key is next written, removed, expired away or flushed.
+ * The watch is embedded in the caller; remove it before freeing. */
+struct store_watch {
+    struct store_watch *next; /* shard lock, with the rest */
+    uint64_t hash;
+    uint32_t db;
+    bool was_present;
+    bool dirty;               /* shard lock; read it with store_watch_dirty() */
+    char *key;
+    size_t key_len;
+};
+void store_watch_add(struct store_hold *h, struct store_watch *w);
+void store_watch_remove(struct store *s, struct store_gate *g, struct store_watch *w);
+/* Also true when the key was live when watched and has since expired or become outdated. */
+bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch *w,
+                       uint64_t now_ms);
+
+/* --- upkeep and figures ------------------------------------------------------------------------- */
+
+/* Removes expired items, a bounded amount per call; returns how many. Call a few times a second. */
+uint32_t store_expire_some(struct store *s, struct store_gate *g, uint64_t now_ms);
+
+struct store_space_stats {
+    uint64_t budget_bytes;
+    uint64_t used_bytes;  /* pages owned, index included */
+    uint64_t item_bytes;  /* inside items */
+    uint64_t keys;
+    uint64_t evicted;
+    uint64_t expired;
+    uint64_t outdated;    /* refused by fresh at lookup */
+};
+void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats);
+
+/* Debug: walks everything and checks S1 and the structures' own invariants. Needs store_own(). */
+void store_validate(struct store *s);
+
+#endif
