@@ -3,5 +3,5 @@
 
 int cli_main(int argc, char **argv)
 {
-    return argc > 0 && argv != NULL ? 0 : 2;
+    return argc > 0 && argv[0] != 0 ? 0 : 2;
 }
