@@ -125,16 +125,17 @@ fresh_pos fresh_visible(const struct fresh *f); /* V, acquire */
 fresh_pos fresh_floor(const struct fresh *f);
 uint64_t fresh_epoch(const struct fresh *f); /* 0 before the first */
 /* Of an LSN of the current epoch; an LSN before the epoch's start gives the epoch's first position. */
-fresh_pos fresh_pos_of_lsn(const struct fresh *f, uint64_t lsn);
+fresh_pos fresh_pos_of_lsn(struct fresh *f, uint64_t lsn);
 
 /* Tokens, as clients carry them: "epoch.lsn.n", lsn in hexadecimal. */
 enum { FRESH_TOKEN_MAX = 64 };
-size_t fresh_token_format(const struct fresh *f, fresh_pos pos, char out[FRESH_TOKEN_MAX]);
+size_t fresh_token_format(struct fresh *f, fresh_pos pos, char out[FRESH_TOKEN_MAX]);
 enum fresh_token { FRESH_TOKEN_OK, FRESH_TOKEN_OTHER_EPOCH, FRESH_TOKEN_BAD };
-enum fresh_token fresh_token_parse(const struct fresh *f, struct slice text, fresh_pos *ret_pos);
+enum fresh_token fresh_token_parse(struct fresh *f, struct slice text, fresh_pos *ret_pos);
 
 /* A local event (purge, tag drop, unsafe method): marks the dependencies above every stamp given so
- * far and returns the event's position. Without a database this is the only thing that moves `now`. */
+ * far and returns the event's position; 0 when this place in the WAL has no positions left (4,095 events):
+ * try again when A has moved. Without a database nothing else moves `now`. */
 fresh_pos fresh_local_event(struct fresh *f, const fresh_dep *deps, uint32_t count);
 
 /* --- the follower's side ------------------------------------------------------------------------ */
