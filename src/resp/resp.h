@@ -23,6 +23,8 @@ struct resp_limits {
     uint32_t args_max;      /* elements of one command */
     uint64_t bulk_max;      /* bytes of one argument */
     uint32_t inline_max;    /* bytes of one inline command or one header line */
+    bool anonymous;         /* the client has not authenticated yet: at most 10 arguments of 16 KB,
+                               refused in Redis's own words for that case */
 };
 
 enum resp_result {
@@ -36,13 +38,16 @@ struct resp_parser {
     struct slice *argv;   /* owned; grows as needed, slices into the input or into `inline_text` */
     uint32_t argc;
     uint32_t argv_cap;
-    const char *error;    /* static text, without "-ERR Protocol error: " */
-    /* private: where an unfinished multibulk stands, relative to the start of the input */
-    size_t at;
-    uint32_t want;
-    uint32_t have;
+    const char *error;    /* without "-ERR Protocol error: "; valid until the next call */
+    /* private: where an unfinished command stands, relative to the start of the input */
+    size_t at;        /* everything before is parsed (an inline command: searched) */
+    uint32_t want;    /* arguments announced; 0: the header is not read yet */
+    uint32_t have;    /* arguments read */
+    uint32_t saved;   /* of them, how many are kept as offsets */
+    uint32_t offsets_cap;
     size_t *offsets;
     struct buf inline_text; /* unescaped inline arguments */
+    char error_text[32];
 };
 
 void resp_parser_init(struct resp_parser *p, const struct resp_limits *limits);
