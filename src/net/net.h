@@ -40,7 +40,7 @@ struct mailbox *loop_mailbox(struct loop *l);
 uint64_t loop_now_ms(const struct loop *l);
 
 /* A watched descriptor, embedded in its owner. The loop does not own the fd. */
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 }; /* HANGUP is told, never asked for */
 struct loop_source;
 typedef void loop_source_fn(struct loop_source *src, unsigned events);
 struct loop_source {
@@ -120,10 +120,9 @@ struct conn {
     struct timer idle_timer;
     struct list node;     /* all connections of the loop */
     bool paused;          /* by conn_pause() */
-    bool choked;          /* by back-pressure */
+    bool again;           /* buffered bytes are to be offered at the end of the turn */
     bool closing;         /* flush what is there, then close */
     bool dead;            /* closed, waiting for the end of the turn */
-    bool in_data;
 };
 
 /* Output was appended: flush at the end of the turn. */
@@ -135,6 +134,12 @@ void conn_close(struct conn *c);              /* at once, output dropped */
 void conn_close_after_flush(struct conn *c);  /* no more reading */
 /* Takes ownership of a connected non-blocking fd. Loop's thread. */
 struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, void *context);
+/* Output is above its limit: a face that parses a pipeline stops and returns what it has used; the
+ * rest is offered again when the peer has taken enough. */
+static inline bool conn_full(const struct conn *c)
+{
+    return buf_len(&c->out) > c->face->limits->output_limit;
+}
 /* Every connection of the loop, for drain and CLIENT LIST; the visitor may close `c`. */
 void conn_each(struct loop *l, void (*visit)(struct conn *c, void *arg), void *arg);
 uint32_t conn_count(const struct loop *l);

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections: bytes in to a face, bytes out from it, with limits in both directions.
+ *
+ * States (flags of struct conn)
+ *
+ *   open ──pause──> paused ──resume──> open          bytes wait in `in`, reading stops when they come
+ *   open ──output above limit──> full ──drained──> open   (asked for, not stored: conn_full())
+ *   any  ──close_after_flush──> closing ──flushed──> dead
+ *   any  ──close, error, hang-up──> dead ──end of turn──> freed
+ *
+ * A face is called from two places only: read_ready() with new bytes, and flush() with buffered ones
+ * after a pause or a full output. Output buffers circulate: an idle connection holds none.
+ */
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "net/net_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CONN_MAGIC = 0xc0117ec7 };
+
+static void flush(struct loop_task *task);
+
+static void want(struct conn *c)
+{
+    bool waiting_out = buf_len(&c->out) > 0;
+    bool reading = !c->closing && !conn_full(c) && !(c->paused && buf_len(&c->in) > 0);
+    loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U));
+}
+
+/* --- output buffers ----------------------------------------------------------------------------- */
+
+static void borrow_out(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if (c->out.mem == NULL && l->spare_count > 0) {
+        c->out = l->spare[--l->spare_count];
+    }
+}
+
+static void release_out(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if (c->out.mem != NULL && buf_len(&c->out) == 0) {
+        if (l->spare_count < LOOP_SPARE && c->out.cap <= LOOP_SPARE_CAP) {
+            l->spare[l->spare_count++] = c->out;
+            buf_init(&c->out);
+        } else {
+            buf_fini(&c->out);
+        }
+    }
+}
+
+/* --- the face ----------------------------------------------------------------------------------- */
+
+/* Offers bytes that are not in c->in yet and keeps what the face did not use. */
+static void offer_new(struct conn *c, struct slice bytes)
+{
+    borrow_out(c);
+    size_t used = c->face->data(c, bytes);
+    if (c->dead) {
+        return;
+    }
+    check(used <= bytes.len);
+    buf_append_slice(&c->in, slice_from(bytes, used));
+}
+
+static void offer_buffered(struct conn *c)
+{
+    borrow_out(c);
+    size_t used = c->face->data(c, buf_readable(&c->in));
+    if (c->dead) {
+        return;
+    }
+    buf_consume(&c->in, used);
+    buf_shrink(&c->in, 0);
+}
+
+static ssize_t read_some(struct conn *c)
+{
+    if (buf_len(&c->in) == 0) {
+        ssize_t got = read(c->source.fd, c->loop->scratch, LOOP_SCRATCH);
+        if (got > 0) {
+            offer_new(c, (struct slice){c->loop->scratch, (size_t)got});
+        }
+        return got;
+    }
+    char *room = buf_reserve(&c->in, LOOP_SCRATCH);
+    ssize_t got = read(c->source.fd, room, c->in.cap - c->in.end);
+    if (got > 0) {
+        buf_commit(&c->in, (size_t)got);
+        offer_buffered(c);
+    }
+    return got;
+}
+
+static void read_ready(struct conn *c)
+{
+    ssize_t got = read_some(c);
+    if (c->dead) {
+        return;
+    }
+    if (got == 0 && buf_len(&c->out) > 0) {
+        conn_close_after_flush(c);
+    } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        conn_close(c);
+        return;
+    } else if (got > 0) {
+        c->active_ms = c->loop->now_ms;
+        if (buf_len(&c->in) > c->face->limits->input_max) {
+            conn_close(c);
+            return;
+        }
+        c->again = conn_full(c) && buf_len(&c->in) > 0;
+    }
+    conn_dirty(c);
+}
+
+static void conn_ready(struct loop_source *src, unsigned events)
+{
+    struct conn *c = container_of(src, struct conn, source);
+    check_obj(c, CONN_MAGIC);
+    if ((events & LOOP_HANGUP) != 0 && (c->paused || c->closing)) {
+        conn_close(c);
+        return;
+    }
+    if ((events & LOOP_WRITE) != 0) {
+        conn_dirty(c);
+    }
+    if ((events & LOOP_READ) != 0 && !c->closing && !conn_full(c)) {
+        if (c->paused) {
+            /* Bytes behind a parked request: leave them in the kernel until it is answered. */
+            loop_rewatch(src, src->events & ~(unsigned)LOOP_READ);
+            return;
+        }
+        read_ready(c);
+    }
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+/* False when the connection died. */
+static bool write_out(struct conn *c)
+{
+    while (buf_len(&c->out) > 0) {
+        struct slice bytes = buf_readable(&c->out);
+        ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        if (put < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EAGAIN && bytes.len <= c->face->limits->output_max) {
+                return true;
+            }
+            conn_close(c);
+            return false;
+        }
+        c->active_ms = c->loop->now_ms;
+        buf_consume(&c->out, (size_t)put);
+    }
+    return true;
+}
+
+static void free_conn(struct conn *c)
+{
+    list_remove(&c->node);
+    c->loop->conn_count--;
+    buf_fini(&c->in);
+    buf_fini(&c->out);
+    c->magic = 0;
+    free(c);
+}
+
+/* The end of a turn for one connection: offer what waited, write, close, free. */
+static void flush(struct loop_task *task)
+{
+    struct conn *c = container_of(task, struct conn, flush);
+    check_obj(c, CONN_MAGIC);
+    if (!c->dead && c->again && !c->paused && !c->closing && !conn_full(c)) {
+        c->again = false;
+        offer_buffered(c);
+        c->again = !c->dead && conn_full(c) && buf_len(&c->in) > 0;
+    }
+    if (!c->dead && write_out(c)) {
+        if (c->closing && buf_len(&c->out) == 0) {
+            conn_close(c);
+        } else if (c->again && !c->paused && !conn_full(c)) {
+            conn_dirty(c); /* more of the pipeline, in the next turn: others come first */
+        }
+    }
+    if (c->dead) {
+        list_remove(&c->flush.node);
+        free_conn(c);
+        return;
+    }
+    release_out(c);
+    want(c);
+}
+
+void conn_dirty(struct conn *c)
+{
+    loop_defer(c->loop, &c->flush, flush);
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static void idle_check(struct timer *t)
+{
+    struct conn *c = container_of(t, struct conn, idle_timer);
+    uint32_t idle_ms = c->face->limits->idle_ms;
+    uint64_t idle_since = c->loop->now_ms - c->active_ms;
+    if (c->paused || idle_since < idle_ms) {
+        uint64_t rest = idle_since < idle_ms ? idle_ms - idle_since : idle_ms;
+        timer_start(c->loop, t, rest, idle_check);
+    } else if (c->face->idle != NULL && !c->closing) {
+        c->face->idle(c);
+        timer_start(c->loop, t, idle_ms, idle_check);
+    } else {
+        conn_close(c);
+    }
+}
+
+static void name_peer(struct conn *c, int fd)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+    char host[INET6_ADDRSTRLEN] = "";
+    (void)snprintf(c->peer, sizeof(c->peer), "unix");
+    if (getpeername(fd, (struct sockaddr *)&addr, &len) != 0) {
+        return;
+    }
+    if (addr.ss_family == AF_INET) {
+        const struct sockaddr_in *in4 = (const void *)&addr;
+        (void)inet_ntop(AF_INET, &in4->sin_addr, host, sizeof(host));
+        (void)snprintf(c->peer, sizeof(c->peer), "%s:%u", host, ntohs(in4->sin_port));
+    } else if (addr.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)&addr;
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+        (void)snprintf(c->peer, sizeof(c->peer), "[%s]:%u", host, ntohs(in6->sin6_port));
+    }
+    int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, void *context)
+{
+    static _Atomic uint64_t next_id = 1; /* relaxed: only unique */
+    struct conn *c = xcalloc(1, face->size);
+    c->magic = CONN_MAGIC;
+    c->face = face;
+    c->loop = l;
+    c->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    c->active_ms = l->now_ms;
+    list_init(&c->flush.node);
+    list_push_back(&l->conns, &c->node);
+    l->conn_count++;
+    name_peer(c, fd);
+    loop_watch(l, &c->source, fd, LOOP_READ, conn_ready);
+    if (face->limits->idle_ms > 0) {
+        timer_start(l, &c->idle_timer, face->limits->idle_ms, idle_check);
+    }
+    if (face->open != NULL) {
+        face->open(c, context);
+    }
+    return c;
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->dead) {
+        return;
+    }
+    c->dead = true;
+    timer_stop(&c->idle_timer);
+    int fd = c->source.fd;
+    loop_unwatch(&c->source);
+    (void)close(fd);
+    if (c->face->closed != NULL) {
+        c->face->closed(c);
+    }
+    conn_dirty(c);
+}
+
+void conn_close_after_flush(struct conn *c)
+{
+    c->closing = true;
+    conn_dirty(c);
+}
+
+void conn_pause(struct conn *c)
+{
+    c->paused = true;
+}
+
+void conn_resume(struct conn *c)
+{
+    c->paused = false;
+    c->again = buf_len(&c->in) > 0;
+    conn_dirty(c);
+}
+
+void conn_each(struct loop *l, void (*visit)(struct conn *c, void *arg), void *arg)
+{
+    list_for_each(node, &l->conns) {
+        struct conn *c = container_of(node, struct conn, node);
+        if (!c->dead) {
+            visit(c, arg);
+        }
+    }
+}
+
+uint32_t conn_count(const struct loop *l)
+{
+    return l->conn_count;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Listening sockets, TCP and Unix. Accepted descriptors go to the owner as they are.
+ *
+ * Out of descriptors, accept() fails while the connection stays in the backlog and the loop would spin.
+ * A descriptor kept in reserve is given up for a moment, to accept that connection and close it: the peer
+ * sees a clean close instead of a hang.
+ */
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "net/net_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct listener {
+    struct loop_source source;
+    listener_fn *accepted;
+    void *arg;
+    int reserve;
+    char *address;
+    char *unix_path; /* NULL for TCP */
+    uint64_t complained_ms;
+};
+
+static void shed_one(struct listener *ls)
+{
+    uint64_t now = loop_now_ms(ls->source.loop);
+    if (ls->complained_ms == 0 || now - ls->complained_ms > 1000) {
+        ls->complained_ms = now;
+        log_warn("net", "%s: out of file descriptors, connection refused; raise ulimit -n",
+                 ls->address);
+    }
+    if (ls->reserve >= 0) {
+        (void)close(ls->reserve);
+        int fd = accept4(ls->source.fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        ls->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+}
+
+static void accept_ready(struct loop_source *src, unsigned events)
+{
+    (void)events;
+    struct listener *ls = container_of(src, struct listener, source);
+    for (int i = 0; i < 64; i++) {
+        int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            ls->accepted(ls->arg, fd);
+        } else if (errno == EMFILE || errno == ENFILE) {
+            shed_one(ls);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return;
+        }
+    }
+}
+
+/* --- binding ------------------------------------------------------------------------------------ */
+
+static char *because(const char *address, const char *what)
+{
+    return xasprintf("cannot listen on %s: %s", address, what);
+}
+
+/* A socket file whose owner is gone may be replaced; a live one may not. */
+static bool unix_is_stale(const struct sockaddr_un *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0 &&
+                   errno == ECONNREFUSED;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return refused;
+}
+
+static int bind_unix(const char *path, char **ret_why)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(addr.sun_path)) {
+        *ret_why = because(path, "the path is longer than a Unix socket allows");
+        return -1;
+    }
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        *ret_why = because(path, strerror(errno));
+        return -1;
+    }
+    int bound = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
+    if (bound != 0 && errno == EADDRINUSE && unix_is_stale(&addr)) {
+        (void)unlink(path);
+        bound = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
+    }
+    /* Only the owner and its group may connect: the socket carries no password of its own. */
+    if (bound != 0 || chmod(path, 0660) != 0 || listen(fd, 1024) != 0) {
+        *ret_why = because(path, strerror(errno));
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int bind_one(const struct addrinfo *ai)
+{
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    int one = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        int saved = errno;
+        (void)close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+static int bind_tcp(const char *address, char **ret_why)
+{
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL || colon[1] == '\0') {
+        *ret_why = because(address, "write it as host:port or unix:/path");
+        return -1;
+    }
+    const char *host = address;
+    size_t host_len = (size_t)(colon - address);
+    if (host_len >= 2 && host[0] == '[' && host[host_len - 1] == ']') {
+        host++;
+        host_len -= 2;
+    }
+    char *name = xstrndup(host, host_len);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    int rc = getaddrinfo(host_len > 0 ? name : NULL, colon + 1, &hints, &found);
+    free(name);
+    if (rc != 0) {
+        *ret_why = because(address, gai_strerror(rc));
+        return -1;
+    }
+    int fd = -1;
+    for (const struct addrinfo *ai = found; ai != NULL && fd < 0; ai = ai->ai_next) {
+        fd = bind_one(ai);
+    }
+    if (fd < 0) {
+        *ret_why = because(address, strerror(errno));
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static char *bound_address(int fd)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+    char host[INET6_ADDRSTRLEN] = "";
+    check(getsockname(fd, (struct sockaddr *)&addr, &len) == 0);
+    if (addr.ss_family == AF_INET) {
+        const struct sockaddr_in *in4 = (const void *)&addr;
+        (void)inet_ntop(AF_INET, &in4->sin_addr, host, sizeof(host));
+        return xasprintf("%s:%u", host, ntohs(in4->sin_port));
+    }
+    const struct sockaddr_in6 *in6 = (const void *)&addr;
+    (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+    return xasprintf("[%s]:%u", host, ntohs(in6->sin6_port));
+}
+
+struct listener *listener_open(struct loop *l, const char *address, listener_fn *accepted, void *arg,
+                               char **ret_why)
+{
+    bool is_unix = strncmp(address, "unix:", 5) == 0;
+    int fd = is_unix ? bind_unix(address + 5, ret_why) : bind_tcp(address, ret_why);
+    if (fd < 0) {
+        return NULL;
+    }
+    struct listener *ls = xcalloc(1, sizeof(*ls));
+    ls->accepted = accepted;
+    ls->arg = arg;
+    ls->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ls->address = is_unix ? xstrdup(address) : bound_address(fd);
+    ls->unix_path = is_unix ? xstrdup(address + 5) : NULL;
+    loop_watch(l, &ls->source, fd, LOOP_READ, accept_ready);
+    return ls;
+}
+
+void listener_close(struct listener **lsp)
+{
+    struct listener *ls = *lsp;
+    *lsp = NULL;
+    if (ls == NULL) {
+        return;
+    }
+    int fd = ls->source.fd;
+    loop_unwatch(&ls->source);
+    (void)close(fd);
+    if (ls->reserve >= 0) {
+        (void)close(ls->reserve);
+    }
+    if (ls->unix_path != NULL) {
+        (void)unlink(ls->unix_path);
+    }
+    free(ls->unix_path);
+    free(ls->address);
+    free(ls);
+}
+
+const char *listener_address(const struct listener *ls)
+{
+    return ls->address;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The event loop: epoll, level-triggered, one per thread. The phases of a turn are in net.h; loop_run()
+ * is those phases and nothing else.
+ *
+ * Unwatching a source while its events wait in the current batch blanks them, so a handler never sees
+ * a source that another handler has just closed.
+ */
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "net/net_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void drain_mail(struct loop_source *src, unsigned events)
+{
+    (void)events;
+    mailbox_drain(&src->loop->mailbox);
+}
+
+struct loop *loop_create(void)
+{
+    struct loop *l = xcalloc(1, sizeof(*l));
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    check(l->epoll >= 0);
+    l->now_ms = clock_now_ms();
+    list_init(&l->deferred);
+    list_init(&l->conns);
+    l->scratch = xmalloc(LOOP_SCRATCH);
+    mailbox_init(&l->mailbox);
+    loop_watch(l, &l->mail_source, l->mailbox.fd, LOOP_READ, drain_mail);
+    return l;
+}
+
+static void run_deferred(struct loop *l);
+
+void loop_destroy(struct loop **lp)
+{
+    struct loop *l = *lp;
+    *lp = NULL;
+    if (l == NULL) {
+        return;
+    }
+    list_for_each(node, &l->conns) {
+        conn_close(container_of(node, struct conn, node));
+    }
+    run_deferred(l);
+    loop_unwatch(&l->mail_source);
+    mailbox_fini(&l->mailbox);
+    for (uint32_t i = 0; i < l->spare_count; i++) {
+        buf_fini(&l->spare[i]);
+    }
+    free(l->heap);
+    free(l->scratch);
+    (void)close(l->epoll);
+    free(l);
+}
+
+struct mailbox *loop_mailbox(struct loop *l)
+{
+    return &l->mailbox;
+}
+
+uint64_t loop_now_ms(const struct loop *l)
+{
+    return l->now_ms;
+}
+
+void loop_stop(struct loop *l)
+{
+    atomic_store_explicit(&l->stop, true, memory_order_release);
+    uint64_t one = 1;
+    (void)!write(l->mailbox.fd, &one, sizeof(one));
+}
+
+/* --- sources ------------------------------------------------------------------------------------ */
+
+static uint32_t epoll_bits(unsigned events)
+{
+    return ((events & LOOP_READ) != 0 ? EPOLLIN : 0U) | ((events & LOOP_WRITE) != 0 ? EPOLLOUT : 0U);
+}
+
+void loop_watch(struct loop *l, struct loop_source *src, int fd, unsigned events,
+                loop_source_fn *handle)
+{
+    *src = (struct loop_source){.fd = fd, .events = events, .handle = handle, .loop = l};
+    struct epoll_event ev = {.events = epoll_bits(events), .data.ptr = src};
+    check(epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) == 0);
+}
+
+void loop_rewatch(struct loop_source *src, unsigned events)
+{
+    if (src->events == events) {
+        return;
+    }
+    src->events = events;
+    struct epoll_event ev = {.events = epoll_bits(events), .data.ptr = src};
+    check(epoll_ctl(src->loop->epoll, EPOLL_CTL_MOD, src->fd, &ev) == 0);
+}
+
+void loop_unwatch(struct loop_source *src)
+{
+    struct loop *l = src->loop;
+    if (l == NULL) {
+        return;
+    }
+    (void)epoll_ctl(l->epoll, EPOLL_CTL_DEL, src->fd, NULL);
+    for (int i = 0; i < l->ready_count; i++) {
+        if (l->ready[i].data.ptr == src) {
+            l->ready[i].data.ptr = NULL;
+        }
+    }
+    src->loop = NULL;
+}
+
+static unsigned loop_bits(uint32_t events)
+{
+    return ((events & EPOLLIN) != 0 ? LOOP_READ : 0U) | ((events & EPOLLOUT) != 0 ? LOOP_WRITE : 0U) |
+           ((events & (EPOLLHUP | EPOLLERR)) != 0 ? LOOP_READ | LOOP_WRITE | LOOP_HANGUP : 0U);
+}
+
+/* --- deferred work ------------------------------------------------------------------------------ */
+
+void loop_defer(struct loop *l, struct loop_task *task, loop_task_fn *handle)
+{
+    if (list_empty(&task->node)) {
+        task->handle = handle;
+        list_push_back(&l->deferred, &task->node);
+    }
+}
+
+/* Runs what was deferred so far; work deferred meanwhile waits for the next turn. */
+static void run_deferred(struct loop *l)
+{
+    struct list now;
+    list_init(&now);
+    struct list *node;
+    while ((node = list_pop_front(&l->deferred)) != NULL) {
+        list_push_back(&now, node);
+    }
+    while ((node = list_pop_front(&now)) != NULL) {
+        struct loop_task *task = container_of(node, struct loop_task, node);
+        task->handle(task);
+    }
+}
+
+/* --- the turn ----------------------------------------------------------------------------------- */
+
+static void run_ready(struct loop *l)
+{
+    for (int i = 0; i < l->ready_count; i++) {
+        struct loop_source *src = l->ready[i].data.ptr;
+        if (src != NULL) {
+            src->handle(src, loop_bits(l->ready[i].events));
+        }
+    }
+    l->ready_count = 0;
+}
+
+void loop_run(struct loop *l)
+{
+    while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
+        int wait_ms = list_empty(&l->deferred) ? timers_wait_ms(l) : 0;
+        int count = epoll_wait(l->epoll, l->ready, LOOP_BATCH, wait_ms);
+        check(count >= 0 || errno == EINTR);
+        l->ready_count = count > 0 ? count : 0;
+        l->now_ms = clock_now_ms();
+        run_ready(l);
+        timers_run(l);
+        run_deferred(l);
+    }
+    atomic_store_explicit(&l->stop, false, memory_order_relaxed);
+}

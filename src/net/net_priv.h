@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of net: shared by its .c files only. */
+#ifndef NET_NET_PRIV_H
+#define NET_NET_PRIV_H
+
+#include "net/net.h"
+
+#include <stdatomic.h>
+#include <sys/epoll.h>
+
+enum { LOOP_BATCH = 128, LOOP_SCRATCH = 64 * 1024, LOOP_SPARE = 32, LOOP_SPARE_CAP = 64 * 1024 };
+
+struct loop {
+    int epoll;
+    _Atomic bool stop; /* release: loop_stop(); acquire: loop_run() */
+    uint64_t now_ms;
+    struct mailbox mailbox;
+    struct loop_source mail_source;
+
+    struct epoll_event ready[LOOP_BATCH];
+    int ready_count;
+
+    struct timer **heap; /* min-heap by due_ms; heap[i]->slot == i + 1 */
+    uint32_t heap_len;
+    uint32_t heap_cap;
+
+    struct list deferred;
+
+    struct list conns;
+    uint32_t conn_count;
+    char *scratch;                  /* every connection reads here first */
+    struct buf spare[LOOP_SPARE];   /* output buffers waiting for a connection */
+    uint32_t spare_count;
+};
+
+/* Milliseconds until the next timer, 0 when due, -1 when none. */
+int timers_wait_ms(const struct loop *l);
+void timers_run(struct loop *l);
+
+#endif
