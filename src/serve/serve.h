@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * serve: requests to answers. This header is the ground that the faces (HTTP, Redis protocol, admin)
+ * share inside src/serve; the daemon sees only server.h.
+ *
+ *   socket ─> net ─> http|resp parse ─> request ─> steps: admit ─> lookup ─> judge ─> answer ─> net
+ *                                                     └─ miss ─> fill (parked) ─> commit ─┘
+ *
+ * A *server* is what all workers share; a *worker* is one thread with its event loop, its gate to the
+ * store and its database connections. A connection stays with its worker for life.
+ *
+ * Threads: struct server's fields are immutable after start, or atomic, or own a lock of their own.
+ * struct worker belongs to its thread.
+ */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+#include "fill/plan.h"
+#include "follow/follow.h"
+#include "fresh/fresh.h"
+#include "net/net.h"
+#include "pg/pg.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+struct flights;
+struct leases;
+
+/* Ways to break the rule on purpose (debug only): the checker must notice each. */
+struct serve_breaks {
+    bool fence;         /* V follows A unconfirmed */
+    bool late_marks;    /* A advances before marks are written */
+    bool store_stamp;   /* stamps taken when storing, not before reading */
+    bool oldest_miss;   /* a SET answers only the oldest miss of its key */
+    bool row_all;       /* row entries lack the `all` mark */
+};
+
+/* Counters: one line each; struct, stats output and INFO come from here. Relaxed, per worker, summed
+ * when read. */
+#define SERVE_COUNTERS(X)                                                                          \
+    X(http_requests, "HTTP requests answered")                                                     \
+    X(http_hits, "SQL route answers served from the store")                                        \
+    X(http_misses, "SQL route answers that needed the database")                                   \
+    X(http_joined, "requests that waited for another request's fill")                              \
+    X(http_refused, "HTTP messages refused as malformed")                                          \
+    X(http_errors, "HTTP answers with status 500 and above")                                       \
+    X(resp_commands, "Redis commands run")                                                         \
+    X(resp_hits, "Redis reads that found their key")                                               \
+    X(resp_misses, "Redis reads that did not")                                                     \
+    X(resp_errors, "Redis commands answered with an error")                                        \
+    X(set_outdated, "SETs not stored because a change came between the miss and the SET")          \
+    X(set_unfollowed, "SETs not stored because there is no contact or the table is not followed")  \
+    X(fills, "statements run to fill the store")                                                   \
+    X(fills_outdated, "fills not stored because a change came meanwhile")                          \
+    X(fills_failed, "fills that ended with an error")                                              \
+    X(writes, "POST statements run")                                                               \
+    X(strict_waits, "requests that waited for the end of the log")                                 \
+    X(strict_bypasses, "strict requests that went to the database instead")                        \
+    X(connections_accepted, "connections accepted")                                                \
+    X(connections_refused, "connections refused because of limits.connections")
+
+struct serve_counters {
+#define X(name, help) _Atomic uint64_t name;
+    SERVE_COUNTERS(X)
+#undef X
+};
+
+/* Only the owning worker adds, so a plain load and store suffices. */
+#define serve_count(worker, name)                                                                  \
+    atomic_store_explicit(                                                                         \
+        &(worker)->counters.name,                                                                  \
+        atomic_load_explicit(&(worker)->counters.name, memory_order_relaxed) + 1,                  \
+        memory_order_relaxed)
+
+struct server {
+    const struct policy *policy;
+    struct fresh *fresh;
+    struct store *store;
+    struct follow *follow;    /* NULL without a database */
+    struct flights *flights;
+    struct leases *leases;    /* NULL when no template is in the policy */
+    struct serve_breaks breaks;
+    struct worker *workers;
+    uint32_t worker_count;
+    uint64_t started_wall_ms;
+    uint64_t started_ms;
+    uint32_t http_db;         /* the store's database that holds HTTP answers */
+    _Atomic uint32_t connections; /* relaxed: a limit, not an order */
+    _Atomic bool draining;    /* relaxed: new work is turned away soon enough */
+    void (*request_shutdown)(void *arg); /* SHUTDOWN command; any thread */
+    void *request_shutdown_arg;
+};
+
+struct worker {
+    struct server *server;
+    uint32_t index;
+    struct loop *loop;
+    struct store_gate *gate;
+    struct pg_pool *pool;      /* NULL without a database */
+    const struct plan *plan;   /* a reference; replaced by mail */
+    struct serve_counters counters;
+    struct timer upkeep;       /* expiry, a few times a second */
+    pthread_t thread;
+};
+
+/* Sum of one counter over all workers; `offset` is offsetof(struct serve_counters, name). */
+uint64_t serve_counter_sum(const struct server *s, size_t offset);
+
+/* --- leases: what a Redis write is stored with (DESIGN section 3) --------------------------------- */
+
+/*
+ * A SET on a key that matches a template is stored with the template's dependencies and a stamp from
+ * before the client's read: the position at the first miss of that key within `implicit_lease`, or the
+ * position of `implicit_lease` ago when no miss is known. Decide the lease before store_hold(); judge
+ * it inside, just before storing.
+ */
+enum lease_kind {
+    LEASE_PLAIN,   /* not followed: store without stamp */
+    LEASE_STORE,   /* store with stamp and deps, if lease_holds() */
+    LEASE_REFUSED, /* matches a template but may not be stored: remove the old value, answer OK */
+};
+
+struct lease {
+    enum lease_kind kind;
+    fresh_pos stamp;
+    const char *why; /* LEASE_REFUSED: static text for explain */
+    struct fresh_deps deps;
+};
+
+/* Per connection, zeroed at open: the misses of this connection, for `affinity: connection`. */
+enum { LEASE_OWN_MISSES = 16 };
+struct lease_session {
+    bool affinity;
+    uint32_t next;
+    struct {
+        uint64_t hash;
+        fresh_pos stamp;
+    } own[LEASE_OWN_MISSES];
+};
+
+/* Can keys of this database be followed at all? The hot path asks this first. */
+bool lease_db_followed(const struct worker *w, uint32_t db);
+/* A read found `key` absent (for whatever reason). Call after store_drop(), before the reply is sent. No-op
+ * unless the key matches a template. */
+void lease_miss(struct worker *w, struct lease_session *ls, uint32_t db, struct slice key);
+/* Decides for a write that answers no token. */
+void lease_for_write(struct worker *w, struct lease_session *ls, uint32_t db, struct slice key,
+                     struct lease *ret_lease);
+/* The same with the stamp of a fill token (FRESHET.GET), or of a renamed or copied entry. 0: as above
+ * but never newer than the template's lease. */
+void lease_with_stamp(struct worker *w, uint32_t db, struct slice key, fresh_pos stamp,
+                      struct lease *ret_lease);
+/* Inside the hold: may it be stored? Counts and answers false when born outdated or refused; the caller
+ * then removes the key and answers as if stored. */
+bool lease_holds(struct worker *w, const struct lease *lease, uint64_t now_ms);
+/* Fills stamp and deps of a store_write from a lease that holds. */
+void lease_apply(const struct lease *lease, struct store_write *ret_write);
+
+struct leases *leases_create(const struct policy *p);
+void leases_destroy(struct leases **l);
+
+/* --- faces -------------------------------------------------------------------------------------- */
+
+/* `context` of open() is the worker; each face's struct begins with struct conn. */
+const struct conn_face *http_face(const struct policy *p);
+const struct conn_face *resp_face(const struct policy *p);
+const struct conn_face *resp_affinity_face(const struct policy *p);
+const struct conn_face *admin_face(const struct policy *p);
+
+/* Text of `freshet explain key K` / `FRESHET.EXPLAIN` and of `explain GET /path?query`. Appends lines
+ * "name: value". */
+void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *out);
+void explain_route(struct worker *w, struct slice method, struct slice target, struct buf *out);
+/* Text of `freshet stats`: lines "name value". */
+void stats_text(struct worker *w, struct buf *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * server: everything that answers, as the daemon sees it. Created from a policy, started, stopped.
+ */
+#ifndef SERVE_SERVER_H
+#define SERVE_SERVER_H
+
+#include "base/buf.h"
+#include "policy/policy.h"
+
+struct server;
+
+/* Debug switches by name ("fence", "late-marks", "store-stamp", "oldest-miss", "row-all"): see
+ * serve/serve.h. Only with `debug: true` in the policy. */
+struct server_options {
+    const struct policy *policy; /* borrowed for the server's life */
+    const char *const *breaks;
+    uint32_t break_count;
+    void (*request_shutdown)(void *arg); /* any thread */
+    void *arg;
+};
+
+/* Binds every listener and starts the workers and the follower. NULL and a message (caller frees)
+ * when an address cannot be bound or a break is unknown. */
+struct server *server_start(const struct server_options *options, char **ret_why);
+/* "http=127.0.0.1:8080 resp=127.0.0.1:6380 admin=127.0.0.1:9180" */
+void server_addresses(const struct server *s, struct buf *out);
+/* Stops accepting, lets requests in progress end for at most `deadline_ms`, joins every thread. */
+void server_stop(struct server **s, uint32_t deadline_ms);
+
+#endif
