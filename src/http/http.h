@@ -79,6 +79,7 @@ struct http_body {
     uint64_t left;
     uint64_t seen;       /* decoded bytes so far */
     uint64_t overhead;   /* chunk framing bytes, bounded */
+    uint32_t line;       /* bytes of the current size line, or of the trailers; bounded */
 };
 /* Takes bytes of `in`, appends decoded body bytes to `out`, tells how many of `in` were used. HTTP_DONE
  * when the body has ended (trailers read and dropped). */
