@@ -101,11 +101,15 @@ static void link_timeout(struct timer *t)
     pg_link_fail(k, "no answer while connecting");
 }
 
-/* PQconnectStart() failed at once (bad DSN): say so from the loop (L2). */
-static void link_stillborn(struct timer *t)
+static void link_doomed(struct timer *t)
 {
     struct pg_link *k = container_of(t, struct pg_link, connect_timer);
     pg_link_fail(k, k->conn != NULL ? PQerrorMessage(k->conn) : "out of memory");
+}
+
+void pg_link_fail_later(struct pg_link *k)
+{
+    timer_start(k->loop, &k->connect_timer, 0, link_doomed);
 }
 
 static PGconn *link_start(const char *dsn, const char *extra)
@@ -131,7 +135,7 @@ void pg_link_open(struct pg_link *k, const char *dsn, const char *extra, uint32_
     k->generation++;
     k->conn = link_start(dsn, extra);
     if (k->conn == NULL || PQstatus(k->conn) == CONNECTION_BAD || PQsocket(k->conn) < 0) {
-        timer_start(k->loop, &k->connect_timer, 0, link_stillborn);
+        pg_link_fail_later(k); /* a bad DSN */
         return;
     }
     timer_start(k->loop, &k->connect_timer, timeout_ms, link_timeout);

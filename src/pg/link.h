@@ -40,5 +40,7 @@ void pg_link_close(struct pg_link *k); /* idempotent, silent */
 bool pg_link_flush(struct pg_link *k);
 /* Closes and reports. */
 void pg_link_fail(struct pg_link *k, const char *why);
+/* The same from the loop, with libpq's own reason: for callers that must not be called back now. */
+void pg_link_fail_later(struct pg_link *k);
 
 #endif

@@ -40,7 +40,7 @@ struct pg_answer {
     struct slice snapshot;     /* PG_READ: pg_current_snapshot() */
     const uint32_t *relations; /* PG_READ: oids >= 16384 of tables, partitioned, matviews, foreign */
     uint32_t relation_count;
-    uint64_t wal_lsn;          /* PG_WRITE: asked after the commit returned */
+    uint64_t wal_lsn;          /* PG_WRITE: asked after the commit returned; 0: committed, not known */
     bool maybe_committed;      /* PG_WRITE lost its connection after COMMIT was sent */
     char sqlstate[6];          /* ERR_DATABASE */
     const char *message;       /* ERR_DATABASE, ERR_NO_DATABASE: for the log, may be internal */
@@ -55,16 +55,18 @@ struct pg_job {
     const struct pg_statement *statement;
     enum pg_shape shape;
     const char *const *params; /* text, NULL for SQL NULL; must live until `done` */
-    uint32_t timeout_ms;
+    uint32_t timeout_ms;       /* waiting for a connection, then each statement (statement_timeout) */
     pg_job_fn *done;           /* called exactly once, never from inside pg_submit() */
     /* Just before the bytes are sent on a connection: the last moment to take a stamp. May be NULL. */
     void (*sending)(struct pg_job *job);
     /* private */
     struct list node;
     struct timer timer;
-    struct pg_conn *conn;
+    struct pg_pool *pool; /* NULL: not submitted, or done */
+    struct pg_conn *conn; /* NULL: waiting */
     uint64_t sent_us;
-    bool cancelled;
+    enum err refused;     /* on the pool's refused list: with this */
+    bool retried;
 };
 
 struct pg_pool_options {
@@ -80,7 +82,8 @@ struct pg_pool *pg_pool_create(struct loop *l, const struct pg_pool_options *opt
 /* Fails every job with ERR_NO_DATABASE, then frees. */
 void pg_pool_destroy(struct pg_pool **p);
 void pg_submit(struct pg_pool *p, struct pg_job *job);
-/* The caller no longer cares: `done` will not be called; a running statement is cancelled if read. */
+/* The caller no longer cares: `done` will not be called; a running statement is cancelled if read. Does
+ * nothing to a job that is done. */
 void pg_cancel(struct pg_job *job);
 struct pg_pool_stats {
     uint32_t open;
