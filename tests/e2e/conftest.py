@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures: a private PostgreSQL per worker, a fresh copy of the example shop per test, freshet on free
+ports. FRESHET_BIN chooses the binary (default build/debug/freshet)."""
+import os
+
+import pytest
+
+from cluster import SHOP, Cluster
+from daemon import Freshet, cli, shop_policy
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private cluster, one for each pytest worker."""
+    cluster = Cluster(f"test-{os.getpid()}")
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def shop_template(postgres):
+    """The name of a database that holds the shop and everything that setup-sql asks for."""
+    database = postgres.create()
+    database.load_shop()
+    done = cli("setup-sql", SHOP / "freshet.yaml")
+    assert done.returncode == 0, done.stderr
+    database.psql(done.stdout)
+    return database.name
+
+
+@pytest.fixture
+def shop(postgres, shop_template):
+    """A database of one's own with the example shop in it."""
+    database = postgres.create(shop_template)
+    yield database
+    database.close()
+    postgres.drop(database)
+
+
+@pytest.fixture
+def freshet(tmp_path):
+    """A factory: freshet(policy_text) starts a daemon. All of them must stop with exit code 0."""
+    started = []
+
+    def start(policy, wait=True):
+        folder = tmp_path / f"freshet-{len(started)}"
+        folder.mkdir()
+        daemon = Freshet(folder, policy)
+        started.append(daemon)
+        return daemon.start() if wait else daemon
+
+    yield start
+    codes = [daemon.stop() for daemon in reversed(started)]
+    for daemon in started:
+        print(f"--- {daemon.log}\n{daemon.log_text()}")
+    assert not any(codes), f"exit codes {codes}"
+
+
+@pytest.fixture
+def served(shop, freshet):
+    """The shop behind a freshet that already follows it."""
+    return freshet(shop_policy(shop.role_dsn)).following()
