@@ -23,7 +23,14 @@
 
 struct policy;
 
-enum { POLICY_PARAMS_MAX = 32, POLICY_PLACEHOLDERS_MAX = 8, POLICY_DBS = 16 };
+struct policy_index;
+
+enum {
+    POLICY_PARAMS_MAX = 32,
+    POLICY_PLACEHOLDERS_MAX = 8,
+    POLICY_SPLITS_MAX = 64,
+    POLICY_DBS = 16,
+};
 
 enum policy_consistency { POLICY_TTL, POLICY_FOLLOW, POLICY_STRICT };
 
@@ -59,8 +66,8 @@ struct policy_limits {
 
 struct policy_space {
     const char *name;
-    int db;                  /* Redis database, -1: none (the space "http") */
-    uint64_t memory;         /* 0: a share of the policy's `memory` */
+    int db;                  /* Redis database, -1: none ("http"). "default" has all, see db_space */
+    uint64_t memory;         /* budget; shares are worked out while loading */
     bool evict;              /* evict: auto | never */
     uint32_t ttl_ms;         /* default TTL, 0: none */
     const char *prefix;      /* NULL: none. '*' is the shortest run without ':' */
@@ -85,7 +92,10 @@ struct policy_template {
 
 /* Calls `found` for each way in which `key` (without its space's prefix) matches a template; with '*'
  * or several placeholders one template may match in several ways. `values` are the placeholders' texts
- * in the order of `columns`, slices into the key. A column that occurs twice must have one value. */
+ * in the order of `columns`, slices into the key. A column that occurs twice must have one value.
+ * `values` NULL: the template may match, but in more ways than are listed (over POLICY_SPLITS_MAX, or a
+ * key too long to be split); it is then reported once, and the key depends on the template's `any`.
+ * Without columns `values` is not NULL and not to be read. No allocation, bounded time. */
 typedef void policy_match_fn(void *arg, const struct policy_template *t, const struct slice *values);
 void policy_match_key(const struct policy *p, struct slice key, policy_match_fn *found, void *arg);
 /* The identity of one rendering: the same for a match and for a row with these column values. */
@@ -156,12 +166,13 @@ struct policy {
     const struct policy_space *spaces;
     uint32_t space_count;
     int8_t db_space[POLICY_DBS]; /* db number -> space index; -1: SELECT is refused */
-    int http_space;          /* index of the space that holds HTTP answers */
+    int http_space;          /* index of the space that holds HTTP answers; -1: no routes */
     const struct policy_template *templates;
     uint32_t template_count;
     const struct policy_route *routes;
     uint32_t route_count;
-    void *arena;             /* private */
+    void *arena;                     /* private */
+    const struct policy_index *index; /* private */
 };
 
 /* NULL when the file has mistakes: then `complaints` has one line for each

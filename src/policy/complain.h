@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is wrong with a policy file, one line for each mistake:
+ *
+ *     shop.yaml:12:5: routes[2].fresch: unknown key; did you mean `fresh`?
+ *     shop.yaml:3:9: warning: spaces.cache.prefix: ...
+ *
+ * Loading never stops at the first mistake, so every reader complains and goes on. Mistakes past
+ * POLICY_COMPLAINTS_MAX are only counted. Threads: one owner.
+ */
+#ifndef POLICY_COMPLAIN_H
+#define POLICY_COMPLAIN_H
+
+#include "base/buf.h"
+#include "base/check.h"
+
+#include <stdint.h>
+
+enum { POLICY_COMPLAINTS_MAX = 200 };
+
+struct complaints {
+    struct buf *out;
+    const char *file;
+    uint32_t errors;
+    uint32_t warnings;
+};
+
+/* A spot in the file, both from 1. Line 0: the file as a whole. */
+struct policy_spot {
+    uint32_t line;
+    uint32_t column;
+};
+
+/* `path` is the key's path ("routes[2].fresh"), "" for none. */
+void policy_complain(struct complaints *c, struct policy_spot at, const char *path, const char *fmt,
+                     ...) printf_like(4, 5);
+void policy_warn(struct complaints *c, struct policy_spot at, const char *path, const char *fmt,
+                 ...) printf_like(4, 5);
+/* A key that DESIGN knows and this version does not build: refused, in words of its own. */
+void policy_complain_later(struct complaints *c, struct policy_spot at, const char *path,
+                           const char *what);
+/* Says how many mistakes were left out; call once at the end. */
+void policy_complaints_close(struct complaints *c);
+
+#endif
