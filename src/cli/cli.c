@@ -1,7 +1,58 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The freshet command: one table of verbs. `freshet --help` is printed from it; each verb prints its own
+ * help for `--help`.
+ */
 #include "cli/cli.h"
+
+#include "base/check.h"
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verbs[] = {
+    {"serve", cli_serve, "run the daemon with a policy file"},
+    {"check", cli_check, "check a policy file, also against the live database"},
+    {"setup-sql", cli_setup_sql, "print the SQL that a database administrator runs once"},
+    {"explain", cli_explain, "say why a key or a route would hit or miss now"},
+    {"stats", cli_stats, "print the running daemon's counters"},
+};
+
+static void help(FILE *to)
+{
+    (void)fputs("freshet: a cache that knows when your database changed\n\n"
+                "usage: freshet VERB [options]\n\n",
+                to);
+    for (size_t i = 0; i < array_len(verbs); i++) {
+        (void)fprintf(to, "  %-10s  %s\n", verbs[i].name, verbs[i].summary);
+    }
+    (void)fputs("\n`freshet VERB --help` says more. `freshet --version` prints the version.\n", to);
+}
 
 int cli_main(int argc, char **argv)
 {
-    return argc > 0 && argv[0] != 0 ? 0 : 2;
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        help(stdout);
+        return 0;
+    }
+    if (strcmp(name, "--version") == 0) {
+        (void)puts("freshet " FRESHET_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < array_len(verbs); i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
+            return verbs[i].run(argc - 1, argv + 1);
+        }
+    }
+    if (name[0] != '\0') {
+        (void)fprintf(stderr, "freshet: there is no verb `%s`\n\n", name);
+    }
+    help(stderr);
+    return 2;
 }

@@ -129,6 +129,7 @@ struct follow_value_column {
 struct follow_options {
     const struct policy *policy; /* borrowed; database.dsn is set */
     struct fresh *fresh;         /* borrowed */
+    bool break_row_all;          /* checker: row marks are written, `all` marks never */
     void *arg;
     /* Keeper thread, blocking is fine: analyse every statement against this catalog. The result goes to
      * `publish`. `ret_values`: columns that need value marks (memory owned by the result). */

@@ -27,6 +27,7 @@
 
 struct flights;
 struct leases;
+struct listen;
 
 /* Ways to break the rule on purpose (debug only): the checker must notice each. */
 struct serve_breaks {
@@ -80,6 +81,7 @@ struct server {
     struct store *store;
     struct follow *follow;    /* NULL without a database */
     struct flights *flights;
+    struct listen *listen;    /* worker 0's */
     struct leases *leases;    /* NULL when no template is in the policy */
     struct serve_breaks breaks;
     struct worker *workers;
@@ -102,6 +104,9 @@ struct worker {
     const struct plan *plan;   /* a reference; replaced by mail */
     struct serve_counters counters;
     struct timer upkeep;       /* expiry, a few times a second */
+    struct list spare_requests; /* recycled HTTP requests */
+    uint32_t spare_request_count;
+    _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };
 
@@ -168,6 +173,11 @@ const struct conn_face *http_face(const struct policy *p);
 const struct conn_face *resp_face(const struct policy *p);
 const struct conn_face *resp_affinity_face(const struct policy *p);
 const struct conn_face *admin_face(const struct policy *p);
+
+/* Each face's closed() says that one of the worker's connections is gone. */
+void serve_connection_closed(struct worker *w);
+/* http_face: frees the worker's spare requests, at the very end. */
+void http_requests_free(struct worker *w);
 
 /* Text of `freshet explain key K` / `FRESHET.EXPLAIN` and of `explain GET /path?query`. Appends lines
  * "name: value". */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli/ask.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+const struct policy *ask_policy(const char *file)
+{
+    struct buf complaints;
+    buf_init(&complaints);
+    hash_setup();
+    const struct policy *p = policy_load(file, &complaints);
+    if (p == NULL) {
+        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
+        (void)fprintf(stderr, "freshet: say with -c FILE which policy the daemon runs\n");
+    } else if (p->listen.admin_count == 0) {
+        (void)fprintf(stderr,
+                      "freshet: %s has no admin listener; add `admin: \"127.0.0.1:9180\"` to `listen`\n",
+                      file);
+        policy_unload(&p);
+    }
+    buf_fini(&complaints);
+    return p;
+}
+
+static int connect_unix(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(addr.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static int connect_tcp(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    char *host = xstrndup(address, (size_t)(colon - address));
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int fd = -1;
+    /* An address that listens everywhere is reached on loopback. */
+    bool any = host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0;
+    int rc = getaddrinfo(any ? "127.0.0.1" : host, colon + 1, &hints, &found);
+    free(host);
+    for (const struct addrinfo *ai = rc == 0 ? found : NULL; ai != NULL && fd < 0; ai = ai->ai_next) {
+        fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, ai->ai_addr, ai->ai_addrlen) != 0) {
+            (void)close(fd);
+            fd = -1;
+        }
+    }
+    if (rc == 0) {
+        freeaddrinfo(found);
+    }
+    return fd;
+}
+
+static void put_encoded(struct buf *out, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        if (isalnum(*p) || strchr("-._~/", *p) != NULL) {
+            buf_append_char(out, (char)*p);
+        } else {
+            buf_printf(out, "%%%02X", *p);
+        }
+    }
+}
+
+static bool exchange(int fd, struct buf *request, struct buf *answer)
+{
+    struct timeval limit = {.tv_sec = 10};
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    while (buf_len(request) > 0) {
+        ssize_t put = send(fd, buf_readable(request).ptr, buf_len(request), MSG_NOSIGNAL);
+        if (put <= 0) {
+            return false;
+        }
+        buf_consume(request, (size_t)put);
+    }
+    for (;;) {
+        char *room = buf_reserve(answer, 65536);
+        ssize_t got = read(fd, room, 65536);
+        if (got <= 0) {
+            return got == 0;
+        }
+        buf_commit(answer, (size_t)got);
+    }
+}
+
+bool ask_daemon(const struct policy *p, const char *path, const char *target, struct buf *ret_answer)
+{
+    const char *address = p->listen.admin[0].text;
+    bool is_unix = strncmp(address, "unix:", 5) == 0;
+    int fd = is_unix ? connect_unix(address + 5) : connect_tcp(address);
+    if (fd < 0) {
+        (void)fprintf(stderr, "freshet: no daemon answers on %s (%s); start it with `freshet serve %s`\n",
+                      address, strerror(errno), p->file);
+        return false;
+    }
+    struct buf request;
+    struct buf answer;
+    buf_init(&request);
+    buf_init(&answer);
+    buf_printf(&request, "GET %s%s", path, target != NULL ? "?target=" : "");
+    put_encoded(&request, target != NULL ? target : "");
+    buf_append_str(&request, " HTTP/1.1\r\nHost: freshet\r\nConnection: close\r\n");
+    if (p->auth.password != NULL) {
+        buf_printf(&request, "Authorization: Bearer %s\r\n", p->auth.password);
+    }
+    buf_append_str(&request, "\r\n");
+    bool ok = exchange(fd, &request, &answer);
+    (void)close(fd);
+    struct slice all = buf_readable(&answer);
+    const char *body = ok ? memmem(all.ptr, all.len, "\r\n\r\n", 4) : NULL;
+    bool fine = body != NULL && all.len > 12 && memcmp(all.ptr + 9, "200", 3) == 0;
+    if (body == NULL) {
+        (void)fprintf(stderr, "freshet: %s: no complete answer\n", address);
+    } else {
+        buf_append_slice(ret_answer, slice_from(all, (size_t)(body - all.ptr) + 4));
+        if (!fine) {
+            (void)fwrite(buf_readable(ret_answer).ptr, 1, buf_len(ret_answer), stderr);
+        }
+    }
+    buf_fini(&request);
+    buf_fini(&answer);
+    return fine;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/alloc.h"
+#include "cli/ask.h"
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char explain_usage[] =
+    "usage: freshet explain [-c FILE] GET /path?query\n"
+    "       freshet explain [-c FILE] [--db N] key KEY\n\n"
+    "Asks the running daemon why this answer or key would hit or miss now: which rule governs it,\n"
+    "what it depends on and when that last changed, its stamp, age and TTL left.\n\n"
+    "  -c FILE   the daemon's policy (default freshet.yaml)\n"
+    "  --db N    Redis database of the key (default: the first one with followed keys)\n";
+
+static const char stats_usage[] = "usage: freshet stats [-c FILE]\n\n"
+                                  "Prints the running daemon's counters, one `name value` a line.\n\n"
+                                  "  -c FILE   the daemon's policy (default freshet.yaml)\n";
+
+struct arguments {
+    const char *file;
+    int db;
+    const char *word[2];
+    int words;
+};
+
+/* 0: fine, otherwise the exit code + 1. */
+static int parse(int argc, char **argv, const char *usage, struct arguments *a)
+{
+    *a = (struct arguments){.file = "freshet.yaml", .db = -1};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            (void)fputs(usage, stdout);
+            return 1;
+        }
+        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+            a->file = argv[++i];
+        } else if (strcmp(argv[i], "--db") == 0 && i + 1 < argc) {
+            a->db = atoi(argv[++i]);
+        } else if (a->words < 2 && (argv[i][0] != '-' || a->words > 0)) {
+            a->word[a->words++] = argv[i];
+        } else {
+            (void)fprintf(stderr, "freshet: `%s` is not understood\n\n%s", argv[i], usage);
+            return 3;
+        }
+    }
+    return 0;
+}
+
+static int ask_and_print(const struct policy *p, const char *path, const char *target)
+{
+    struct buf answer;
+    buf_init(&answer);
+    bool ok = ask_daemon(p, path, target, &answer);
+    if (ok) {
+        (void)fwrite(buf_readable(&answer).ptr, 1, buf_len(&answer), stdout);
+    }
+    buf_fini(&answer);
+    return ok ? 0 : 1;
+}
+
+static int first_followed_db(const struct policy *p)
+{
+    for (int db = 0; db < POLICY_DBS; db++) {
+        if (p->db_space[db] >= 0 && policy_space_followed(p, &p->spaces[p->db_space[db]])) {
+            return db;
+        }
+    }
+    return 0;
+}
+
+int cli_explain(int argc, char **argv)
+{
+    struct arguments a;
+    int rc = parse(argc, argv, explain_usage, &a);
+    if (rc != 0) {
+        return rc - 1;
+    }
+    if (a.words != 2) {
+        (void)fputs(explain_usage, stderr);
+        return 2;
+    }
+    const struct policy *p = ask_policy(a.file);
+    if (p == NULL) {
+        return 1;
+    }
+    int db = a.db >= 0 ? a.db : first_followed_db(p);
+    char *target = strcmp(a.word[0], "key") == 0 ? xasprintf("key %d %s", db, a.word[1])
+                                                  : xasprintf("%s %s", a.word[0], a.word[1]);
+    rc = ask_and_print(p, "/explain", target);
+    free(target);
+    policy_unload(&p);
+    return rc;
+}
+
+int cli_stats(int argc, char **argv)
+{
+    struct arguments a;
+    int rc = parse(argc, argv, stats_usage, &a);
+    if (rc != 0) {
+        return rc - 1;
+    }
+    if (a.words != 0) {
+        (void)fputs(stats_usage, stderr);
+        return 2;
+    }
+    const struct policy *p = ask_policy(a.file);
+    if (p == NULL) {
+        return 1;
+    }
+    rc = ask_and_print(p, "/stats", NULL);
+    policy_unload(&p);
+    return rc;
+}

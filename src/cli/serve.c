@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli/verbs.h"
+#include "daemon/daemon.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { BREAKS_MAX = 8 };
+
+static const char usage[] =
+    "usage: freshet serve [--log LEVEL] [FILE]\n\n"
+    "Runs in the foreground with the policy FILE (default freshet.yaml). Prints one line\n"
+    "`ready http=... resp=... admin=...` on standard output once it answers; logs go to\n"
+    "standard error. SIGTERM and SIGINT let requests in progress end, then it exits with 0.\n\n"
+    "  --log LEVEL    error, warn, info (default), debug or trace\n"
+    "  --break NAME   for the freshness checker, with `debug: true` only: break the rule on\n"
+    "                 purpose (fence, late-marks, store-stamp, oldest-miss, row-all)\n";
+
+/* "--name value" or "--name=value"; NULL when argv[*i] is something else. */
+static const char *option(int argc, char **argv, int *i, const char *name)
+{
+    size_t len = strlen(name);
+    if (strncmp(argv[*i], name, len) != 0) {
+        return NULL;
+    }
+    if (argv[*i][len] == '=') {
+        return argv[*i] + len + 1;
+    }
+    if (argv[*i][len] == '\0' && *i + 1 < argc) {
+        return argv[++*i];
+    }
+    return NULL;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    const char *breaks[BREAKS_MAX];
+    struct daemon_options options = {.breaks = breaks};
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        if (strcmp(argv[i], "--help") == 0) {
+            (void)fputs(usage, stdout);
+            return 0;
+        }
+        if ((value = option(argc, argv, &i, "--log")) != NULL) {
+            options.log_level = value;
+        } else if (options.break_count < BREAKS_MAX &&
+                   (value = option(argc, argv, &i, "--break")) != NULL) {
+            breaks[options.break_count++] = value;
+        } else if (argv[i][0] != '-' && options.file == NULL) {
+            options.file = argv[i];
+        } else {
+            (void)fprintf(stderr, "freshet serve: `%s` is not understood\n\n%s", argv[i], usage);
+            return 2;
+        }
+    }
+    if (options.file == NULL) {
+        options.file = "freshet.yaml";
+    }
+    return daemon_run(&options);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Flat set-up, reverse tear-down. Signals are blocked in every thread and taken by this one with
+ * sigwait(), so no handler ever runs in the middle of anything.
+ */
+#include "daemon/daemon.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "serve/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 10000 };
+
+static void block_signals(sigset_t *set)
+{
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGHUP);
+    (void)sigaddset(set, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* Connections, files of the database pool, and some spare. */
+static void raise_descriptor_limit(const struct policy *p)
+{
+    struct rlimit limit;
+    rlim_t want = p->limits.connections + 256U;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < want) {
+        log_warn("daemon", "only %lu file descriptors allowed, limits.connections needs %lu: raise "
+                           "`ulimit -n`",
+                 (unsigned long)limit.rlim_cur, (unsigned long)want);
+    }
+}
+
+/* The SHUTDOWN command: the same road as SIGTERM. */
+static void shutdown_requested(void *arg)
+{
+    (void)arg;
+    (void)kill(getpid(), SIGTERM);
+}
+
+static void wait_for_the_end(const sigset_t *set)
+{
+    int sig = 0;
+    while (sig != SIGTERM && sig != SIGINT) {
+        if (sigwait(set, &sig) != 0) {
+            return;
+        }
+        if (sig == SIGHUP) {
+            log_warn("daemon", "SIGHUP: reloading is not in this version yet; restart to apply a "
+                               "changed policy");
+        }
+    }
+    log_info("daemon", "stopping: requests in progress have %d s", DRAIN_MS / 1000);
+}
+
+static void say_ready(const struct server *s)
+{
+    struct buf line;
+    buf_init(&line);
+    buf_append_str(&line, "ready ");
+    server_addresses(s, &line);
+    buf_append_char(&line, '\n');
+    struct slice text = buf_readable(&line);
+    (void)fwrite(text.ptr, 1, text.len, stdout);
+    (void)fflush(stdout);
+    buf_fini(&line);
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+    hash_setup();
+    struct buf complaints;
+    buf_init(&complaints);
+    const struct policy *policy = policy_load(options->file, &complaints);
+    (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
+    buf_fini(&complaints);
+    if (policy == NULL) {
+        return 1;
+    }
+    enum log_level level = LOG_INFO;
+    const char *name = options->log_level != NULL ? options->log_level : policy->log_level;
+    if (name != NULL && !log_level_parse(name, &level)) {
+        (void)fprintf(stderr, "freshet: log level `%s`: there are error, warn, info, debug and trace\n",
+                      name);
+        policy_unload(&policy);
+        return 1;
+    }
+    log_setup(level);
+    sigset_t set;
+    block_signals(&set);
+    raise_descriptor_limit(policy);
+
+    char *why = NULL;
+    struct server *server = server_start(
+        &(struct server_options){
+            .policy = policy,
+            .breaks = options->breaks,
+            .break_count = options->break_count,
+            .request_shutdown = shutdown_requested,
+        },
+        &why);
+    if (server == NULL) {
+        (void)fprintf(stderr, "freshet: %s\n", why);
+        free(why);
+        policy_unload(&policy);
+        return 1;
+    }
+    say_ready(server);
+    wait_for_the_end(&set);
+    server_stop(&server, DRAIN_MS);
+    policy_unload(&policy);
+    return 0;
+}

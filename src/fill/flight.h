@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * flight: one fill per key, however many ask. The first to ask leads; the others wait and are handed
+ * the leader's answer in their own threads.
+ *
+ * Fills in flight are judged like entries: one may join a flight that has not been sent yet without any
+ * condition (its read begins after the joiner came), and a sent one only while its stamp passes the
+ * marks of the dependencies known so far. A joiner of a sent flight judges the answer again when it
+ * comes, with all dependencies, and starts over if it is refused. The leader always keeps its answer.
+ *
+ * Threads: any. One lock around the table (LOCK_RANK_FILL); nothing is called while it is held.
+ */
+#ifndef FILL_FLIGHT_H
+#define FILL_FLIGHT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mailbox.h"
+#include "fresh/fresh.h"
+
+#include <stdatomic.h>
+
+/* What a fill brought home. Reference-counted; immutable once landed. */
+struct flight_answer {
+    _Atomic uint32_t refs; /* acq_rel: last unref frees */
+    int status;            /* HTTP status of the answer, also for errors */
+    const char *note;      /* static: why it was not stored, NULL when it was */
+    bool storable;         /* stamp and deps below are valid */
+    bool followed;         /* false: only its TTL counts */
+    fresh_pos stamp;
+    struct fresh_deps deps;
+    struct buf value;      /* as stored: see serve/answer.h */
+};
+struct flight_answer *flight_answer_create(void);
+void flight_answer_ref(struct flight_answer *a);
+void flight_answer_unref(struct flight_answer **a);
+
+struct flights;
+struct flight;
+
+struct flight_waiter;
+typedef void flight_landed_fn(struct flight_waiter *w);
+struct flight_waiter {
+    struct mailbox *reply;
+    flight_landed_fn *landed;
+    struct flight_answer *answer; /* a reference, the waiter's to drop */
+    bool unconditional;           /* joined before the flight was sent: no judging needed */
+    /* private */
+    struct mail mail;
+    struct list node;
+    struct flight *flight;
+};
+
+struct flights *flights_create(void);
+void flights_destroy(struct flights **fs);
+
+/* Leads (returns the flight) or joins (returns NULL; `landed` will be called by mail). */
+struct flight *flight_lead_or_join(struct flights *fs, struct fresh *f, struct slice key,
+                                   struct flight_waiter *w, uint64_t now_ms);
+/* The leader's query is about to be sent with this stamp; `deps` are those known already. */
+void flight_sent(struct flights *fs, struct flight *fl, fresh_pos stamp,
+                 const struct fresh_deps *deps);
+/* Hands the answer to every waiter and frees the flight. */
+void flight_land(struct flights *fs, struct flight **fl, struct flight_answer *answer);
+/* The waiter's client is gone. True when it was taken off and `landed` will not be called. */
+bool flight_leave(struct flights *fs, struct flight_waiter *w);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "serve/admin.h"
+
+#include "base/clock.h"
+#include "serve/problem.h"
+
+/* Takes the same time whatever the difference, so a password cannot be guessed byte by byte. */
+static bool same_secret(struct slice given, struct slice want)
+{
+    unsigned diff = given.len == want.len ? 0 : 1;
+    for (size_t i = 0; i < given.len && want.len > 0; i++) {
+        diff |= (unsigned char)given.ptr[i] ^ (unsigned char)want.ptr[i % want.len];
+    }
+    return diff == 0;
+}
+
+static bool allowed(const struct worker *w, const struct http_request *head)
+{
+    const char *password = w->server->policy->auth.password;
+    if (password == NULL) {
+        return true;
+    }
+    struct slice given = http_header_get(head, "Authorization");
+    static const char scheme[] = "Bearer ";
+    size_t skip = sizeof(scheme) - 1;
+    return given.len >= skip && strncasecmp(given.ptr, scheme, skip) == 0 &&
+           same_secret(slice_from(given, skip), slice_of(password));
+}
+
+/* "key NAME", "key DB NAME" or "GET /path?query", as the command line says it. */
+static bool explain_target(struct worker *w, struct slice target, struct buf *text)
+{
+    if (target.len > 4 && strncmp(target.ptr, "key ", 4) == 0) {
+        struct slice key = slice_from(target, 4);
+        uint32_t db = 0;
+        const char *space = memchr(key.ptr, ' ', key.len);
+        if (space != NULL && space > key.ptr && space - key.ptr <= 2) {
+            for (const char *p = key.ptr; p < space; p++) {
+                if (*p < '0' || *p > '9') {
+                    return false;
+                }
+                db = db * 10 + (uint32_t)(*p - '0');
+            }
+            key = slice_from(key, (size_t)(space - key.ptr) + 1);
+        }
+        if (db >= POLICY_DBS) {
+            return false;
+        }
+        explain_key(w, db, key, text);
+        return true;
+    }
+    const char *space = target.len > 0 ? memchr(target.ptr, ' ', target.len) : NULL;
+    if (space == NULL) {
+        return false;
+    }
+    size_t len = (size_t)(space - target.ptr);
+    explain_route(w, (struct slice){target.ptr, len}, slice_from(target, len + 1), text);
+    return true;
+}
+
+static bool query_target(const struct http_request *head, struct buf *target)
+{
+    struct slice query = head->query;
+    struct slice name;
+    struct slice value;
+    while (http_query_next(&query, &name, &value)) {
+        if (slice_is(name, "target")) {
+            return http_percent_decode(value, true, target);
+        }
+    }
+    return false;
+}
+
+static int answer_text(struct worker *w, const struct http_request *head, struct buf *text)
+{
+    if (head->method != HTTP_GET && head->method != HTTP_HEAD) {
+        return 405;
+    }
+    if (slice_is(head->path, "/healthz")) {
+        buf_append_str(text, "ok\n");
+        return 200;
+    }
+    if (slice_is(head->path, "/stats")) {
+        stats_text(w, text);
+        return 200;
+    }
+    if (!slice_is(head->path, "/explain")) {
+        return 404;
+    }
+    struct buf target;
+    buf_init(&target);
+    bool ok = query_target(head, &target) && explain_target(w, buf_readable(&target), text);
+    buf_fini(&target);
+    return ok ? 200 : 400;
+}
+
+void admin_answer(struct worker *w, const struct http_request *head, bool close, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text);
+    int status = allowed(w, head) ? answer_text(w, head, &text) : 401;
+    if (status != 200) {
+        problem_put(out,
+                    &(struct problem){
+                        .status = status,
+                        .allow = status == 405 ? "GET, HEAD" : NULL,
+                        .detail = status == 401   ? "send Authorization: Bearer <password>"
+                                  : status == 400 ? "target is `key NAME`, `key DB NAME` or "
+                                                    "`GET /path?query`"
+                                                  : "there are /stats, /explain and /healthz",
+                    },
+                    head->method == HTTP_HEAD, close);
+    } else {
+        http_put_status(out, 200, clock_wall_ms());
+        http_put_header(out, "Content-Type", SLICE("text/plain; charset=utf-8"));
+        http_put_header_fmt(out, "Content-Length", "%zu", buf_len(&text));
+        http_put_header(out, "Cache-Control", SLICE("no-store"));
+        if (close) {
+            http_put_header(out, "Connection", SLICE("close"));
+        }
+        buf_append_str(out, "\r\n");
+        if (head->method != HTTP_HEAD) {
+            buf_append_slice(out, buf_readable(&text));
+        }
+    }
+    buf_fini(&text);
+}

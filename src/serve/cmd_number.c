@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Values that are numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
+ *
+ * An existing entry keeps its expiry, stamp and dependencies; an absent one counts as 0 and is created
+ * under a lease like any other. Fractions are long doubles with 17 digits after the point, trailing zeros
+ * cut, as Redis writes them.
+ */
+#include "serve/resp_client.h"
+
+#include "base/number.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FLOAT_TEXT_MAX = 5 * 1024 };
+
+/* Inside the hold: replaces the value of `item`, or creates the key. */
+static enum err put_number(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                           const struct store_item *item, struct slice text)
+{
+    struct store_write w = {.value = text};
+    if (item == NULL) {
+        return client_put(c, h, lease, &w);
+    }
+    char *room;
+    enum err err = store_edit(h, text.len, &w, &room);
+    if (err == ERR_OK) {
+        memcpy(room, text.ptr, text.len);
+    }
+    return err;
+}
+
+/* --- integers ----------------------------------------------------------------------------------- */
+
+static enum err add_integer(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                            int64_t delta, int64_t *ret_sum)
+{
+    struct store_item *item = client_item(c, h);
+    int64_t sum = 0;
+    if (item != NULL && !number_parse_i64(store_item_value(item), &sum)) {
+        return ERR_NOT_INTEGER;
+    }
+    if (__builtin_add_overflow(sum, delta, &sum)) {
+        return ERR_OVERFLOW;
+    }
+    char text[NUMBER_MAX_LEN];
+    size_t len = number_format_i64(text, sum);
+    *ret_sum = sum;
+    return put_number(c, h, lease, item, (struct slice){text, len});
+}
+
+static void increment(struct resp_client *c, struct slice key, int64_t delta)
+{
+    LEASE_ROOM(room);
+    const struct lease *lease = client_lease(c, key, &room);
+    struct store_hold h;
+    client_hold(c, key, &h);
+    int64_t sum = 0;
+    enum err err = add_integer(c, &h, lease, delta, &sum);
+    store_drop(&h);
+    if (err != ERR_OK) {
+        reply_err(c, err);
+    } else {
+        reply_integer(c, sum);
+    }
+}
+
+void cmd_incr(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    increment(c, argv[1], 1);
+}
+
+void cmd_decr(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    increment(c, argv[1], -1);
+}
+
+void cmd_incrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    int64_t delta;
+    if (arg_integer(c, argv[2], &delta)) {
+        increment(c, argv[1], delta);
+    }
+}
+
+void cmd_decrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    int64_t delta;
+    if (!arg_integer(c, argv[2], &delta)) {
+        return;
+    }
+    if (delta == INT64_MIN) {
+        resp_error(&c->conn.out, "ERR decrement would overflow");
+        return;
+    }
+    increment(c, argv[1], -delta);
+}
+
+/* --- fractions ---------------------------------------------------------------------------------- */
+
+static bool parse_float(struct slice text, long double *ret_value)
+{
+    char copy[FLOAT_TEXT_MAX];
+    if (text.len == 0 || text.len >= sizeof(copy) || isspace((unsigned char)text.ptr[0])) {
+        return false;
+    }
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    char *end;
+    errno = 0;
+    long double value = strtold(copy, &end);
+    if (end != copy + text.len || errno != 0 || isnan(value)) {
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+static size_t format_float(char *out, long double value)
+{
+    int len = snprintf(out, FLOAT_TEXT_MAX, "%.17Lf", value);
+    check(len > 0 && len < FLOAT_TEXT_MAX);
+    while (out[len - 1] == '0') {
+        len--;
+    }
+    len -= out[len - 1] == '.' ? 1 : 0;
+    if (len == 2 && out[0] == '-' && out[1] == '0') {
+        out[0] = '0';
+        len = 1;
+    }
+    return (size_t)len;
+}
+
+/* NULL, or the error to reply. On success the new value's text has been appended to `out`. */
+static const char *add_float(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                             struct slice delta_text)
+{
+    struct store_item *item = client_item(c, h);
+    long double sum = 0;
+    long double delta;
+    if ((item != NULL && !parse_float(store_item_value(item), &sum)) ||
+        !parse_float(delta_text, &delta)) {
+        return err_text(ERR_NOT_FLOAT);
+    }
+    sum += delta;
+    if (isnan(sum) || isinf(sum)) {
+        return "increment would produce NaN or Infinity";
+    }
+    char text[FLOAT_TEXT_MAX];
+    struct slice value = {text, format_float(text, sum)};
+    enum err err = put_number(c, h, lease, item, value);
+    if (err != ERR_OK) {
+        return err_text(err);
+    }
+    reply_bulk(c, value);
+    return NULL;
+}
+
+void cmd_incrbyfloat(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    LEASE_ROOM(room);
+    const struct lease *lease = client_lease(c, argv[1], &room);
+    struct store_hold h;
+    client_hold(c, argv[1], &h);
+    const char *why = add_float(c, &h, lease, argv[2]);
+    store_drop(&h);
+    if (why != NULL) {
+        bool full = why == err_text(ERR_NOSPACE);
+        resp_error(&c->conn.out, "%s %s", full ? err_prefix(ERR_NOSPACE) : "ERR", why);
+    }
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the server says it is, to clients that choose features by it. */
+#ifndef SERVE_CMD_SERVER_H
+#define SERVE_CMD_SERVER_H
+
+/* Clients and their tests choose commands by this; claiming 7.2 obliges to CLIENT SETINFO, NO-TOUCH,
+ * EXPIRE NX and the like. */
+#define REDIS_VERSION "7.2.4"
+
+#endif

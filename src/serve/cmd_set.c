@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * SET in all its forms, and GETEX, which shares the options.
+ *
+ * A plain SET (no options) is the hot path: one lease question answered by a flag, one hold, one put. The
+ * others look at the old value inside the same hold, so a condition and its store are one step.
+ */
+#include "serve/resp_expiry.h"
+
+struct set_options {
+    bool nx, xx, get, keep_ttl, persist;
+    bool has_expiry;
+    enum expiry_unit unit;
+    struct slice expiry_arg;
+    struct expiry expiry;
+};
+
+/* --- options ------------------------------------------------------------------------------------ */
+
+static bool take_expiry(struct set_options *o, enum expiry_unit unit, struct slice arg)
+{
+    if (o->keep_ttl || o->persist || (o->has_expiry && o->unit != unit)) {
+        return false;
+    }
+    o->has_expiry = true;
+    o->unit = unit;
+    o->expiry_arg = arg;
+    return true;
+}
+
+static bool take_set_word(struct set_options *o, struct slice word)
+{
+    if (slice_is_nocase(word, "nx") && !o->xx) {
+        o->nx = true;
+    } else if (slice_is_nocase(word, "xx") && !o->nx) {
+        o->xx = true;
+    } else if (slice_is_nocase(word, "get")) {
+        o->get = true;
+    } else if (slice_is_nocase(word, "keepttl") && !o->has_expiry) {
+        o->keep_ttl = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Words from argv[first] on; false after replying. */
+static bool parse_options(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                          uint32_t first, bool is_set, struct set_options *ret_options)
+{
+    struct set_options o = {0};
+    for (uint32_t i = first; i < argc; i++) {
+        enum expiry_unit unit;
+        bool taken = false;
+        if (expiry_unit_parse(argv[i], &unit)) {
+            taken = i + 1 < argc && take_expiry(&o, unit, argv[i + 1]);
+            i++;
+        } else if (is_set) {
+            taken = take_set_word(&o, argv[i]);
+        } else if (slice_is_nocase(argv[i], "persist") && !o.has_expiry) {
+            taken = o.persist = true;
+        }
+        if (!taken) {
+            reply_syntax(c);
+            return false;
+        }
+    }
+    if (o.has_expiry &&
+        !expiry_parse(c, o.expiry_arg, o.unit, is_set ? "set" : "getex", &o.expiry)) {
+        return false;
+    }
+    *ret_options = o;
+    return true;
+}
+
+/* --- SET ---------------------------------------------------------------------------------------- */
+
+static enum err put_value(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                          struct slice value, const struct expiry *e)
+{
+    if (e->past) {
+        (void)store_remove(h);
+        return ERR_OK;
+    }
+    struct store_write w = {.value = value, .expiry_ms = e->at_ms};
+    return client_put(c, h, lease, &w);
+}
+
+static void set_plain(struct resp_client *c, struct slice key, struct slice value,
+                      const struct expiry *e)
+{
+    LEASE_ROOM(room);
+    const struct lease *lease = client_lease(c, key, &room);
+    struct store_hold h;
+    client_hold(c, key, &h);
+    enum err err = put_value(c, &h, lease, value, e);
+    store_drop(&h);
+    reply_stored(c, err);
+}
+
+/* Inside the hold. `old` NULL: absent. */
+static enum err put_with_options(struct resp_client *c, struct store_hold *h,
+                                 const struct lease *lease, struct slice value,
+                                 const struct store_item *old, const struct set_options *o)
+{
+    if (o->keep_ttl && old != NULL) {
+        struct store_write w = {.value = value, .expiry_ms = store_item_expiry(old)};
+        return client_put_exact(c, h, lease, &w);
+    }
+    return put_value(c, h, lease, value, &o->expiry);
+}
+
+static void set_with_options(struct resp_client *c, struct slice key, struct slice value,
+                             const struct set_options *o)
+{
+    LEASE_ROOM(room);
+    const struct lease *lease = client_lease(c, key, &room);
+    struct buf *out = &c->conn.out;
+    size_t before = buf_len(out);
+    struct store_hold h;
+    client_hold(c, key, &h);
+    struct store_item *old = client_item(c, &h);
+    if (o->get && old != NULL) {
+        reply_bulk(c, store_item_value(old));
+    } else if (o->get) {
+        reply_null(c);
+    }
+    bool wanted = !(o->nx && old != NULL) && !(o->xx && old == NULL);
+    enum err err = wanted ? put_with_options(c, &h, lease, value, old, o) : ERR_OK;
+    store_drop(&h);
+    if (err != ERR_OK) {
+        buf_truncate(out, before);
+        reply_err(c, err);
+    } else if (!o->get && wanted) {
+        reply_ok(c);
+    } else if (!o->get) {
+        reply_null(c);
+    }
+}
+
+void cmd_set(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const struct expiry none = {0};
+    if (__builtin_expect(argc == 3, 1)) {
+        set_plain(c, argv[1], argv[2], &none);
+        return;
+    }
+    struct set_options o;
+    if (!parse_options(c, argv, argc, 3, true, &o)) {
+        return;
+    }
+    if (o.nx || o.xx || o.get || o.keep_ttl) {
+        set_with_options(c, argv[1], argv[2], &o);
+    } else {
+        set_plain(c, argv[1], argv[2], &o.expiry);
+    }
+}
+
+void cmd_setex(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct expiry e;
+    if (expiry_parse(c, argv[2], EXPIRY_EX, "setex", &e)) {
+        set_plain(c, argv[1], argv[3], &e);
+    }
+}
+
+void cmd_psetex(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct expiry e;
+    if (expiry_parse(c, argv[2], EXPIRY_PX, "psetex", &e)) {
+        set_plain(c, argv[1], argv[3], &e);
+    }
+}
+
+void cmd_setnx(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    LEASE_ROOM(room);
+    const struct lease *lease = client_lease(c, argv[1], &room);
+    struct store_hold h;
+    client_hold(c, argv[1], &h);
+    bool wanted = client_item(c, &h) == NULL;
+    struct store_write w = {.value = argv[2]};
+    enum err err = wanted ? client_put(c, &h, lease, &w) : ERR_OK;
+    store_drop(&h);
+    if (err != ERR_OK) {
+        reply_err(c, err);
+    } else {
+        reply_integer(c, wanted ? 1 : 0);
+    }
+}
+
+void cmd_getset(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const struct set_options get = {.get = true};
+    set_with_options(c, argv[1], argv[2], &get);
+}
+
+/* --- GETEX -------------------------------------------------------------------------------------- */
+
+void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct set_options o;
+    if (!parse_options(c, argv, argc, 2, false, &o)) {
+        return;
+    }
+    struct store_hold h;
+    struct store_item *item;
+    if (!client_read(c, argv[1], &h, &item)) {
+        reply_null(c);
+        return;
+    }
+    size_t before = buf_len(&c->conn.out);
+    reply_bulk(c, store_item_value(item));
+    enum err err = ERR_OK;
+    bool found;
+    if (o.expiry.past) {
+        (void)store_remove(&h);
+    } else if (o.has_expiry) {
+        err = store_expire(&h, o.expiry.at_ms, &found);
+    } else if (o.persist) {
+        err = store_expire(&h, 0, &found);
+    }
+    store_drop(&h);
+    if (err != ERR_OK) {
+        buf_truncate(&c->conn.out, before);
+        reply_err(c, err);
+    }
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * explain: why a key or a route's answer would hit or miss now, in lines "name: value".
+ *
+ * Reads what the request street reads (store_inspect, fresh_judge, leases, plans) and changes nothing: no hit
+ * is counted, nothing is removed.
+ */
+#include "base/clock.h"
+#include "http/http.h"
+#include "serve/answer.h"
+#include "serve/params.h"
+#include "serve/serve.h"
+
+#include <inttypes.h>
+
+static void put_position(struct worker *w, struct buf *out, const char *name, fresh_pos pos)
+{
+    char token[FRESH_TOKEN_MAX];
+    struct fresh *f = w->server->fresh;
+    if (pos == 0) {
+        buf_printf(out, "%s: none\n", name);
+    } else if (pos < fresh_floor(f)) {
+        buf_printf(out, "%s: of an earlier epoch\n", name);
+    } else {
+        (void)fresh_token_format(f, pos, token);
+        buf_printf(out, "%s: %s\n", name, token);
+    }
+}
+
+static const char *wide_name(const struct follow_catalog *c, const struct policy *p, struct fresh *f,
+                             fresh_dep dep, const char **ret_which)
+{
+    for (uint32_t i = 0; c != NULL && i < c->table_count; i++) {
+        bool any = dep == fresh_dep_any(f, c->tables[i].wide);
+        if (any || dep == fresh_dep_all(f, c->tables[i].wide)) {
+            *ret_which = any ? "every change of table" : "unknown rows of table";
+            return c->tables[i].name;
+        }
+    }
+    for (uint32_t i = 0; c != NULL && i < p->template_count; i++) {
+        bool any = dep == fresh_dep_any(f, c->templates[i].wide);
+        if (any || dep == fresh_dep_all(f, c->templates[i].wide)) {
+            *ret_which = any ? "every change behind template" : "unknown values of template";
+            return p->templates[i].text;
+        }
+    }
+    return NULL;
+}
+
+static void put_deps(struct worker *w, struct buf *out, fresh_pos stamp, const fresh_dep *deps,
+                     uint32_t count)
+{
+    struct server *s = w->server;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *which = "one row or value";
+        const char *name = wide_name(w->plan->catalog, s->policy, s->fresh, deps[i], &which);
+        fresh_pos mark = fresh_mark(s->fresh, deps[i]);
+        char token[FRESH_TOKEN_MAX] = "never in this epoch";
+        if (mark >= fresh_floor(s->fresh) && mark != 0) {
+            (void)fresh_token_format(s->fresh, mark, token);
+        }
+        buf_printf(out, "depends on: %s%s%s, changed at %s%s\n", which, name != NULL ? " " : "",
+                   name != NULL ? name : "", token, stamp < mark ? " (after the stamp)" : "");
+    }
+}
+
+static void put_contact(struct worker *w, struct buf *out)
+{
+    struct server *s = w->server;
+    if (s->follow == NULL) {
+        buf_append_str(out, "follower: no database in the policy\n");
+        return;
+    }
+    struct follow_status status;
+    follow_status(s->follow, &status);
+    buf_printf(out, "follower: %s%s%s\n", follow_state_name(status.state),
+               status.last_error[0] != '\0' ? ", " : "", status.last_error);
+    put_position(w, out, "applied", fresh_applied(s->fresh));
+    put_position(w, out, "visible", fresh_visible(s->fresh));
+}
+
+static const char *verdict_text(enum fresh_verdict v)
+{
+    switch (v) {
+    case FRESH_HIT:
+        return "hit";
+    case FRESH_OUTDATED:
+        return "miss: something it depends on changed after its stamp";
+    case FRESH_VOID:
+        return "miss: stored in an earlier epoch (the line to the database was broken since)";
+    case FRESH_UNPROVEN:
+        return "miss: no proof of contact with the database within max_stale";
+    }
+    return "";
+}
+
+/* What is stored under the key, and the verdict on it. */
+static void put_entry(struct worker *w, uint32_t db, struct slice key, struct buf *out, bool http)
+{
+    struct server *s = w->server;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    struct store_hold hold;
+    store_hold(s->store, w->gate, db, key, now_ms, &hold);
+    const struct store_item *it = store_inspect(&hold);
+    if (it == NULL) {
+        store_drop(&hold);
+        buf_append_str(out, "entry: none\nverdict: miss: nothing is stored under this key\n");
+        return;
+    }
+    uint32_t count;
+    const fresh_dep *deps = store_item_deps(it, &count);
+    fresh_pos stamp = store_item_stamp(it);
+    uint64_t expiry = store_item_expiry(it);
+    bool expired = expiry != 0 && expiry <= now_ms;
+    struct slice value = store_item_value(it);
+    buf_printf(out, "entry: %zu bytes, %zu in memory, used %u times lately\n", value.len,
+               store_item_bytes(it), store_item_hits(it));
+    if (http) {
+        buf_printf(out, "age: %" PRIu64 " s\n", (now_ms - answer_read(value).stored_ms) / 1000);
+    }
+    if (expiry == 0) {
+        buf_append_str(out, "ttl left: no expiry\n");
+    } else {
+        buf_printf(out, "ttl left: %.3f s\n", expired ? 0.0 : (double)(expiry - now_ms) / 1000.0);
+    }
+    if (count > 0) {
+        put_position(w, out, "stamp", stamp);
+        put_deps(w, out, stamp, deps, count);
+    } else {
+        buf_append_str(out, "stamp: none, this entry is not followed: only its TTL counts\n");
+    }
+    enum fresh_verdict v = count > 0 ? fresh_judge(s->fresh, stamp, deps, count, now_ms) : FRESH_HIT;
+    store_drop(&hold);
+    buf_printf(out, "verdict: %s\n", expired ? "miss: expired" : verdict_text(v));
+}
+
+/* --- keys --------------------------------------------------------------------------------------- */
+
+static void put_template(void *arg, const struct policy_template *t, const struct slice *values)
+{
+    struct buf *out = arg;
+    buf_printf(out, "rule: table %s, template %s", t->table, t->text);
+    for (uint32_t i = 0; values != NULL && i < t->column_count; i++) {
+        buf_printf(out, "%s%s=%.*s", i == 0 ? " with " : ", ", t->columns[i], (int)values[i].len,
+                   values[i].ptr);
+    }
+    buf_append_char(out, '\n');
+}
+
+void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *out)
+{
+    const struct policy *p = w->server->policy;
+    if (db >= POLICY_DBS || p->db_space[db] < 0) {
+        buf_append_str(out, "error: no space has this database number\n");
+        return;
+    }
+    const struct policy_space *space = &p->spaces[p->db_space[db]];
+    buf_printf(out, "key: %.*s\nspace: %s (db %u)\n", (int)key.len, key.ptr, space->name, db);
+    struct slice rest;
+    size_t before = buf_len(out);
+    if (policy_strip_prefix(space, key, &rest)) {
+        policy_match_key(p, rest, put_template, out);
+    } else {
+        policy_match_key(p, key, put_template, out);
+        if (buf_len(out) > before) {
+            buf_printf(out, "hint: it matches only without the space's prefix `%s`, so it does not "
+                            "match\n",
+                       space->prefix);
+        }
+    }
+    if (buf_len(out) == before) {
+        buf_append_str(out, "rule: none, no template matches: only its TTL counts\n");
+    } else {
+        struct lease lease;
+        lease_with_stamp(w, db, key, 0, &lease);
+        if (lease.kind == LEASE_REFUSED) {
+            buf_printf(out, "a SET now: would not be stored: %s\n", lease.why);
+        }
+    }
+    put_entry(w, db, key, out, false);
+    put_contact(w, out);
+}
+
+/* --- routes ------------------------------------------------------------------------------------- */
+
+static const char *consistency_text(enum policy_consistency c)
+{
+    switch (c) {
+    case POLICY_TTL:
+        return "ttl";
+    case POLICY_FOLLOW:
+        return "follow";
+    case POLICY_STRICT:
+        return "strict";
+    }
+    return "";
+}
+
+static void put_plan(struct worker *w, const struct plan_route *planned, struct buf *out)
+{
+    switch (planned->keep) {
+    case PLAN_FOLLOWED:
+        buf_append_str(out, "kept: followed\n");
+        break;
+    case PLAN_TTL:
+        buf_append_str(out, "kept: for its TTL only\n");
+        break;
+    case PLAN_NEVER:
+        buf_append_str(out, "kept: never\n");
+        break;
+    }
+    if (planned->why != NULL) {
+        buf_printf(out, "because: %s\n", planned->why);
+    }
+    for (uint32_t i = 0; i < planned->table_count && w->plan->catalog != NULL; i++) {
+        const struct follow_table *t = follow_catalog_find(w->plan->catalog, planned->tables[i]);
+        if (t != NULL) {
+            buf_printf(out, "reads: %s.%s%s\n", t->schema, t->name,
+                       planned->row.count > 0 && planned->row.table_oid == t->oid
+                           ? " (one row, by its primary key)"
+                           : "");
+        }
+    }
+}
+
+void explain_route(struct worker *w, struct slice method, struct slice target, struct buf *out)
+{
+    const char *mark = target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
+    size_t path_len = mark != NULL ? (size_t)(mark - target.ptr) : target.len;
+    struct slice path = {target.ptr, path_len};
+    struct slice query = mark != NULL ? slice_from(target, path_len + 1) : (struct slice){NULL, 0};
+    struct slice values[POLICY_PARAMS_MAX];
+    const struct policy_route *route =
+        policy_find_route(w->server->policy, method, path, values, NULL);
+    if (route == NULL) {
+        buf_append_str(out, "error: no route has this method and path\n");
+        return;
+    }
+    const struct plan_route *planned = &w->plan->routes[route->index];
+    buf_printf(out, "route: %s (%s:%u)\nconsistency: %s\nfresh: %.3f s\n", route->match,
+               w->server->policy->file, route->line, consistency_text(route->consistency),
+               route->fresh_ms / 1000.0);
+    put_plan(w, planned, out);
+    struct params params = {0};
+    struct problem wrong;
+    struct params_source from = {.path_values = values, .query = query};
+    if (!slice_is(method, "GET")) {
+        buf_append_str(out, "verdict: always runs its statement\n");
+    } else if (!params_collect(&params, route, planned->param_types, &from, &wrong)) {
+        buf_printf(out, "verdict: refused: %s\n", wrong.detail);
+    } else {
+        struct buf key;
+        buf_init(&key);
+        route_key(route, &params, &key);
+        put_entry(w, w->server->http_db, buf_readable(&key), out, true);
+        buf_fini(&key);
+    }
+    buf_fini(&params.text);
+    put_contact(w, out);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What comes back from the database, made into answers.
+ *
+ * A SQL answer may be stored when the route is kept, the statement succeeded, the catalog is still the
+ * one that the plan was made from, a stamp could be given before the query, and every relation that the
+ * transaction really touched is followed. Its stamp is the exact one: what its snapshot shows.
+ */
+#include "serve/fill_answer.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "serve/answer.h"
+#include "serve/problem.h"
+#include "serve/rows.h"
+
+#include <inttypes.h>
+
+static const char json_type[] = "application/json";
+
+void fill_answer_log(const struct request *r)
+{
+    const struct pg_answer *result = &r->result;
+    bool theirs = result->err == ERR_DATABASE &&
+                  (strncmp(result->sqlstate, "22", 2) == 0 || strncmp(result->sqlstate, "23", 2) == 0 ||
+                   strcmp(result->sqlstate, "P0001") == 0);
+    log_line(theirs ? LOG_DEBUG : LOG_WARN, "serve", "%s: %s%s%s %s", r->route->match,
+             err_text(result->err), result->sqlstate[0] != '\0' ? " " : "", result->sqlstate,
+             result->message != NULL ? result->message : "");
+}
+
+static void make_body(struct request *r, struct flight_answer *a)
+{
+    const PGresult *rows = r->result.rows;
+    bool object = r->route->answer == POLICY_ANSWER_OBJECT;
+    struct buf body;
+    buf_init(&body);
+    int status = 200;
+    const char *type = json_type;
+    if (object && PQntuples(rows) == 0) {
+        status = 404;
+        type = "application/problem+json";
+        buf_append_str(&body, "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+                              "\"detail\":\"no such record\"}\n");
+    } else if (object) {
+        rows_put_object(&body, rows);
+    } else {
+        rows_put_array(&body, rows);
+    }
+    a->status = status;
+    answer_make(&a->value, status, type, buf_readable(&body), r->now_ms);
+    buf_fini(&body);
+}
+
+static void make_problem(struct request *r, struct flight_answer *a)
+{
+    struct problem p = problem_from_database(&r->result);
+    struct buf whole;
+    buf_init(&whole);
+    problem_put(&whole, &p, false, false);
+    struct slice text = buf_readable(&whole);
+    const char *body = memmem(text.ptr, text.len, "\r\n\r\n", 4);
+    check(body != NULL);
+    a->status = p.status;
+    answer_make(&a->value, p.status, "application/problem+json",
+                slice_from(text, (size_t)(body - text.ptr) + 4), r->now_ms);
+    buf_fini(&whole);
+}
+
+/* NULL when the answer may be stored; otherwise why not (static). */
+static const char *judge_store(struct request *r, struct flight_answer *a)
+{
+    struct server *s = r->worker->server;
+    const struct plan_route *planned = &r->plan->routes[r->route->index];
+    if (!r->keep || r->bypass) {
+        return "not kept";
+    }
+    if (planned->keep == PLAN_TTL) {
+        return NULL;
+    }
+    a->followed = true;
+    if (r->window.stamp == 0) {
+        return "no contact";
+    }
+    if (r->plan->catalog == NULL || r->version != r->plan->catalog->version) {
+        return "schema changed";
+    }
+    const char *why;
+    if (!plan_deps(r->plan, planned, s->fresh, r->params.value, r->result.relations,
+                   r->result.relation_count, &a->deps, &why)) {
+        return why;
+    }
+    a->stamp = s->breaks.store_stamp ? fresh_stamp(s->fresh)
+                                     : fresh_stamp_exact(s->fresh, &r->window, r->result.snapshot);
+    return NULL;
+}
+
+struct flight_answer *fill_answer_make(struct request *r)
+{
+    struct flight_answer *a = flight_answer_create();
+    if (r->result.err != ERR_OK) {
+        serve_count(r->worker, fills_failed);
+        fill_answer_log(r);
+        make_problem(r, a);
+        a->note = "failed";
+        return a;
+    }
+    make_body(r, a);
+    a->note = judge_store(r, a);
+    a->storable = a->note == NULL;
+    return a;
+}
+
+void fill_answer_store(struct request *r, struct flight_answer *a)
+{
+    struct worker *w = r->worker;
+    struct server *s = w->server;
+    if (a->followed && fresh_judge(s->fresh, a->stamp, a->deps.dep, a->deps.count, r->now_ms) !=
+                           FRESH_HIT) {
+        serve_count(w, fills_outdated);
+        a->note = "outdated meanwhile";
+        return;
+    }
+    struct store_hold hold;
+    struct store_write write = {
+        .value = buf_readable(&a->value),
+        .expiry_ms = r->now_ms + r->route->fresh_ms,
+        .stamp = a->stamp,
+        .deps = a->deps.dep,
+        .dep_count = a->deps.count,
+        .cost_us = (uint32_t)(r->result.elapsed_us < UINT32_MAX ? r->result.elapsed_us : UINT32_MAX),
+    };
+    store_hold(s->store, w->gate, s->http_db, buf_readable(&r->key), r->now_ms, &hold);
+    enum err err = store_put(&hold, &write);
+    store_drop(&hold);
+    if (err != ERR_OK) {
+        a->note = "no space";
+    }
+}
+
+void written_put(struct request *r, struct buf *out)
+{
+    struct server *s = r->worker->server;
+    struct buf body;
+    buf_init(&body);
+    if (r->route->answer == POLICY_ANSWER_ARRAY) {
+        rows_put_array(&body, r->result.rows);
+    } else if (PQntuples(r->result.rows) > 0) {
+        rows_put_object(&body, r->result.rows);
+    } else {
+        buf_append_str(&body, "{}");
+    }
+    http_put_status(out, 200, clock_wall_ms());
+    http_put_header(out, "Content-Type", slice_of(json_type));
+    http_put_header_fmt(out, "Content-Length", "%zu", buf_len(&body));
+    http_put_header(out, "Cache-Control", SLICE("no-store"));
+    http_put_header(out, "Cache-Status", SLICE("freshet; fwd=method"));
+    if (r->result.wal_lsn != 0 && fresh_epoch(s->fresh) != 0) {
+        char token[FRESH_TOKEN_MAX];
+        (void)fresh_token_format(s->fresh, fresh_pos_of_lsn(s->fresh, r->result.wal_lsn), token);
+        http_put_header(out, "Freshet-Position", slice_of(token));
+        http_put_header_fmt(out, "Set-Cookie",
+                            "freshet_position=%s; Path=/; Max-Age=300; HttpOnly; SameSite=Lax", token);
+    }
+    if (r->close) {
+        http_put_header(out, "Connection", SLICE("close"));
+    }
+    buf_append_str(out, "\r\n");
+    buf_append_slice(out, buf_readable(&body));
+    buf_fini(&body);
+}

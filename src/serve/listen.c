@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "serve/listen.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "serve/server.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LISTEN_MAX = 32 };
+
+struct listen_one {
+    struct listen *all;
+    struct listener *listener;
+    const struct conn_face *face;
+    const char *kind;
+    const char *full; /* what a client hears when there are too many connections */
+};
+
+/* One worker's part of the drain. */
+struct drain {
+    struct mail mail;
+    struct worker *worker;
+    struct timer again;
+    uint64_t deadline_ms;
+    int done; /* eventfd, readable when the worker has nothing left or the deadline has passed */
+};
+
+struct listen {
+    struct server *server;
+    struct listen_one at[LISTEN_MAX];
+    uint32_t count;
+    struct drain *drains; /* one per worker */
+};
+
+/* --- handing over ------------------------------------------------------------------------------- */
+
+struct adopt_mail {
+    struct mail mail;
+    struct worker *worker;
+    const struct conn_face *face;
+    int fd;
+};
+
+static void adopt_here(struct worker *w, const struct conn_face *face, int fd)
+{
+    serve_count(w, connections_accepted);
+    (void)conn_adopt(w->loop, fd, face, w);
+}
+
+static void adopt_arrived(struct mail *m)
+{
+    struct adopt_mail *am = container_of(m, struct adopt_mail, mail);
+    adopt_here(am->worker, am->face, am->fd);
+    free(am);
+}
+
+static struct worker *least_busy(struct server *s)
+{
+    struct worker *best = &s->workers[0];
+    for (uint32_t i = 1; i < s->worker_count; i++) {
+        if (atomic_load_explicit(&s->workers[i].connections, memory_order_relaxed) <
+            atomic_load_explicit(&best->connections, memory_order_relaxed)) {
+            best = &s->workers[i];
+        }
+    }
+    return best;
+}
+
+/* Worker 0's thread. */
+static void accepted(void *arg, int fd)
+{
+    const struct listen_one *one = arg;
+    struct server *s = one->all->server;
+    struct worker *w = least_busy(s);
+    if (atomic_load_explicit(&s->connections, memory_order_relaxed) >= s->policy->limits.connections) {
+        serve_count(&s->workers[0], connections_refused);
+        (void)!send(fd, one->full, strlen(one->full), MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)close(fd);
+        return;
+    }
+    atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->connections, 1, memory_order_relaxed);
+    if (w->index == 0) {
+        adopt_here(w, one->face, fd);
+        return;
+    }
+    struct adopt_mail *am = xcalloc(1, sizeof(*am));
+    am->worker = w;
+    am->face = one->face;
+    am->fd = fd;
+    mailbox_post(loop_mailbox(w->loop), &am->mail, adopt_arrived);
+}
+
+void serve_connection_closed(struct worker *w)
+{
+    atomic_fetch_sub_explicit(&w->server->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->connections, 1, memory_order_relaxed);
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+static bool open_one(struct listen *l, const struct policy_address *address, const char *kind,
+                     const struct conn_face *face, const char *full, char **ret_why)
+{
+    if (l->count == LISTEN_MAX) {
+        *ret_why = xasprintf("more than %d addresses in `listen`", LISTEN_MAX);
+        return false;
+    }
+    struct listen_one *one = &l->at[l->count];
+    *one = (struct listen_one){.all = l, .face = face, .kind = kind, .full = full};
+    one->listener = listener_open(l->server->workers[0].loop, address->text, accepted, one, ret_why);
+    l->count += one->listener != NULL ? 1 : 0;
+    return one->listener != NULL;
+}
+
+struct listen *listen_open(struct server *s, char **ret_why)
+{
+    static const char http_full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+                                    "Connection: close\r\n\r\n";
+    static const char resp_full[] = "-ERR max number of clients reached\r\n";
+    struct listen *l = xcalloc(1, sizeof(*l));
+    const struct policy *p = s->policy;
+    l->server = s;
+    l->drains = xcalloc(s->worker_count, sizeof(*l->drains));
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        l->drains[i].done = eventfd(0, EFD_CLOEXEC);
+        check(l->drains[i].done >= 0);
+    }
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < p->listen.http_count; i++) {
+        ok = open_one(l, &p->listen.http[i], "http", http_face(p), http_full, ret_why);
+    }
+    for (uint32_t i = 0; ok && i < p->listen.resp_count; i++) {
+        const struct policy_address *a = &p->listen.resp[i];
+        ok = open_one(l, a, "resp", a->affinity_connection ? resp_affinity_face(p) : resp_face(p),
+                      resp_full, ret_why);
+    }
+    for (uint32_t i = 0; ok && i < p->listen.admin_count; i++) {
+        ok = open_one(l, &p->listen.admin[i], "admin", admin_face(p), http_full, ret_why);
+    }
+    if (!ok) {
+        listen_close(&l);
+    }
+    return l;
+}
+
+void listen_close(struct listen **lp)
+{
+    struct listen *l = *lp;
+    *lp = NULL;
+    if (l == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < l->count; i++) {
+        listener_close(&l->at[i].listener);
+    }
+    for (uint32_t i = 0; i < l->server->worker_count; i++) {
+        (void)close(l->drains[i].done);
+    }
+    free(l->drains);
+    free(l);
+}
+
+void server_addresses(const struct server *s, struct buf *out)
+{
+    const struct listen *l = s->listen;
+    for (uint32_t i = 0; i < l->count; i++) {
+        bool again = i > 0 && l->at[i].kind == l->at[i - 1].kind;
+        buf_printf(out, "%s%s%s", again ? "," : i > 0 ? " " : "", again ? "" : l->at[i].kind,
+                   again ? "" : "=");
+        buf_append_str(out, listener_address(l->at[i].listener));
+    }
+}
+
+/* --- draining ----------------------------------------------------------------------------------- */
+
+static void close_if_idle(struct conn *c, void *arg)
+{
+    (void)arg;
+    if (!c->paused && buf_len(&c->in) == 0 && buf_len(&c->out) == 0) {
+        conn_close(c);
+    }
+}
+
+static void drain_step(struct timer *t)
+{
+    struct drain *d = container_of(t, struct drain, again);
+    struct loop *l = d->worker->loop;
+    conn_each(l, close_if_idle, NULL);
+    if (atomic_load_explicit(&d->worker->connections, memory_order_relaxed) == 0 ||
+        loop_now_ms(l) >= d->deadline_ms) {
+        uint64_t one = 1;
+        (void)!write(d->done, &one, sizeof(one));
+    } else {
+        timer_start(l, t, 10, drain_step);
+    }
+}
+
+static void drain_arrived(struct mail *m)
+{
+    struct drain *d = container_of(m, struct drain, mail);
+    struct server *s = d->worker->server;
+    if (d->worker->index == 0) {
+        for (uint32_t i = 0; i < s->listen->count; i++) {
+            listener_close(&s->listen->at[i].listener);
+        }
+    }
+    timer_start(d->worker->loop, &d->again, 0, drain_step);
+}
+
+void listen_drain(struct server *s, uint32_t deadline_ms)
+{
+    atomic_store_explicit(&s->draining, true, memory_order_relaxed);
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        struct drain *d = &s->listen->drains[i];
+        d->worker = &s->workers[i];
+        d->deadline_ms = clock_now_ms() + deadline_ms;
+        mailbox_post(loop_mailbox(s->workers[i].loop), &d->mail, drain_arrived);
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        struct pollfd p = {.fd = s->listen->drains[i].done, .events = POLLIN};
+        (void)poll(&p, 1, (int)deadline_ms + 1000);
+    }
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Type oids are PostgreSQL's own fixed ones (catalog/pg_type.dat). */
+#include "serve/param_type.h"
+
+#include "base/number.h"
+
+#include <ctype.h>
+
+enum {
+    OID_BOOL = 16,
+    OID_INT8 = 20,
+    OID_INT2 = 21,
+    OID_INT4 = 23,
+    OID_FLOAT4 = 700,
+    OID_FLOAT8 = 701,
+    OID_DATE = 1082,
+    OID_NUMERIC = 1700,
+    OID_UUID = 2950,
+};
+
+static const char *check_integer(struct slice text, int64_t low, int64_t high)
+{
+    int64_t value;
+    if (!number_parse_i64(text, &value)) {
+        return "must be an integer";
+    }
+    return value < low || value > high ? "is out of range" : NULL;
+}
+
+static const char *check_bool(struct buf *text, size_t start, struct slice given)
+{
+    bool yes = slice_is_nocase(given, "true") || slice_is_nocase(given, "t") || slice_is(given, "1");
+    bool no = slice_is_nocase(given, "false") || slice_is_nocase(given, "f") || slice_is(given, "0");
+    buf_truncate(text, start);
+    buf_append_str(text, yes ? "true" : "false");
+    return yes || no ? NULL : "must be true or false";
+}
+
+/* Digits with at most one point and an optional exponent; a sign in front. */
+static const char *check_decimal(struct slice text)
+{
+    static const char wrong[] = "must be a number";
+    size_t i = text.len > 0 && text.ptr[0] == '-' ? 1 : 0;
+    size_t digits = 0;
+    size_t points = 0;
+    for (; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (isdigit((unsigned char)c)) {
+            digits++;
+        } else if (c == '.' && points == 0) {
+            points++;
+        } else {
+            break;
+        }
+    }
+    if (digits == 0) {
+        return wrong;
+    }
+    if (i == text.len) {
+        return NULL;
+    }
+    if (text.ptr[i] != 'e' && text.ptr[i] != 'E') {
+        return wrong;
+    }
+    i++;
+    if (i < text.len && (text.ptr[i] == '-' || text.ptr[i] == '+')) {
+        i++;
+    }
+    size_t exponent = text.len - i;
+    for (; i < text.len; i++) {
+        if (!isdigit((unsigned char)text.ptr[i])) {
+            return wrong;
+        }
+    }
+    return exponent > 0 && exponent < 5 ? NULL : wrong;
+}
+
+static const char *check_date(struct slice text)
+{
+    static const char form[] = "dddd-dd-dd";
+    for (size_t i = 0; i < sizeof(form) - 1; i++) {
+        if (text.len != sizeof(form) - 1 ||
+            (form[i] == 'd' ? !isdigit((unsigned char)text.ptr[i]) : text.ptr[i] != '-')) {
+            return "must be a date, YYYY-MM-DD";
+        }
+    }
+    return NULL;
+}
+
+static const char *check_uuid(char *text, size_t len)
+{
+    static const char wrong[] = "must be a UUID";
+    if (len != 36) {
+        return wrong;
+    }
+    for (size_t i = 0; i < len; i++) {
+        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+        if (hyphen ? text[i] != '-' : !isxdigit((unsigned char)text[i])) {
+            return wrong;
+        }
+        text[i] = (char)tolower((unsigned char)text[i]);
+    }
+    return NULL;
+}
+
+/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF, and no NUL (PostgreSQL). */
+static bool is_utf8(const unsigned char *p, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        unsigned char c = p[i++];
+        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
+        if (c == 0 || (c >= 0x80 && c < 0xc2) || c > 0xf4 || len - i < more) {
+            return false;
+        }
+        if ((c == 0xe0 && p[i] < 0xa0) || (c == 0xed && p[i] > 0x9f) || (c == 0xf0 && p[i] < 0x90) ||
+            (c == 0xf4 && p[i] > 0x8f)) {
+            return false;
+        }
+        for (; more > 0; more--) {
+            if ((p[i++] & 0xc0) != 0x80) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+const char *param_type_check(uint32_t type_oid, struct buf *text, size_t start)
+{
+    struct slice all = buf_readable(text);
+    struct slice given = slice_from(all, start);
+    if (!is_utf8((const unsigned char *)given.ptr, given.len)) {
+        return "must be valid UTF-8 without NUL";
+    }
+    switch (type_oid) {
+    case OID_BOOL:
+        return check_bool(text, start, given);
+    case OID_INT2:
+        return check_integer(given, INT16_MIN, INT16_MAX);
+    case OID_INT4:
+        return check_integer(given, INT32_MIN, INT32_MAX);
+    case OID_INT8:
+        return check_integer(given, INT64_MIN, INT64_MAX);
+    case OID_FLOAT4:
+    case OID_FLOAT8:
+    case OID_NUMERIC:
+        return check_decimal(given);
+    case OID_DATE:
+        return check_date(given);
+    case OID_UUID:
+        return check_uuid(text->mem + text->start + start, given.len);
+    default:
+        return NULL;
+    }
+}

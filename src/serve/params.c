@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each parameter is looked for in the path, then the JSON body, then the query, then the policy's
+ * default. What is found is appended to one text buffer and checked in place. A parameter that is
+ * given twice in the query is refused: which one counts is a guess, and guesses poison caches.
+ */
+#include "serve/params.h"
+
+#include "base/check.h"
+#include "http/http.h"
+#include "serve/param_type.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PARAM_NULL UINT32_MAX
+
+static bool refuse(struct params *p, struct problem *ret_problem, const char *name, const char *what)
+{
+    (void)snprintf(p->wrong, sizeof(p->wrong), "parameter `%.60s` %s", name, what);
+    *ret_problem = (struct problem){.status = 400, .detail = p->wrong, .parameter = name};
+    return false;
+}
+
+static bool name_is(struct slice encoded, const char *name, struct buf *scratch)
+{
+    if (memchr(encoded.ptr, '%', encoded.len) == NULL) {
+        return slice_is(encoded, name);
+    }
+    buf_clear(scratch);
+    return http_percent_decode(encoded, true, scratch) && slice_is(buf_readable(scratch), name);
+}
+
+enum found { FOUND_NOTHING, FOUND_VALUE, FOUND_TWICE, FOUND_BROKEN };
+
+static enum found from_query(struct params *p, const char *name, struct slice query)
+{
+    struct buf scratch;
+    buf_init(&scratch);
+    struct slice key;
+    struct slice value;
+    enum found found = FOUND_NOTHING;
+    while (found != FOUND_TWICE && http_query_next(&query, &key, &value)) {
+        if (!name_is(key, name, &scratch)) {
+            continue;
+        }
+        if (found != FOUND_NOTHING) {
+            found = FOUND_TWICE;
+        } else {
+            found = http_percent_decode(value, true, &p->text) ? FOUND_VALUE : FOUND_BROKEN;
+        }
+    }
+    buf_fini(&scratch);
+    return found;
+}
+
+static enum found from_path(struct params *p, const char *name, const struct policy_route *route,
+                            const struct slice *values)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < route->segment_count; i++) {
+        if (!route->segments[i].is_param) {
+            continue;
+        }
+        if (strcmp(route->segments[i].text, name) == 0) {
+            return http_percent_decode(values[at], false, &p->text) ? FOUND_VALUE : FOUND_BROKEN;
+        }
+        at++;
+    }
+    return FOUND_NOTHING;
+}
+
+/* Objects and arrays go to the statement as JSON text. NULL is told by `ret_null`. */
+static enum found from_body(struct params *p, const char *name, const json_t *body, bool *ret_null)
+{
+    const json_t *value = body != NULL ? json_object_get(body, name) : NULL;
+    if (value == NULL) {
+        return FOUND_NOTHING;
+    }
+    *ret_null = json_is_null(value);
+    if (json_is_string(value)) {
+        buf_append(&p->text, json_string_value(value), json_string_length(value));
+    } else if (!*ret_null) {
+        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        check(text != NULL);
+        buf_append_str(&p->text, text);
+        free(text);
+    }
+    return FOUND_VALUE;
+}
+
+static bool collect_one(struct params *p, uint32_t i, const struct policy_route *route, uint32_t type,
+                        const struct params_source *from, const json_t *body,
+                        struct problem *ret_problem)
+{
+    const struct policy_param *param = &route->params[i];
+    size_t start = buf_len(&p->text);
+    bool is_null = false;
+    enum found found = from_path(p, param->name, route, from->path_values);
+    if (found == FOUND_NOTHING) {
+        found = from_body(p, param->name, body, &is_null);
+    }
+    if (found == FOUND_NOTHING) {
+        found = from_query(p, param->name, from->query);
+    }
+    if (found == FOUND_TWICE) {
+        return refuse(p, ret_problem, param->name, "is given twice");
+    }
+    if (found == FOUND_BROKEN) {
+        return refuse(p, ret_problem, param->name, "has a broken percent escape");
+    }
+    if (found == FOUND_NOTHING && !param->optional) {
+        return refuse(p, ret_problem, param->name, "is missing");
+    }
+    if (found == FOUND_NOTHING && param->fallback != NULL) {
+        buf_append_str(&p->text, param->fallback);
+    }
+    if (is_null || (found == FOUND_NOTHING && param->fallback == NULL)) {
+        p->offset[i] = PARAM_NULL;
+        return true;
+    }
+    p->offset[i] = (uint32_t)start;
+    const char *wrong = param_type_check(type, &p->text, start);
+    if (wrong != NULL) {
+        return refuse(p, ret_problem, param->name, wrong);
+    }
+    buf_append_char(&p->text, '\0');
+    return true;
+}
+
+static bool load_body(struct slice body, json_t **ret_json, struct problem *ret_problem)
+{
+    *ret_json = NULL;
+    if (body.len == 0) {
+        return true;
+    }
+    json_error_t error;
+    *ret_json = json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, &error);
+    if (*ret_json == NULL || !json_is_object(*ret_json)) {
+        json_decref(*ret_json);
+        *ret_json = NULL;
+        *ret_problem = (struct problem){.status = 400,
+                                        .detail = "the body must be one JSON object whose members "
+                                                  "are the route's parameters"};
+        return false;
+    }
+    return true;
+}
+
+bool params_collect(struct params *p, const struct policy_route *route, const uint32_t *types,
+                    const struct params_source *from, struct problem *ret_problem)
+{
+    json_t *body;
+    if (!load_body(from->body, &body, ret_problem)) {
+        return false;
+    }
+    buf_clear(&p->text);
+    p->count = route->param_count;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < route->param_count; i++) {
+        ok = collect_one(p, i, route, types != NULL ? types[i] : 0, from, body, ret_problem);
+    }
+    json_decref(body);
+    for (uint32_t i = 0; ok && i < p->count; i++) {
+        p->value[i] =
+            p->offset[i] == PARAM_NULL ? NULL : p->text.mem + p->text.start + p->offset[i];
+    }
+    return ok;
+}
+
+void route_key(const struct policy_route *route, const struct params *p, struct buf *out)
+{
+    buf_clear(out);
+    buf_append_str(out, route->match);
+    for (uint32_t i = 0; i < p->count; i++) {
+        buf_append(out, p->value[i] == NULL ? "\0n" : "\0v", 2);
+        if (p->value[i] != NULL) {
+            buf_append_str(out, p->value[i]);
+        }
+    }
+}

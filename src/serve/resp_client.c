@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the commands of the Redis face share: the connection's database, reading and writing one key under
+ * the freshness rules, replies and arguments.
+ *
+ * Invariants: R1. Nothing creates a key but client_put() and client_put_exact(), which ask the lease.
+ * R2. A miss is reported after the hold is dropped and before the reply can leave.
+ */
+#include "serve/resp_client.h"
+
+#include "base/alloc.h"
+#include "base/number.h"
+#include "serve/resp_watch.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+/* --- connection state --------------------------------------------------------------------------- */
+
+bool client_db_exists(const struct resp_client *c, int64_t db)
+{
+    return db >= 0 && db < POLICY_DBS && c->worker->server->policy->db_space[db] >= 0;
+}
+
+const struct policy_space *client_space(const struct resp_client *c, uint32_t db)
+{
+    const struct policy *p = c->worker->server->policy;
+    return &p->spaces[p->db_space[db]];
+}
+
+bool client_select(struct resp_client *c, int64_t db)
+{
+    if (!client_db_exists(c, db)) {
+        return false;
+    }
+    c->db = (uint32_t)db;
+    c->space = client_space(c, c->db);
+    c->followed = lease_db_followed(c->worker, c->db);
+    c->strict = c->followed && c->space->consistency == POLICY_STRICT &&
+                c->worker->server->follow != NULL;
+    return true;
+}
+
+bool client_select_first(struct resp_client *c)
+{
+    for (int64_t db = 0; db < POLICY_DBS; db++) {
+        if (client_select(c, db)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void client_discard(struct resp_client *c)
+{
+    c->in_multi = false;
+    c->multi_failed = false;
+    c->queued = 0;
+    buf_fini(&c->queue);
+    resp_watch_clear(c);
+}
+
+void client_replace_text(char **text, struct slice value)
+{
+    free(*text);
+    *text = value.len > 0 ? xstrndup(value.ptr, value.len) : NULL;
+}
+
+void client_own(struct resp_client *c)
+{
+    if (!c->in_exec) {
+        store_own(client_store(c), c->worker->gate);
+    }
+}
+
+void client_disown(struct resp_client *c)
+{
+    if (!c->in_exec) {
+        store_disown(client_store(c), c->worker->gate);
+    }
+}
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+static void report_miss(struct resp_client *c, struct slice key)
+{
+    if (c->followed) {
+        lease_miss(c->worker, &c->leases, c->db, key);
+    }
+}
+
+struct store_item *client_item(struct resp_client *c, struct store_hold *h)
+{
+    if (c->proof_failed) {
+        return NULL;
+    }
+    return c->no_touch ? store_peek(h, NULL) : store_lookup(h, NULL);
+}
+
+bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
+                 struct store_item **ret_item)
+{
+    client_hold(c, key, ret_hold);
+    struct store_item *item = client_item(c, ret_hold);
+    if (__builtin_expect(item != NULL, 1)) {
+        serve_count(c->worker, resp_hits);
+        *ret_item = item;
+        return true;
+    }
+    store_drop(ret_hold);
+    serve_count(c->worker, resp_misses);
+    report_miss(c, key);
+    return false;
+}
+
+bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
+                 struct store_item **ret_item)
+{
+    client_hold(c, key, ret_hold);
+    struct store_item *item = c->proof_failed ? NULL : store_peek(ret_hold, NULL);
+    if (item != NULL) {
+        *ret_item = item;
+        return true;
+    }
+    store_drop(ret_hold);
+    report_miss(c, key);
+    return false;
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+const struct lease *client_lease(struct resp_client *c, struct slice key, struct lease *room)
+{
+    if (__builtin_expect(!c->followed, 1)) {
+        return NULL;
+    }
+    lease_for_write(c->worker, &c->leases, c->db, key, room);
+    return room;
+}
+
+enum err client_put_exact(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                          struct store_write *w)
+{
+    if (lease != NULL) {
+        if (!lease_holds(c->worker, lease, h->now_ms)) {
+            (void)store_remove(h);
+            return ERR_OK;
+        }
+        lease_apply(lease, w);
+    }
+    return store_put(h, w);
+}
+
+enum err client_put(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                    struct store_write *w)
+{
+    if (w->expiry_ms == 0 && c->space->ttl_ms > 0) {
+        w->expiry_ms = h->now_ms + c->space->ttl_ms;
+    }
+    return client_put_exact(c, h, lease, w);
+}
+
+/* --- replies and arguments ---------------------------------------------------------------------- */
+
+void reply_err(struct resp_client *c, enum err e)
+{
+    resp_error(&c->conn.out, "%s %s", err_prefix(e), err_text(e));
+}
+
+void reply_syntax(struct resp_client *c)
+{
+    reply_err(c, ERR_SYNTAX);
+}
+
+void reply_wrong_arity(struct resp_client *c, const char *full_name)
+{
+    resp_error(&c->conn.out, "ERR wrong number of arguments for '%s' command", full_name);
+}
+
+void reply_stored(struct resp_client *c, enum err e)
+{
+    if (__builtin_expect(e == ERR_OK, 1)) {
+        reply_ok(c);
+    } else {
+        reply_err(c, e);
+    }
+}
+
+void reply_help(struct resp_client *c, const char *container, const char *const *lines,
+                uint32_t count)
+{
+    struct buf *out = &c->conn.out;
+    char head[96];
+    (void)snprintf(head, sizeof(head), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                   container);
+    resp_array(out, count + 3);
+    resp_simple(out, head);
+    for (uint32_t i = 0; i < count; i++) {
+        resp_simple(out, lines[i]);
+    }
+    resp_simple(out, "HELP");
+    resp_simple(out, "    Print this help.");
+}
+
+bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value)
+{
+    if (!number_parse_i64(arg, ret_value)) {
+        reply_err(c, ERR_NOT_INTEGER);
+        return false;
+    }
+    return true;
+}

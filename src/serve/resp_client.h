@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One Redis connection, and what every command needs: reading a key, writing a key, parsing a number.
+ *
+ * A command reads a key like this; an absent key has then been reported to the leases (DESIGN section 3):
+ *
+ *      if (!client_read(c, key, &hold, &item)) { absent } else { use item; store_drop(&hold); }
+ *
+ * and creates a key like this, whatever the command (LEASE_ROOM is stack memory, not cleared):
+ *
+ *      lease = client_lease(c, key, &room);          before the hold: may take the miss table's lock
+ *      store_hold(...); err = client_put(c, &hold, lease, &write); store_drop(&hold);
+ *
+ * Threads: the connection's worker.
+ */
+#ifndef SERVE_RESP_CLIENT_H
+#define SERVE_RESP_CLIENT_H
+
+#include "resp/resp.h"
+#include "serve/command.h"
+#include "serve/serve.h"
+
+struct resp_watch;
+struct resp_proof;
+struct roll_call;
+
+enum { RESP_CLIENT_MAGIC = 0x4e597c11 };
+
+enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIPPING };
+
+struct resp_client {
+    struct conn conn; /* first */
+    uint32_t magic;
+
+    /* what every command touches */
+    struct worker *worker;
+    struct resp_parser parser;
+    struct slice raw;     /* the bytes of the command being run */
+    uint32_t db;
+    int proto;            /* 2 or 3 */
+    bool followed;        /* keys of `db` can match templates */
+    bool strict;          /* `db` wants a proof before every read */
+    bool proof_failed;    /* reads of this batch answer "absent" */
+    bool proof_fresh;     /* everything buffered now arrived before the proof was asked for */
+    bool authenticated;
+    bool no_touch;
+    enum reply_mode reply;
+    const struct policy_space *space;
+    const struct command *last;
+
+    /* transactions */
+    bool in_multi;
+    bool in_exec;         /* the whole store is owned */
+    bool multi_failed;    /* a command could not be queued */
+    uint32_t queued;
+    struct buf queue;     /* queued commands, as they came */
+    struct resp_watch *watches;
+
+    /* rare */
+    size_t proven;        /* bytes of the input that the last proof covers */
+    struct resp_proof *proof;    /* being waited for */
+    struct roll_call *roll_call; /* CLIENT LIST or KILL being gathered from the workers */
+    uint64_t opened_ms;
+    char *name;           /* malloc'ed; NULL: none */
+    char *lib_name;
+    char *lib_version;
+    struct lease_session leases;
+};
+
+bool resp_client_is(const struct conn *conn);
+
+/* --- connection state --------------------------------------------------------------------------- */
+
+/* False when the policy gives that database no space. */
+bool client_select(struct resp_client *c, int64_t db);
+bool client_db_exists(const struct resp_client *c, int64_t db);
+/* The space of a database that exists. */
+const struct policy_space *client_space(const struct resp_client *c, uint32_t db);
+void client_discard(struct resp_client *c); /* ends MULTI, forgets watches */
+/* The limits that fit what the client may do. */
+void client_set_authenticated(struct resp_client *c, bool authenticated);
+/* The database of a new connection: 0, or the first that has a space. False: none has. */
+bool client_select_first(struct resp_client *c);
+/* False after replying that a connection's name may not look like that. */
+bool client_name_fits(struct resp_client *c, struct slice name);
+/* Replaces a name; an empty one removes it. */
+void client_replace_text(char **text, struct slice value);
+
+static inline uint64_t client_now(const struct resp_client *c)
+{
+    return loop_now_ms(c->worker->loop);
+}
+
+static inline struct store *client_store(const struct resp_client *c)
+{
+    return c->worker->server->store;
+}
+
+/* Several keys at one moment: owns the store unless EXEC already does. */
+void client_own(struct resp_client *c);
+void client_disown(struct resp_client *c);
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+static inline void client_hold(struct resp_client *c, struct slice key, struct store_hold *ret_hold)
+{
+    store_hold(client_store(c), c->worker->gate, c->db, key, client_now(c), ret_hold);
+}
+
+/* True with the key held and its item; false with nothing held, the miss counted and reported. */
+bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
+                 struct store_item **ret_item);
+/* The same, but neither a use of the key nor a hit or miss of the statistics (TTL, TYPE, OBJECT). */
+bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
+                 struct store_item **ret_item);
+/* The live item of a key that a command is about to change. */
+struct store_item *client_item(struct resp_client *c, struct store_hold *h);
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+/* gcc and clang clear automatic variables here (-ftrivial-auto-var-init); this one is large and always
+ * filled before use. */
+#define LEASE_ROOM(var) struct lease var __attribute__((uninitialized))
+
+/* NULL: keys of this database are never followed. */
+const struct lease *client_lease(struct resp_client *c, struct slice key, struct lease *room);
+/* Stores with the lease and the space's default TTL; a value that may not be stored removes the key and
+ * counts as stored. */
+enum err client_put(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                    struct store_write *w);
+/* The same with the expiry as given (0: none), for a value that keeps or copies one. */
+enum err client_put_exact(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                          struct store_write *w);
+
+/* --- replies and arguments ---------------------------------------------------------------------- */
+
+static inline void reply_ok(struct resp_client *c)
+{
+    buf_append(&c->conn.out, "+OK\r\n", 5);
+}
+
+static inline void reply_null(struct resp_client *c)
+{
+    resp_null(&c->conn.out, c->proto);
+}
+
+static inline void reply_integer(struct resp_client *c, int64_t value)
+{
+    resp_integer(&c->conn.out, value);
+}
+
+static inline void reply_bulk(struct resp_client *c, struct slice value)
+{
+    resp_bulk(&c->conn.out, value);
+}
+
+void reply_err(struct resp_client *c, enum err e); /* from err.def */
+void reply_syntax(struct resp_client *c);
+void reply_wrong_arity(struct resp_client *c, const char *full_name);
+/* OK, or the error. */
+void reply_stored(struct resp_client *c, enum err e);
+/* "HELP" of a container: an array of lines. */
+void reply_help(struct resp_client *c, const char *container, const char *const *lines,
+                uint32_t count);
+
+/* False after replying "value is not an integer or out of range". */
+bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value);
+
+/* The command's first reply byte decides how errors are counted; runs one command. */
+void resp_run(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+              uint32_t argc);
+/* Finds and checks a command; NULL after replying why not. */
+const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc);
+
+#endif

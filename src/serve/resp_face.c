@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The Redis face: bytes from a connection to commands, commands to replies.
+ *
+ *   data ─> resp_parse ─> admit (known? arity? authenticated?) ─┬─> queue (inside MULTI)
+ *                ^                                              └─> [proof, strict spaces] ─> run
+ *                └──────────── the next command of the pipeline <────────────────────────────┘
+ *
+ * Everything that has arrived is answered into one output buffer, which net sends once per turn. The
+ * loop stops early when the peer does not take its replies (conn_full), when the connection is paused
+ * (a proof, or a question to other workers), or closed.
+ *
+ * A command that GETs or SETs allocates nothing here: arguments are slices into what was read.
+ *
+ * Threads: the connection's worker. Not done: a bound on the number of queued commands beyond their
+ * bytes.
+ */
+#include "serve/resp_client.h"
+#include "serve/resp_proof.h"
+#include "serve/roll_call.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    ARGS_MAX = 1024 * 1024,
+    INLINE_MAX = 64 * 1024,
+    REQUEST_BULKS = 4, /* one command's bytes, in times of the longest argument */
+};
+
+/* Filled by the face functions before any worker starts; constant from then on. */
+static struct conn_limits conn_limits;
+static struct resp_limits known_limits;
+static struct resp_limits anonymous_limits;
+
+void client_set_authenticated(struct resp_client *c, bool authenticated)
+{
+    c->authenticated = authenticated;
+    c->parser.limits = authenticated ? &known_limits : &anonymous_limits;
+}
+
+/* --- admission ---------------------------------------------------------------------------------- */
+
+static void refuse_unknown(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    char args[256] = "";
+    size_t len = 0;
+    for (uint32_t i = 1; i < argc && len < 128; i++) {
+        int room = 128 - (int)len;
+        int take = argv[i].len < (size_t)room ? (int)argv[i].len : room;
+        len += (size_t)snprintf(args + len, sizeof(args) - len, "'%.*s' ", take,
+                                argv[i].ptr != NULL ? argv[i].ptr : "");
+    }
+    int shown = argv[0].len < 128 ? (int)argv[0].len : 128;
+    resp_error(&c->conn.out, "ERR unknown command '%.*s', with args beginning with: %s", shown,
+               argv[0].ptr, args);
+}
+
+static void refuse_unknown_sub(struct resp_client *c, const struct command *cmd, struct slice name)
+{
+    char upper[32];
+    size_t len = 0;
+    for (; cmd->name[len] != '\0'; len++) {
+        upper[len] = (char)(cmd->name[len] - 'a' + 'A');
+    }
+    upper[len] = '\0';
+    int shown = name.len < 128 ? (int)name.len : 128;
+    resp_error(&c->conn.out, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown, name.ptr, upper);
+}
+
+/* A web page that makes a browser post Redis commands sends these first. */
+static bool is_http(struct slice name)
+{
+    return slice_is_nocase(name, "post") || slice_is_nocase(name, "host:");
+}
+
+static const struct command *find_known(struct resp_client *c, const struct slice *argv,
+                                        uint32_t argc)
+{
+    const struct command *cmd = command_find(argv[0]);
+    if (cmd == NULL) {
+        if (is_http(argv[0])) {
+            log_warn("resp", "HTTP on the Redis port; closed peer=%s", c->conn.peer);
+            conn_close(&c->conn);
+        } else {
+            refuse_unknown(c, argv, argc);
+        }
+        return NULL;
+    }
+    if (__builtin_expect(cmd->sub_count > 0 && argc > 1, 0)) {
+        const struct command *sub = command_find_sub(cmd, argv[1]);
+        if (sub == NULL) {
+            refuse_unknown_sub(c, cmd, argv[1]);
+        }
+        return sub;
+    }
+    return cmd;
+}
+
+const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    const struct command *cmd = find_known(c, argv, argc);
+    if (cmd == NULL) {
+        return NULL;
+    }
+    if (!command_takes(cmd, argc)) {
+        reply_wrong_arity(c, cmd->full_name);
+        return NULL;
+    }
+    if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
+        resp_error(&c->conn.out, "NOAUTH Authentication required.");
+        return NULL;
+    }
+    return cmd;
+}
+
+/* --- running ------------------------------------------------------------------------------------ */
+
+static inline void count_reply(struct resp_client *c, size_t before)
+{
+    const struct buf *out = &c->conn.out;
+    if (buf_len(out) > before && out->mem[out->start + before] == '-') {
+        serve_count(c->worker, resp_errors);
+    }
+}
+
+void resp_run(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+              uint32_t argc)
+{
+    size_t before = buf_len(&c->conn.out);
+    c->last = cmd;
+    serve_count(c->worker, resp_commands);
+    cmd->run(c, argv, argc);
+    count_reply(c, before);
+}
+
+static void queue_command(struct resp_client *c)
+{
+    if (buf_len(&c->queue) + c->raw.len > REQUEST_BULKS * known_limits.bulk_max) {
+        c->multi_failed = true;
+        resp_error(&c->conn.out, "ERR transaction too big; see limits.bulk_max in the policy");
+        return;
+    }
+    buf_append_slice(&c->queue, c->raw);
+    c->queued++;
+    buf_append_str(&c->conn.out, "+QUEUED\r\n");
+}
+
+static void apply_reply_mode(struct resp_client *c, size_t before)
+{
+    if (c->reply == REPLY_OFF || c->reply == REPLY_SKIPPING) {
+        buf_truncate(&c->conn.out, before);
+    }
+    if (c->reply == REPLY_SKIPPING) {
+        c->reply = REPLY_ON;
+    } else if (c->reply == REPLY_SKIP_NEXT) {
+        c->reply = REPLY_SKIPPING;
+    }
+}
+
+/* Answers the parsed command. False: it must wait, offer it again. */
+static bool answer(struct resp_client *c, size_t used)
+{
+    const struct slice *argv = c->parser.argv;
+    uint32_t argc = c->parser.argc;
+    size_t before = buf_len(&c->conn.out);
+    const struct command *cmd = resp_admit(c, argv, argc);
+    if (__builtin_expect(cmd == NULL, 0)) {
+        c->multi_failed = c->in_multi;
+        count_reply(c, before);
+    } else if (__builtin_expect(c->in_multi && (cmd->flags & COMMAND_UNQUEUED) == 0, 0)) {
+        queue_command(c);
+    } else if (__builtin_expect(c->strict, 0) && resp_proof_needed(c, cmd, argv, argc, used)) {
+        resp_proof_ask(c);
+        return false;
+    } else {
+        resp_run(c, cmd, argv, argc);
+    }
+    if (__builtin_expect(c->reply != REPLY_ON, 0)) {
+        apply_reply_mode(c, before);
+    }
+    return true;
+}
+
+static void refuse_protocol(struct resp_client *c, const char *why)
+{
+    resp_error(&c->conn.out, "ERR Protocol error: %s", why);
+    serve_count(c->worker, resp_errors);
+    conn_close_after_flush(&c->conn);
+}
+
+static bool may_go_on(const struct resp_client *c)
+{
+    return !c->conn.dead && !c->conn.closing && !c->conn.paused && !conn_full(&c->conn);
+}
+
+static size_t data(struct conn *conn, struct slice in)
+{
+    struct resp_client *c = container_of(conn, struct resp_client, conn);
+    check_obj(c, RESP_CLIENT_MAGIC);
+    resp_proof_begin(c, in);
+    size_t used = 0;
+    while (may_go_on(c)) {
+        struct slice rest = slice_from(in, used);
+        size_t len = 0;
+        enum resp_result result = resp_parse(&c->parser, rest, &len);
+        if (result == RESP_ERROR) {
+            refuse_protocol(c, c->parser.error);
+            break;
+        }
+        if (result == RESP_MORE) {
+            if (rest.len > REQUEST_BULKS * known_limits.bulk_max) {
+                refuse_protocol(c, "too big request; see limits.bulk_max in the policy");
+            }
+            break;
+        }
+        c->raw = (struct slice){rest.ptr, len};
+        if (c->parser.argc > 0 && !answer(c, used)) {
+            break;
+        }
+        used += len;
+    }
+    resp_proof_end(c, used);
+    if (!conn->dead && buf_len(&conn->out) > 0) {
+        conn_dirty(conn);
+    }
+    return used;
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static void open_client(struct conn *conn, void *context)
+{
+    struct resp_client *c = container_of(conn, struct resp_client, conn);
+    c->magic = RESP_CLIENT_MAGIC;
+    c->worker = context;
+    c->proto = 2;
+    c->opened_ms = client_now(c);
+    resp_parser_init(&c->parser, &known_limits);
+    client_set_authenticated(c, c->worker->server->policy->auth.password == NULL);
+    if (!client_select_first(c)) {
+        resp_error(&conn->out, "ERR no space of the policy has a `db`");
+        conn_close_after_flush(conn);
+    }
+}
+
+static void open_affinity_client(struct conn *conn, void *context)
+{
+    open_client(conn, context);
+    container_of(conn, struct resp_client, conn)->leases.affinity = true;
+}
+
+static void closed(struct conn *conn)
+{
+    struct resp_client *c = container_of(conn, struct resp_client, conn);
+    resp_proof_forget(c);
+    roll_call_forget(c);
+    client_discard(c);
+    resp_parser_fini(&c->parser);
+    free(c->name);
+    free(c->lib_name);
+    free(c->lib_version);
+    c->magic = 0;
+}
+
+static void set_limits(const struct policy *p)
+{
+    known_limits = (struct resp_limits){
+        .args_max = ARGS_MAX, .bulk_max = p->limits.bulk_max, .inline_max = INLINE_MAX};
+    anonymous_limits = known_limits;
+    anonymous_limits.anonymous = true;
+    conn_limits = (struct conn_limits){
+        .input_max = (REQUEST_BULKS + 1) * p->limits.bulk_max + INLINE_MAX,
+        .output_limit = p->limits.pipeline_max,
+        .output_max = SIZE_MAX,
+        .idle_ms = 0,
+    };
+    command_setup();
+}
+
+static const struct conn_face plain_face = {
+    .size = sizeof(struct resp_client),
+    .limits = &conn_limits,
+    .open = open_client,
+    .data = data,
+    .closed = closed,
+};
+
+static const struct conn_face affinity_face = {
+    .size = sizeof(struct resp_client),
+    .limits = &conn_limits,
+    .open = open_affinity_client,
+    .data = data,
+    .closed = closed,
+};
+
+const struct conn_face *resp_face(const struct policy *p)
+{
+    set_limits(p);
+    return &plain_face;
+}
+
+const struct conn_face *resp_affinity_face(const struct policy *p)
+{
+    set_limits(p);
+    return &affinity_face;
+}
+
+bool resp_client_is(const struct conn *conn)
+{
+    return conn->face == &plain_face || conn->face == &affinity_face;
+}

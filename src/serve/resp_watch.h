@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The keys that one connection watches (WATCH). Threads: the connection's worker. */
+#ifndef SERVE_RESP_WATCH_H
+#define SERVE_RESP_WATCH_H
+
+#include "serve/resp_client.h"
+
+/* Watches `key` of the selected database; once is enough. */
+void resp_watch_key(struct resp_client *c, struct slice key);
+/* True when a watched key was written, removed, expired or became outdated since. */
+bool resp_watch_dirty(struct resp_client *c);
+void resp_watch_clear(struct resp_client *c);
+
+#endif

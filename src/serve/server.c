@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The server: shared state, workers, listeners, and the hand-over of plans.
+ *
+ * Worker 0 accepts every connection and hands each to the worker with the fewest; from then on it stays
+ * there. A new plan (made by the keeper, published by the follower once marks are raised) reaches each
+ * worker by mail, so the hot path reads a pointer of its own thread.
+ *
+ * Stopping: listeners close, idle connections close, busy ones get `draining` and are closed by their next
+ * answer; what is left at the deadline is cut. Order of teardown: follower, workers, store, fresh.
+ */
+#include "serve/server.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "fill/flight.h"
+#include "serve/listen.h"
+#include "serve/serve.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { UPKEEP_MS = 100 };
+
+/* --- breaks ------------------------------------------------------------------------------------- */
+
+static bool set_break(struct serve_breaks *b, const char *name)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } table[] = {
+        {"fence", &b->fence},
+        {"late-marks", &b->late_marks},
+        {"store-stamp", &b->store_stamp},
+        {"oldest-miss", &b->oldest_miss},
+        {"row-all", &b->row_all},
+    };
+    for (size_t i = 0; i < array_len(table); i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            *table[i].flag = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_breaks(struct server *s, const struct server_options *options, char **ret_why)
+{
+    for (uint32_t i = 0; i < options->break_count; i++) {
+        if (!options->policy->debug) {
+            *ret_why = xstrdup("--break needs `debug: true` in the policy: it makes freshet serve "
+                               "wrong answers on purpose");
+            return false;
+        }
+        if (!set_break(&s->breaks, options->breaks[i])) {
+            *ret_why = xasprintf("--break=%s: there are fence, late-marks, store-stamp, oldest-miss "
+                                 "and row-all",
+                                 options->breaks[i]);
+            return false;
+        }
+        log_warn("serve", "broken on purpose: %s", options->breaks[i]);
+    }
+    return true;
+}
+
+/* --- shared state ------------------------------------------------------------------------------- */
+
+static struct store *make_store(struct server *s)
+{
+    const struct policy *p = s->policy;
+    struct store_space_options spaces[STORE_SPACE_MAX];
+    uint8_t db_space[POLICY_DBS + 1];
+    check(p->space_count <= STORE_SPACE_MAX);
+    for (uint32_t i = 0; i < p->space_count; i++) {
+        spaces[i] = (struct store_space_options){
+            .name = p->spaces[i].name,
+            .budget_bytes = p->spaces[i].memory,
+            .evict = p->spaces[i].evict,
+        };
+    }
+    for (uint32_t db = 0; db < POLICY_DBS; db++) {
+        db_space[db] = p->db_space[db] >= 0 ? (uint8_t)p->db_space[db] : 0;
+    }
+    s->http_db = POLICY_DBS;
+    db_space[s->http_db] = p->http_space >= 0 ? (uint8_t)p->http_space : 0;
+    return store_create(&(struct store_options){
+        .fresh = s->fresh,
+        .threads = s->worker_count,
+        .space_count = p->space_count,
+        .spaces = spaces,
+        .db_count = POLICY_DBS + 1,
+        .db_space = db_space,
+    });
+}
+
+static void make_shared(struct server *s)
+{
+    const struct policy *p = s->policy;
+    s->fresh = fresh_create(&(struct fresh_options){
+        .slots = p->database.marks > 0 ? p->database.marks : FRESH_SLOTS_DEFAULT,
+        .max_stale_ms = p->database.max_stale_ms,
+        .break_fence = s->breaks.fence,
+        .break_late_marks = s->breaks.late_marks,
+    });
+    s->store = make_store(s);
+    s->flights = flights_create();
+    s->leases = p->template_count > 0 ? leases_create(p) : NULL;
+}
+
+/* --- plans -------------------------------------------------------------------------------------- */
+
+struct plan_mail {
+    struct mail mail;
+    struct worker *worker;
+    const struct plan *plan;
+};
+
+static void plan_arrived(struct mail *m)
+{
+    struct plan_mail *pm = container_of(m, struct plan_mail, mail);
+    plan_unref(pm->worker->plan);
+    pm->worker->plan = pm->plan;
+    free(pm);
+}
+
+/* Keeper thread. */
+static void *analyse(void *arg, PGconn *conn, const struct follow_catalog *catalog,
+                     const struct follow_value_column **ret_values, uint32_t *ret_value_count)
+{
+    const struct server *s = arg;
+    const struct plan *plan = plan_make(conn, s->policy, catalog, ret_values, ret_value_count);
+    for (uint32_t i = 0; i < plan->route_count; i++) {
+        const struct plan_route *r = &plan->routes[i];
+        if (r->why != NULL && strcmp(r->route->method, "GET") == 0) {
+            log_warn("plan", "%s: %s%s", r->route->match,
+                     r->keep == PLAN_NEVER ? "not cached: " : "", r->why);
+        }
+    }
+    return (void *)(uintptr_t)plan;
+}
+
+/* Follower thread. */
+static void publish(void *arg, void *analysis, const struct follow_catalog *catalog)
+{
+    (void)catalog; /* the plan holds its own reference */
+    struct server *s = arg;
+    const struct plan *plan = analysis;
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        struct plan_mail *pm = xcalloc(1, sizeof(*pm));
+        pm->worker = &s->workers[i];
+        pm->plan = plan;
+        plan_ref(plan);
+        mailbox_post(loop_mailbox(s->workers[i].loop), &pm->mail, plan_arrived);
+    }
+    plan_unref(plan);
+}
+
+/* --- workers ------------------------------------------------------------------------------------ */
+
+static void upkeep(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, upkeep);
+    (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
+    timer_start(w->loop, t, UPKEEP_MS, upkeep);
+}
+
+static void *worker_body(void *arg)
+{
+    struct worker *w = arg;
+    loop_run(w->loop);
+    return NULL;
+}
+
+static void worker_init(struct server *s, uint32_t index)
+{
+    struct worker *w = &s->workers[index];
+    const struct policy_database *db = &s->policy->database;
+    w->server = s;
+    w->index = index;
+    w->loop = loop_create();
+    w->gate = store_gate_take(s->store);
+    w->plan = plan_blank(s->policy);
+    list_init(&w->spare_requests);
+    if (db->dsn != NULL) {
+        uint32_t size = (db->pool + s->worker_count - 1) / s->worker_count;
+        w->pool = pg_pool_create(w->loop, &(struct pg_pool_options){
+                                              .dsn = db->dsn,
+                                              .size = size > 0 ? size : 1,
+                                              .queue_max = 1024,
+                                              .connect_timeout_ms = 5000,
+                                              .application_name = "freshet",
+                                          });
+    }
+    timer_start(w->loop, &w->upkeep, UPKEEP_MS, upkeep);
+}
+
+/* In rounds, because ending one worker's fills sends mail to the others. Threads have been joined. */
+static void workers_fini(struct server *s)
+{
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        timer_stop(&s->workers[i].upkeep);
+        pg_pool_destroy(&s->workers[i].pool);
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        mailbox_drain(loop_mailbox(s->workers[i].loop));
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        loop_destroy(&s->workers[i].loop);
+        http_requests_free(&s->workers[i]);
+        plan_unref(s->workers[i].plan);
+    }
+}
+
+uint64_t serve_counter_sum(const struct server *s, size_t offset)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        const char *counters = (const char *)&s->workers[i].counters;
+        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counters + offset),
+                                    memory_order_relaxed);
+    }
+    return sum;
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static void destroy(struct server *s)
+{
+    follow_destroy(&s->follow);
+    workers_fini(s);
+    leases_destroy(&s->leases);
+    flights_destroy(&s->flights);
+    store_destroy(&s->store);
+    fresh_destroy(&s->fresh);
+    free(s->workers);
+    free(s);
+}
+
+struct server *server_start(const struct server_options *options, char **ret_why)
+{
+    struct server *s = xcalloc(1, sizeof(*s));
+    const struct policy *p = options->policy;
+    s->policy = p;
+    s->request_shutdown = options->request_shutdown;
+    s->request_shutdown_arg = options->arg;
+    if (!set_breaks(s, options, ret_why)) {
+        free(s);
+        return NULL;
+    }
+    s->started_ms = clock_now_ms();
+    s->started_wall_ms = clock_wall_ms();
+    s->worker_count = p->workers;
+    s->workers = xcalloc(s->worker_count, sizeof(*s->workers));
+    make_shared(s);
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        worker_init(s, i);
+    }
+    s->listen = listen_open(s, ret_why);
+    if (s->listen == NULL) {
+        destroy(s);
+        return NULL;
+    }
+    if (p->database.dsn != NULL) {
+        s->follow = follow_create(&(struct follow_options){
+            .policy = p,
+            .fresh = s->fresh,
+            .arg = s,
+            .analyse = analyse,
+            .publish = publish,
+            .break_row_all = s->breaks.row_all,
+        });
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        check(pthread_create(&s->workers[i].thread, NULL, worker_body, &s->workers[i]) == 0);
+    }
+    return s;
+}
+
+void server_stop(struct server **sp, uint32_t deadline_ms)
+{
+    struct server *s = *sp;
+    *sp = NULL;
+    listen_drain(s, deadline_ms);
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        loop_stop(s->workers[i].loop);
+        check(pthread_join(s->workers[i].thread, NULL) == 0);
+    }
+    listen_close(&s->listen);
+    destroy(s);
+}
