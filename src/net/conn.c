@@ -6,11 +6,15 @@
  *
  *   open ──pause──> paused ──resume──> open          bytes wait in `in`, reading stops when they come
  *   open ──output above limit──> full ──drained──> open   (asked for, not stored: conn_full())
- *   any  ──close_after_flush──> closing ──flushed──> dead
+ *   any  ──close_after_flush──> closing ──flushed──> lingering ──peer closed, or 1 s──> dead
  *   any  ──close, error, hang-up──> dead ──end of turn──> freed
  *
  * A face is called from two places only: read_ready() with new bytes, and flush() with buffered ones
  * after a pause or a full output. Output buffers circulate: an idle connection holds none.
+ *
+ * Lingering: closing a socket with unread input makes the kernel reset the connection, and the peer may
+ * lose the answer that says why. So after the last byte only our half is shut; what still comes is
+ * thrown away until the peer closes too.
  */
 #include "base/alloc.h"
 #include "base/check.h"
@@ -26,14 +30,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONN_MAGIC = 0xc0117ec7 };
+enum { CONN_MAGIC = 0x0c0117ec, LINGER_MS = 1000 };
 
 static void flush(struct loop_task *task);
 
 static void want(struct conn *c)
 {
     bool waiting_out = buf_len(&c->out) > 0;
-    bool reading = !c->closing && !conn_full(c) && !(c->paused && buf_len(&c->in) > 0);
+    bool reading = c->lingering || (!c->closing && !conn_full(c) &&
+                                    !(c->paused && buf_len(&c->in) > 0));
     loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U));
 }
 
@@ -133,6 +138,13 @@ static void conn_ready(struct loop_source *src, unsigned events)
         conn_close(c);
         return;
     }
+    if (c->lingering) {
+        ssize_t got = read(src->fd, c->loop->scratch, LOOP_SCRATCH);
+        if (got == 0 || (got < 0 && errno != EAGAIN)) {
+            conn_close(c);
+        }
+        return;
+    }
     if ((events & LOOP_WRITE) != 0) {
         conn_dirty(c);
     }
@@ -170,6 +182,18 @@ static bool write_out(struct conn *c)
     return true;
 }
 
+static void linger_over(struct timer *t)
+{
+    conn_close(container_of(t, struct conn, idle_timer));
+}
+
+static void linger(struct conn *c)
+{
+    c->lingering = true;
+    (void)shutdown(c->source.fd, SHUT_WR);
+    timer_start(c->loop, &c->idle_timer, LINGER_MS, linger_over);
+}
+
 static void free_conn(struct conn *c)
 {
     list_remove(&c->node);
@@ -191,8 +215,8 @@ static void flush(struct loop_task *task)
         c->again = !c->dead && conn_full(c) && buf_len(&c->in) > 0;
     }
     if (!c->dead && write_out(c)) {
-        if (c->closing && buf_len(&c->out) == 0) {
-            conn_close(c);
+        if (c->closing && !c->lingering && buf_len(&c->out) == 0) {
+            linger(c);
         } else if (c->again && !c->paused && !conn_full(c)) {
             conn_dirty(c); /* more of the pipeline, in the next turn: others come first */
         }

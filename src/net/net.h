@@ -122,6 +122,7 @@ struct conn {
     bool paused;          /* by conn_pause() */
     bool again;           /* buffered bytes are to be offered at the end of the turn */
     bool closing;         /* flush what is there, then close */
+    bool lingering;       /* flushed and half closed: waits for the peer to close */
     bool dead;            /* closed, waiting for the end of the turn */
 };
 
