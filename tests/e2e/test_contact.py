@@ -103,7 +103,7 @@ def test_policy_with_only_listen_is_a_plain_cache(freshet):
     ("listen: { rest: \"127.0.0.1:0\" }", ["rest", "resp"]),
     ("listen: { resp: \"127.0.0.1:0\" }\nmemory: lots", ["2:", "memory", "lots"]),
     ("listen: { resp: \"127.0.0.1:0\" }\nroutes:\n  - match: GET /a\n    sql: nothing.sql", ["4:", "nothing.sql"]),
-    ("listen: { resp: [", ["1:"]),
+    ("listen: { resp: [", ["2:1", "brackets"]),
 ])
 def test_wrong_policy_names_place_and_remedy(tmp_path, line, wanted):
     file = tmp_path / "wrong.yaml"
