@@ -66,9 +66,18 @@ void policy_read_database(struct loader *l)
 
 /* --- the whole ---------------------------------------------------------------------------------- */
 
-static void warn_about_faces(struct loader *l)
+static void warn_about_unused(struct loader *l)
 {
     const struct policy *p = l->policy;
+    bool has_follower = false;
+    for (uint32_t i = 0; i < p->space_count; i++) {
+        has_follower |= policy_space_followed(p, &p->spaces[i]);
+    }
+    const struct policy_node *invalidate = policy_node_find(l->root, "invalidate");
+    if (invalidate != NULL && p->template_count > 0 && p->space_count > 0 && !has_follower) {
+        policy_warn(&l->say, invalidate->spot, "invalidate",
+                    "no space follows: say `consistency: follow` on the one that holds the keys");
+    }
     const struct policy_node *routes = policy_node_find(l->root, "routes");
     const struct policy_node *listen = policy_node_find(l->root, "listen");
     if (routes != NULL && policy_node_find(listen, "http") == NULL) {
@@ -95,7 +104,7 @@ static void read_parts(struct loader *l)
     policy_read_invalidate(l);
     policy_read_routes(l);
     policy_read_spaces(l);
-    warn_about_faces(l);
+    warn_about_unused(l);
 }
 
 static void make_index(struct policy *p, struct arena *arena)
@@ -113,7 +122,8 @@ const struct policy *policy_load_text(const char *file, struct slice text, struc
     struct policy *p = arena_alloc(arena, sizeof(*p));
     p->arena = arena;
     p->file = arena_strdup(arena, file);
-    struct loader l = {.policy = p, .arena = arena, .say = {.out = complaints, .file = p->file}};
+    struct loader l = {.policy = p, .arena = arena};
+    policy_complaints_init(&l.say, p->file);
     arena_init(&l.scratch);
     l.directory = directory_of(&l.scratch, file);
     l.root = policy_yaml_parse(&l.scratch, text, &l.say);
@@ -124,13 +134,14 @@ const struct policy *policy_load_text(const char *file, struct slice text, struc
                         "%s stands here; a policy is a map that begins with `listen:`",
                         policy_node_kind_name(l.root));
     }
-    policy_complaints_close(&l.say);
+    bool is_valid = l.say.errors == 0;
+    policy_complaints_fini(&l.say, complaints);
     arena_fini(&l.scratch);
     const struct policy *done = p;
-    if (l.say.errors > 0) {
-        policy_unload(&done);
-    } else {
+    if (is_valid) {
         make_index(p, arena);
+    } else {
+        policy_unload(&done);
     }
     return done;
 }
@@ -145,8 +156,10 @@ const struct policy *policy_load(const char *file, struct buf *complaints)
     if (policy_text_read(&scratch, file, POLICY_FILE_MAX, &text, &why)) {
         p = policy_load_text(file, text, complaints);
     } else {
-        struct complaints say = {.out = complaints, .file = file};
+        struct complaints say;
+        policy_complaints_init(&say, file);
         policy_complain(&say, (struct policy_spot){0}, "", "%s; give the path of a policy file", why);
+        policy_complaints_fini(&say, complaints);
     }
     arena_fini(&scratch);
     return p;

@@ -177,10 +177,6 @@ void policy_index_routes(struct arena *arena, const struct policy *p, struct pol
 
 static bool literal_matches(const char *literal, struct slice text)
 {
-    size_t len = strlen(literal);
-    if (len == text.len && memcmp(literal, text.ptr, len) == 0) {
-        return true;
-    }
     size_t at = 0;
     for (; *literal != '\0' && at < text.len; literal++) {
         if (next_char(text, &at) != (unsigned char)*literal) {

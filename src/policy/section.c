@@ -33,12 +33,9 @@ bool policy_check_map(struct loader *l, const struct policy_node *map, const cha
         return false;
     }
     for (const struct policy_item *it = map->items; it != NULL; it = it->next) {
-        for (const struct policy_item *first = map->items; first != it; first = first->next) {
-            if (strcmp(first->key->text, it->key->text) == 0) {
-                policy_complain(&l->say, it->key->spot, policy_path_key(l, path, it->key->text),
-                                "given twice, first on line %u; remove one", first->key->spot.line);
-                break;
-            }
+        if (it->first != NULL) {
+            policy_complain(&l->say, it->key->spot, policy_path_key(l, path, it->key->text),
+                            "given twice, first on line %u; remove one", it->first->spot.line);
         }
     }
     return true;
@@ -152,6 +149,10 @@ static void complain_unknown(struct loader *l, enum policy_scope scope,
     if (strcmp(key->text, "<<") == 0) {
         policy_complain(&l->say, key->spot, path,
                         "merge keys are not YAML 1.2; repeat the keys, or use the alias as a value");
+        return;
+    }
+    if (policy_complaints_full(&l->say)) {
+        policy_complain(&l->say, key->spot, path, "unknown key");
         return;
     }
     const struct policy_option *near = policy_option_nearest(scope, key->text);

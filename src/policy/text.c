@@ -12,6 +12,8 @@
  */
 #include "policy/text.h"
 
+#include "policy/values.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -53,7 +55,7 @@ bool policy_text_read(struct arena *arena, const char *file, size_t max, struct 
         goto out;
     }
     if ((uint64_t)st.st_size > max) {
-        *ret_why = arena_printf(arena, "is larger than %zu KB", max / 1024);
+        *ret_why = arena_printf(arena, "is larger than %s", policy_format_size(arena, max));
         goto out;
     }
     size_t room = (size_t)st.st_size + 1; /* one more, to see growth while reading */
@@ -104,20 +106,28 @@ static size_t utf8_length(const unsigned char *p, size_t room)
     return 0;
 }
 
-bool policy_text_is_clean(struct slice text, struct policy_spot *ret_bad)
+struct policy_spot policy_text_spot_at(struct slice text, size_t offset)
 {
     struct policy_spot at = {1, 1};
+    for (size_t i = 0; i < offset && i < text.len; i++) {
+        bool is_inside = ((unsigned char)text.ptr[i] & 0xc0) == 0x80; /* of a character */
+        at.column += is_inside ? 0 : 1;
+        if (text.ptr[i] == '\n') {
+            at = (struct policy_spot){at.line + 1, 1};
+        }
+    }
+    return at;
+}
+
+bool policy_text_is_clean(struct slice text, struct policy_spot *ret_bad)
+{
     for (size_t i = 0; i < text.len;) {
         const unsigned char *p = (const unsigned char *)text.ptr + i;
         size_t len = utf8_length(p, text.len - i);
         bool is_control = (*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') || *p == 0x7f;
         if (len == 0 || is_control) {
-            *ret_bad = at;
+            *ret_bad = policy_text_spot_at(text, i);
             return false;
-        }
-        at.column++;
-        if (*p == '\n') {
-            at = (struct policy_spot){at.line + 1, 1};
         }
         i += len;
     }

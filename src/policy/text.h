@@ -13,6 +13,8 @@
  * as a clause without a subject ("cannot be read: No such file or directory"), is put in `ret_why`. */
 bool policy_text_read(struct arena *arena, const char *file, size_t max, struct slice *ret_text,
                       const char **ret_why);
+/* Line and column of a byte. */
+struct policy_spot policy_text_spot_at(struct slice text, size_t offset);
 /* UTF-8 without control characters except tab, line feed and carriage return. */
 bool policy_text_is_clean(struct slice text, struct policy_spot *ret_bad);
 bool policy_text_is_tab_at(struct slice text, struct policy_spot spot);

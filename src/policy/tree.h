@@ -13,8 +13,8 @@
 
 enum {
     POLICY_YAML_DEPTH_MAX = 16,
-    POLICY_YAML_NODES_MAX = 50000,
-    POLICY_YAML_ITEMS_MAX = 4096, /* in one mapping or sequence */
+    POLICY_YAML_NODES_MAX = 50000, /* an alias counts as all that it stands for */
+    POLICY_YAML_ITEMS_MAX = 2048,  /* in one mapping or sequence */
 };
 
 enum policy_node_kind { POLICY_NODE_SCALAR, POLICY_NODE_SEQUENCE, POLICY_NODE_MAPPING };
@@ -28,12 +28,14 @@ struct policy_node {
     bool is_plain;             /* scalar without quotes: `null` may mean null */
     struct policy_item *items; /* sequence, mapping */
     uint32_t count;
+    uint32_t weight;           /* nodes in it, itself included */
 };
 
 struct policy_item {
     struct policy_item *next;
     const struct policy_node *key; /* a scalar; NULL in a sequence */
     const struct policy_node *value;
+    const struct policy_node *first; /* an earlier key of this mapping is the same; NULL: none */
 };
 
 /* NULL and complaints when the text is not a tree that a policy may have. */

@@ -9,7 +9,8 @@
  *     events ──> frames[depth] (open mappings and sequences) ──> items appended at each frame's tail
  *
  * Invariants: Y1. The tree has no cycles. Y2. Depth <= POLICY_YAML_DEPTH_MAX. Y3. No scalar holds a
- * NUL. Y4. Keys are scalars.
+ * NUL. Y4. Keys are scalars. Y5. Walking the whole tree, into every alias, meets at most
+ * POLICY_YAML_NODES_MAX nodes: a small file cannot stand for a huge one.
  *
  * Before libyaml sees the text it is checked to be UTF-8 without control characters, because libyaml
  * tells such places by byte offset only, and would accept UTF-16.
@@ -22,17 +23,18 @@
 
 #include <yaml.h>
 
-struct frame {
-    struct policy_node *node;
-    struct policy_item *tail;
-    const struct policy_node *key; /* mapping: waits for its value */
-    const char *anchor;            /* opened here; NULL: none */
-};
-
 struct anchor {
     struct anchor *next;
     const char *name;
     const struct policy_node *node; /* NULL while it is still open */
+};
+
+struct frame {
+    struct policy_node *node;
+    struct policy_item *tail;
+    const struct policy_node *key; /* mapping: waits for its value */
+    struct anchor *anchor;         /* opened here; NULL: none */
+    uint32_t weight_before;        /* the builder's, when this node had just been counted */
 };
 
 struct builder {
@@ -40,7 +42,7 @@ struct builder {
     struct complaints *say;
     struct frame frames[POLICY_YAML_DEPTH_MAX];
     uint32_t depth;
-    uint32_t node_count;
+    uint32_t weight; /* of everything so far */
     uint32_t documents;
     struct anchor *anchors;
     const struct policy_node *root;
@@ -51,9 +53,9 @@ static struct policy_spot spot_of(yaml_mark_t mark)
     return (struct policy_spot){(uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
 }
 
-static struct anchor *anchor_find(struct builder *b, const char *name)
+static const struct anchor *anchor_find(const struct builder *b, const char *name)
 {
-    for (struct anchor *a = b->anchors; a != NULL; a = a->next) {
+    for (const struct anchor *a = b->anchors; a != NULL; a = a->next) {
         if (strcmp(a->name, name) == 0) {
             return a;
         }
@@ -74,6 +76,17 @@ static struct anchor *anchor_add(struct builder *b, const yaml_char_t *name,
     a->next = b->anchors;
     b->anchors = a;
     return a;
+}
+
+static const struct policy_node *same_key(const struct policy_node *map,
+                                          const struct policy_node *key)
+{
+    for (const struct policy_item *it = map->items; it != NULL; it = it->next) {
+        if (strcmp(it->key->text, key->text) == 0) {
+            return it->key;
+        }
+    }
+    return NULL;
 }
 
 /* Puts a node where the open frame wants it: as the root, a key, a value or an element. */
@@ -102,6 +115,7 @@ static bool place(struct builder *b, const struct policy_node *node, struct poli
     struct policy_item *item = arena_alloc(b->arena, sizeof(*item));
     item->key = f->key;
     item->value = node;
+    item->first = f->key != NULL ? same_key(f->node, f->key) : NULL;
     if (f->tail == NULL) {
         f->node->items = item;
     } else {
@@ -113,17 +127,27 @@ static bool place(struct builder *b, const struct policy_node *node, struct poli
     return true;
 }
 
+static bool add_weight(struct builder *b, uint32_t weight, struct policy_spot at)
+{
+    b->weight += weight;
+    if (b->weight > POLICY_YAML_NODES_MAX) {
+        policy_complain(b->say, at, "", "more than %d values; this is no policy",
+                        POLICY_YAML_NODES_MAX);
+        return false;
+    }
+    return true;
+}
+
 static struct policy_node *node_make(struct builder *b, enum policy_node_kind kind,
                                      struct policy_spot at)
 {
-    if (b->node_count++ == POLICY_YAML_NODES_MAX) {
-        policy_complain(b->say, at, "", "more than %d values; this is no policy",
-                        POLICY_YAML_NODES_MAX);
+    if (!add_weight(b, 1, at)) {
         return NULL;
     }
     struct policy_node *node = arena_alloc(b->arena, sizeof(*node));
     node->kind = kind;
     node->spot = at;
+    node->weight = 1;
     return node;
 }
 
@@ -171,17 +195,17 @@ static bool on_open(struct builder *b, enum policy_node_kind kind, const yaml_ch
     if (node == NULL || !place(b, node, at)) {
         return false;
     }
-    struct anchor *anchor = anchor_add(b, name, NULL);
-    b->frames[b->depth++] =
-        (struct frame){.node = node, .anchor = anchor != NULL ? anchor->name : NULL};
+    b->frames[b->depth++] = (struct frame){
+        .node = node, .anchor = anchor_add(b, name, NULL), .weight_before = b->weight};
     return true;
 }
 
 static void on_close(struct builder *b)
 {
     struct frame *f = &b->frames[--b->depth];
+    f->node->weight = 1 + b->weight - f->weight_before;
     if (f->anchor != NULL) {
-        anchor_find(b, f->anchor)->node = f->node;
+        f->anchor->node = f->node;
     }
 }
 
@@ -197,7 +221,7 @@ static bool on_alias(struct builder *b, const yaml_event_t *e, struct policy_spo
         policy_complain(b->say, at, "", "alias `*%s` stands inside of its own anchor", name);
         return false;
     }
-    return place(b, a->node, at);
+    return add_weight(b, a->node->weight, at) && place(b, a->node, at);
 }
 
 static bool on_event(struct builder *b, const yaml_event_t *e)
@@ -236,9 +260,11 @@ static bool on_event(struct builder *b, const yaml_event_t *e)
 /* libyaml names the context ("while parsing a block mapping") and the problem; people need both. */
 static void complain_syntax(struct builder *b, const yaml_parser_t *parser, struct slice text)
 {
-    struct policy_spot at = spot_of(parser->problem_mark);
+    bool is_byte = parser->error == YAML_READER_ERROR; /* these have an offset and no mark */
+    struct policy_spot at = is_byte ? policy_text_spot_at(text, parser->problem_offset)
+                                    : spot_of(parser->problem_mark);
     const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
-    if (parser->problem_mark.index < text.len && policy_text_is_tab_at(text, at)) {
+    if (!is_byte && policy_text_is_tab_at(text, at)) {
         policy_complain(b->say, at, "", "a tab stands here; YAML indents with spaces only");
         return;
     }
