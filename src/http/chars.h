@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum http_class {
     HTTP_TOKEN = 1,  /* tchar, RFC 9110 5.6.2 */
@@ -37,6 +38,22 @@ static inline const char *http_skip(const char *at, const char *end, int class)
         at++;
     }
     return at;
+}
+
+/* The same for HTTP_TEXT, eight bytes at a time: field values are most of a head. A word with a
+ * byte below 0x20 or equal to 0x7f is left to the table. */
+static inline const char *http_skip_text(const char *at, const char *end)
+{
+    static const uint64_t ones = 0x0101010101010101;
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        uint64_t del = word ^ ones * 0x7f;
+        if ((((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & ones * 0x80) {
+            break;
+        }
+    }
+    return http_skip(at, end, HTTP_TEXT);
 }
 
 /* 0-15; the caller has checked HTTP_HEX. */

@@ -315,7 +315,7 @@ static enum http_result parse_field(struct parse *p, struct http_header *ret_fie
         p->at++;
     }
     start = p->at;
-    p->at = http_skip(p->at, p->end, HTTP_TEXT);
+    p->at = http_skip_text(p->at, p->end);
     const char *stop = p->at;
     while (stop > start && (stop[-1] == ' ' || stop[-1] == '\t')) {
         stop--;

@@ -189,16 +189,21 @@ static void refuses_nul(void **state)
     expect_refused(SLICE("GET / HTTP/1.1\r\nHost: a.test\0.evil\r\n\r\n"), 400, "control");
 }
 
+/* Every byte at every place of a value longer than a machine word. */
 static void refuses_controls_in_values(void **state)
 {
+    static const char text[] = "GET / HTTP/1.1\r\n" HOST "X: aaaaaaaaaaaaaaaaaaaa\r\n\r\n";
     for (int byte = 0; byte < 256; byte++) {
-        char text[] = "GET / HTTP/1.1\r\n" HOST "X: a?b\r\n\r\n";
-        *strchr(text, '?') = (char)byte;
         bool is_bad = (byte < ' ' && byte != '\t') || byte == 0x7f;
-        enum http_result want = is_bad ? HTTP_REFUSED : HTTP_DONE;
-        assert_int_equal(case_run_limits(&c, (struct slice){text, sizeof(text) - 1}, &case_limits),
-                         want);
-        case_free(&c);
+        for (size_t at = 0; at < 20; at++) {
+            char copy[sizeof(text)];
+            memcpy(copy, text, sizeof(text));
+            *(strchr(copy, 'a') + sizeof("a.test\r\nX: ") - 1 + at) = (char)byte;
+            enum http_result got =
+                case_parse(&c, (struct slice){copy, sizeof(text) - 1}, &case_limits);
+            assert_int_equal(got, is_bad ? HTTP_REFUSED : HTTP_DONE);
+            case_free(&c);
+        }
     }
 }
 
