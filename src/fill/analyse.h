@@ -19,13 +19,10 @@ struct facts_relation {
     uint32_t oid;
     char relkind;
     uint32_t uses;    /* range table entries that name it, views' own rules included */
-    uint32_t perms;   /* FACTS_SELECT ... that the calling role itself needs */
+    uint32_t perms;   /* PLAN_SELECT ... that the calling role itself needs */
     bool on_top;      /* one of them is in the top query's range table */
     const char *name; /* schema-qualified; filled in by plan.c */
 };
-
-/* PostgreSQL's AclMode bits, as requiredPerms shows them. */
-enum { FACTS_INSERT = 1, FACTS_SELECT = 2, FACTS_UPDATE = 4, FACTS_DELETE = 8 };
 
 /* `column = $n`, AND-ed at the top of the top query's WHERE. */
 struct facts_equal {

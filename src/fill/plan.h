@@ -36,6 +36,13 @@ struct plan_value {     /* WHERE column = $n on a table with REPLICA IDENTITY FU
     enum follow_kind kind;
 };
 
+/* What the calling role must be allowed to do with one relation (views: with the view alone). */
+struct plan_need {
+    uint32_t oid;
+    uint32_t perms; /* PLAN_SELECT ...: the server's own bits */
+};
+enum { PLAN_INSERT = 1, PLAN_SELECT = 2, PLAN_UPDATE = 4, PLAN_DELETE = 8, PLAN_USAGE = 256 };
+
 struct plan_route {
     const struct policy_route *route;
     struct pg_statement statement;
@@ -47,6 +54,12 @@ struct plan_route {
     struct plan_row row;
     struct plan_value value;
     bool writes;                /* INSERT/UPDATE/DELETE or data-modifying CTE */
+    bool broken;                /* it cannot work: PostgreSQL refuses it, or a GET that writes */
+    /* for `check` and `setup-sql` */
+    const struct plan_need *needs;
+    uint32_t need_count;
+    const uint32_t *functions;  /* oids of called functions that do not come with PostgreSQL */
+    uint32_t function_count;
 };
 
 struct plan {
