@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One fill per key: who leads, who joins, who is told. */
+#include "base/hash.h"
+#include "fill/flight.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct fresh *fresh;
+static struct flights *flights;
+static struct mailbox box;
+static int landed;
+
+static void on_landed(struct flight_waiter *w)
+{
+    landed++;
+    assert_non_null(w->answer);
+    flight_answer_unref(&w->answer);
+}
+
+static int set_up(void **state)
+{
+    role_assume(&follower_role);
+    hash_setup_seed(5);
+    fresh = fresh_create(&(struct fresh_options){.slots = 64, .max_stale_ms = 500});
+    fresh_new_epoch(fresh, 1000);
+    fresh_open(fresh);
+    fresh_proof(fresh, 1);
+    flights = flights_create();
+    mailbox_init(&box);
+    landed = 0;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    flights_destroy(&flights);
+    fresh_destroy(&fresh);
+    mailbox_fini(&box);
+    return 0;
+}
+
+static struct flight *ask(struct flight_waiter *w, const char *key)
+{
+    *w = (struct flight_waiter){.reply = &box, .landed = on_landed};
+    return flight_lead_or_join(flights, fresh, slice_of(key), w, 1);
+}
+
+static void land(struct flight *fl)
+{
+    struct flight_answer *a = flight_answer_create();
+    flight_land(flights, &fl, a);
+    flight_answer_unref(&a);
+    mailbox_drain(&box);
+}
+
+static void first_leads_and_the_others_join(void **state)
+{
+    struct flight_waiter w[3];
+    struct flight *led = ask(&w[0], "k");
+    assert_non_null(led);
+    assert_null(ask(&w[1], "k"));
+    assert_null(ask(&w[2], "k"));
+    assert_true(w[1].unconditional);
+    struct flight_waiter other;
+    struct flight *second = ask(&other, "l");
+    assert_non_null(second);
+    land(led);
+    assert_int_equal(landed, 2);
+    land(second);
+    assert_int_equal(landed, 2);
+}
+
+static void sent_flight_is_joined_only_while_its_stamp_holds(void **state)
+{
+    role_assume(&follower_role);
+    struct flight_waiter w[3];
+    struct flight *led = ask(&w[0], "k");
+    struct fresh_deps deps = {0};
+    fresh_dep dep = fresh_dep_hash(fresh, 9ULL << 32);
+    fresh_deps_add(&deps, dep);
+    flight_sent(flights, led, fresh_stamp(fresh), &deps);
+    assert_null(ask(&w[1], "k"));
+    assert_false(w[1].unconditional);
+    fresh_apply(fresh, &(struct fresh_commit){.end_lsn = 1100, .xid = 1, .deps = &dep, .count = 1});
+    struct flight *newer = ask(&w[2], "k");
+    assert_non_null(newer);
+    struct flight_waiter joiner;
+    assert_null(ask(&joiner, "k")); /* the newest flight is found first */
+    assert_true(joiner.unconditional);
+    land(led);
+    assert_int_equal(landed, 1);
+    land(newer);
+    assert_int_equal(landed, 2);
+}
+
+static void flight_without_stamp_is_not_joined_once_sent(void **state)
+{
+    struct flight_waiter w[2];
+    struct flight *led = ask(&w[0], "k");
+    flight_sent(flights, led, 0, &(struct fresh_deps){0});
+    struct flight *own = ask(&w[1], "k");
+    assert_non_null(own);
+    land(led);
+    land(own);
+    assert_int_equal(landed, 0);
+}
+
+static void waiter_that_leaves_is_not_told(void **state)
+{
+    struct flight_waiter w[2];
+    struct flight *led = ask(&w[0], "k");
+    assert_null(ask(&w[1], "k"));
+    assert_true(flight_leave(flights, &w[1]));
+    assert_false(flight_leave(flights, &w[1]));
+    land(led);
+    assert_int_equal(landed, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(first_leads_and_the_others_join, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sent_flight_is_joined_only_while_its_stamp_holds, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(flight_without_stamp_is_not_joined_once_sent, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(waiter_that_leaves_is_not_told, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
