@@ -23,7 +23,8 @@
  *
  * Invariants:
  *   S1. bytes accounted to a space <= its budget, counted in pages that the allocator owns.
- *   S2. No I/O, no callback, no second lock while a shard is held (gate and shard aside).
+ *   S2. No I/O, no callback, no second lock while a shard is held (gate and shard aside). A shard that
+ *       has nothing left to evict may try another shard's lock, never wait for it.
  *   S3. Looking up moves nothing: a hit writes at most one counter in the item.
  *   S4. An item's stamp is never raised in place; only storing a new value gives a new stamp.
  *
@@ -126,6 +127,10 @@ uint32_t store_item_hits(const struct store_item *it);
 
 /* --- writing ------------------------------------------------------------------------------------ */
 
+/* A write may move or evict other items of the space: pointers and slices into items are good until the
+ * next write by the same thread. Value and dependencies of a write may themselves be slices of a stored
+ * item (RENAME, COPY); the key of a hold may not. */
+
 struct store_write {
     struct slice value;
     uint64_t expiry_ms;      /* monotonic; 0: none */
@@ -153,7 +158,9 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
 uint64_t store_db_size(struct store *s, uint32_t db);
 /* Empties a database. Needs store_own(). */
 void store_db_flush(struct store *s, uint32_t db);
-void store_db_swap(struct store *s, uint32_t a, uint32_t b);
+/* Exchanges two databases (SWAPDB). Needs store_own(). False, and nothing happens, when they belong to
+ * different spaces: their budgets and promises differ. */
+bool store_db_swap(struct store *s, uint32_t a, uint32_t b);
 
 /* One step of a cursor walk over a database. Visits at least every key that stays for the whole walk.
  * `cursor` 0 starts, returned 0 ends; the cursor survives growth of the index and deletions. `visit`

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A clock over slab runs; evict.h states the policy.
+ *
+ * Slots that the hand frees lie behind it, so what is stored next has the hand's whole circle to be
+ * asked for. Nothing is linked: a victim's place in the index is found by hashing its key again.
+ *
+ * Bounded work: a visit is one run (some tens of items). Each visit that frees nothing raises the bar
+ * by one hit; above ITEM_HITS nobody passes it, so at most 16 visits go by without a victim. In a
+ * space that never evicts only dead items leave, and the hand looks into NEVER_VISITS runs for a need.
+ *
+ * Not done: frequency beyond eviction (a sketch), a window for newcomers, the cost of a fill.
+ */
+#include "store/evict.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "store/priv.h"
+
+enum { PRICE_MEANS = 4, NEVER_VISITS = 128 };
+
+static bool is_pinned(const struct slab *s, uint32_t page, const struct need *n)
+{
+    const char *begin = pages_at(&s->pages, page);
+    const char *end = begin + (size_t)s->pages.page[page].len * STORE_PAGE;
+    for (int i = 0; i < NEED_PINS; i++) {
+        const char *pin = n->pins[i];
+        if (pin >= begin && pin < end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves the hand to the next run with items and past it; 0 after a circle in which nothing was freed. */
+static uint32_t hand_next(struct pool *p, struct need *n)
+{
+    struct slab *s = &p->slab;
+    while (n->idle < s->pages.top) {
+        uint32_t at = p->evict.hand;
+        if (at == 0 || at >= s->pages.top) {
+            p->evict.hand = 1;
+            n->idle++;
+            continue;
+        }
+        bool has_items = slab_run_has_items(s, at);
+        uint32_t len = has_items ? s->pages.page[at].len : 1;
+        p->evict.hand = at + len;
+        n->idle += len;
+        if (has_items && !is_pinned(s, at, n)) {
+            return at;
+        }
+    }
+    return 0;
+}
+
+/* What an item of `slot` bytes must have earned to stay: a hit, and one more for each PRICE_MEANS
+ * mean items whose room it takes. */
+static uint32_t price_of(const struct pool *p, size_t slot)
+{
+    uint64_t keys = atomic_load_explicit(&p->figures.keys, memory_order_relaxed);
+    uint64_t mean = keys == 0 ? slot : p->slab.bytes / keys;
+    uint64_t price = 1 + slot / (mean * PRICE_MEANS + 1);
+    return price < ITEM_HITS ? (uint32_t)price : ITEM_HITS;
+}
+
+/* Lets the items of a run that must go, go; returns how many. */
+static uint32_t visit(struct shard *sh, struct pool *p, uint32_t page, const struct need *n)
+{
+    struct slab *s = &p->slab;
+    bool may_evict = s->pages.space->evict;
+    uint32_t price = price_of(p, slab_run_slot_bytes(s, page));
+    uint32_t left = s->pages.page[page].kind == PAGE_LARGE ? 1 : s->pages.page[page].used;
+    uint32_t dropped = 0;
+    size_t at = 0;
+    for (uint32_t seen = 0; seen < left; seen++) {
+        struct store_item *it = slab_run_next(s, page, &at);
+        if (it == NULL) {
+            break;
+        }
+        enum store_absence why = entry_judge(sh->store, it, n->now_ms);
+        uint32_t hits = it->worth & ITEM_HITS;
+        bool stays = !may_evict || hits >= price + p->evict.bar;
+        if (stays && !entry_is_dead(why)) {
+            it->worth = (uint8_t)(it->worth - (may_evict ? price : 0));
+            continue;
+        }
+        if (!entry_is_dead(why)) {
+            figure_add(&p->figures.evicted, 1);
+        }
+        entry_drop(sh, it, why);
+        dropped++;
+    }
+    if (dropped == 0 && p->evict.bar <= ITEM_HITS) {
+        p->evict.bar++;
+    } else if (dropped * 2 > left && p->evict.bar > 0) {
+        p->evict.bar--;
+    }
+    return dropped;
+}
+
+/* Moves all items of a run to other runs of its class, which have room. */
+static void run_empty(struct shard *sh, struct pool *p, uint32_t page)
+{
+    struct slab *s = &p->slab;
+    uint32_t left = s->pages.page[page].used;
+    size_t at = 0;
+    for (uint32_t moved = 0; moved < left; moved++) {
+        struct store_item *it = slab_run_next(s, page, &at);
+        check(it != NULL);
+        struct table *t = &sh->tables[it->place & ITEM_TABLE];
+        struct table_at where = table_find_item(t, hash_slice(item_key(it)), it);
+        struct store_item *copy = slab_alloc_beside(s, page);
+        memcpy(copy, it, item_size(it));
+        table_replace(t, where, copy);
+        if (item_expiry(copy) != 0) {
+            slab_note_expiry(s, copy, item_expiry(copy));
+        }
+        slab_free(s, it);
+    }
+}
+
+bool evict_step(struct shard *sh, struct pool *p, struct need *n)
+{
+    struct slab *s = &p->slab;
+    uint32_t spread = s->pages.base == NULL ? 0 : slab_find_spread(s);
+    if (spread != 0 && !is_pinned(s, spread, n)) {
+        run_empty(sh, p, spread);
+        n->idle = 0;
+        return true;
+    }
+    for (uint32_t page; (page = hand_next(p, n)) != 0;) {
+        if (!s->pages.space->evict && ++n->visits > NEVER_VISITS) {
+            return false;
+        }
+        if (visit(sh, p, page, n) > 0) {
+            n->idle = 0;
+            return true;
+        }
+    }
+    return false;
+}

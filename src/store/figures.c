@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Figures of a space, and the walk that checks every structure against every other.
+ *
+ * Figures are kept per pool by whoever holds the shard and summed here without a lock: each is exact,
+ * their sum is of a moment only when nothing runs. Validation is for tests and the DEBUG command.
+ */
+#include "store/priv.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+
+static uint64_t load(const _Atomic uint64_t *figure)
+{
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats)
+{
+    check(space < s->space_count);
+    struct store_space_stats sum = {
+        .budget_bytes = s->spaces[space].budget,
+        .used_bytes = space_used(&s->spaces[space]),
+    };
+    for (uint32_t i = 0; i < s->shard_count; i++) {
+        const struct pool_figures *f = &s->shards[i].pools[space].figures;
+        sum.item_bytes += load(&f->item_bytes);
+        sum.keys += load(&f->keys);
+        sum.evicted += load(&f->evicted);
+        sum.expired += load(&f->expired);
+        sum.outdated += load(&f->outdated);
+    }
+    *ret_stats = sum;
+}
+
+/* Live items in the runs of a pool, each of them in its table. */
+static uint64_t validate_items(struct shard *sh, const struct pool *p)
+{
+    const struct slab *s = &p->slab;
+    uint64_t items = 0;
+    for (uint32_t page = 1; page < s->pages.top; page += s->pages.page[page].len) {
+        if (!slab_run_has_items(s, page)) {
+            continue;
+        }
+        uint64_t soonest = s->pages.page[page].soonest;
+        size_t at = 0;
+        for (struct store_item *it; (it = slab_run_next(s, page, &at)) != NULL; items++) {
+            const struct table *t = &sh->tables[it->place & ITEM_TABLE];
+            check(t->slab == s);
+            check(item_size(it) <= slab_run_slot_bytes(s, page));
+            uint64_t expiry = item_expiry(it) >> 10;
+            check(item_expiry(it) == 0 || expiry >= soonest || expiry >= PAGE_NEVER);
+            struct table_at where = table_find(t, hash_slice(item_key(it)), item_key(it));
+            check(where.bucket != NULL && table_item(t, where) == it);
+        }
+    }
+    return items;
+}
+
+static uint64_t pool_charge(const struct pages *p)
+{
+    uint64_t pages = p->top - 1;
+    return (pages - p->hollow) * STORE_PAGE + pages * sizeof(struct page);
+}
+
+static uint64_t validate_pool(struct shard *sh, uint32_t space)
+{
+    const struct store *s = sh->store;
+    const struct pool *p = &sh->pools[space];
+    slab_validate(&p->slab);
+    uint64_t charge = pool_charge(&p->slab.pages);
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < s->db_count; i++) {
+        if (s->table_space[i] == space) {
+            table_validate(&sh->tables[i]);
+            keys += table_count(&sh->tables[i]);
+            charge += sh->tables[i].chunk_cap * sizeof(uint32_t);
+        }
+    }
+    check(keys == load(&p->figures.keys));
+    check(keys == validate_items(sh, p));
+    check(p->slab.bytes == load(&p->figures.item_bytes));
+    return charge;
+}
+
+void store_validate(struct store *s)
+{
+    for (uint32_t space = 0; space < s->space_count; space++) {
+        uint64_t charge = 0;
+        for (uint32_t i = 0; i < s->shard_count; i++) {
+            charge += validate_pool(&s->shards[i], space);
+        }
+        check(charge == space_used(&s->spaces[space]));
+        check(charge <= s->spaces[space].budget); /* S1 */
+    }
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of this module share: the structs behind store.h and the steps between them.
+ *
+ *      store.c   life, gates, holds          entry.c   one key: reading and writing
+ *      space.h   budgets                     db.c      whole databases: size, flush, scan, random
+ *      pages.c   runs of pages               evict.c   making room
+ *      slab.c    slots of size classes       expire.c  upkeep: expired items, memory given back
+ *      table.c   index of one database       watch.c   WATCH
+ *      item.c    bytes of one item           figures.c statistics, validation
+ *
+ * A *pool* is what one shard owns in one space. Several tables of a shard share it.
+ */
+#ifndef STORE_PRIV_H
+#define STORE_PRIV_H
+
+#include "base/lock.h"
+#include "store/evict.h"
+#include "store/item.h"
+#include "store/slab.h"
+#include "store/space.h"
+#include "store/table.h"
+
+enum { CACHE_LINE = 64 };
+
+/* Counters of a pool: one writer at a time (the shard's lock), any reader. */
+struct pool_figures {
+    _Atomic uint64_t item_bytes;
+    _Atomic uint64_t keys;
+    _Atomic uint64_t evicted;
+    _Atomic uint64_t expired;
+    _Atomic uint64_t outdated;
+};
+
+struct pool {
+    struct slab slab;
+    struct evict evict;
+    uint32_t expire_hand; /* page where the search for expired items goes on */
+    struct pool_figures figures;
+};
+
+struct shard {
+    struct lock lock;
+    struct store *store;         /* immutable after create, as are the arrays' addresses */
+    struct table *tables;        /* by table number */
+    struct pool *pools;          /* by space */
+    struct store_watch *watches; /* shard lock */
+} __attribute__((aligned(CACHE_LINE)));
+
+struct store_gate {
+    struct lock lock;
+    bool is_owning; /* the gate's thread */
+    uint64_t random;
+} __attribute__((aligned(CACHE_LINE)));
+
+struct store {
+    /* immutable after create */
+    struct fresh *fresh;
+    uint32_t shard_bits;
+    uint32_t shard_count;
+    uint32_t gate_count;
+    uint32_t space_count;
+    uint32_t db_count;
+    struct shard *shards;
+    struct store_gate *gates;
+    struct space spaces[STORE_SPACE_MAX];
+    uint8_t table_space[STORE_DB_MAX];
+    /* atomic: written by owners only, read relaxed by anyone */
+    _Atomic uint8_t db_table[STORE_DB_MAX];
+    _Atomic uint32_t gates_taken;
+};
+
+static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
+{
+    atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static inline uint32_t store_table_of(const struct store *s, uint32_t db)
+{
+    return atomic_load_explicit(&s->db_table[db], memory_order_relaxed);
+}
+
+static inline struct pool *shard_pool_of_table(const struct shard *sh, uint32_t table)
+{
+    return &sh->pools[sh->store->table_space[table]];
+}
+
+/* --- store.c --- */
+struct shard *store_shard_of(struct store *s, uint64_t hash);
+/* Passes the gate and locks a shard; inside an ownership both are no work. */
+void store_enter(struct store_gate *g, struct shard *sh);
+void store_leave(struct store_gate *g, struct shard *sh);
+
+/* --- entry.c --- */
+/* STORE_PRESENT, or why nobody may see it at `now_ms`. */
+enum store_absence entry_judge(const struct store *s, const struct store_item *it,
+                               uint64_t now_ms);
+/* Takes an item out of everything and frees it. `why`: what entry_judge() said, for the figures. */
+void entry_drop(struct shard *sh, struct store_item *it, enum store_absence why);
+
+static inline bool entry_is_dead(enum store_absence why)
+{
+    return why == STORE_EXPIRED || why == STORE_OUTDATED || why == STORE_VOID;
+}
+
+/* --- watch.c --- */
+/* Marks the watches of this key. */
+void watch_touch(struct shard *sh, uint32_t table, uint64_t hash, struct slice key);
+/* Marks the watches on `table` whose key is present in table `holder`. */
+void watch_touch_table(struct shard *sh, uint32_t table, uint32_t holder);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A space's budget: how many bytes its databases may own, over all shards.
+ *
+ * Every page, page descriptor and directory entry is taken from here before it is used and given back
+ * when the operating system has it again, so S1 (used <= budget) holds at every instant, not on
+ * average. A take that does not fit changes nothing.
+ *
+ * Threads: any. `used` is the only thing that shards of a space share; it is touched once per page,
+ * never per item. Relaxed: it guards no other memory.
+ */
+#ifndef STORE_SPACE_H
+#define STORE_SPACE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct space {
+    /* immutable after create */
+    const char *name;
+    uint64_t budget;
+    bool evict;
+    /* atomic */
+    _Alignas(64) _Atomic uint64_t used;
+};
+
+static inline uint64_t space_used(const struct space *s)
+{
+    return atomic_load_explicit(&s->used, memory_order_relaxed);
+}
+
+static inline bool space_take(struct space *s, uint64_t bytes)
+{
+    uint64_t used = space_used(s);
+    do {
+        if (bytes > s->budget || used > s->budget - bytes) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&s->used, &used, used + bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+static inline void space_give(struct space *s, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&s->used, bytes, memory_order_relaxed);
+}
+
+#endif
