@@ -7,7 +7,10 @@
 #include "serve/cmd_server.h"
 #include "serve/resp_client.h"
 
-/* --- authentication ----------------------------------------------------------------------------- */
+#include "base/number.h"
+
+/* --- authentication -----------------------------------------------------------------------------
+ */
 
 /* Takes the same time wherever the difference is. */
 static bool same_secret(const char *secret, struct slice given)
@@ -24,8 +27,7 @@ static bool authenticate(struct resp_client *c, struct slice user, struct slice 
 {
     const char *secret = c->worker->server->policy->auth.password;
     if (!slice_is(user, "default") || (secret != NULL && !same_secret(secret, password))) {
-        resp_error(&c->conn.out,
-                   "WRONGPASS invalid username-password pair or user is disabled.");
+        resp_error(&c->conn.out, "WRONGPASS invalid username-password pair or user is disabled.");
         return false;
     }
     client_set_authenticated(c, true);
@@ -49,10 +51,11 @@ void cmd_auth(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
 }
 
-/* --- HELLO -------------------------------------------------------------------------------------- */
+/* --- HELLO --------------------------------------------------------------------------------------
+ */
 
 struct hello {
-    int64_t proto; /* 0: as it is */
+    int64_t proto;            /* 0: as it is */
     const struct slice *auth; /* user and password */
     const struct slice *name;
 };
@@ -128,7 +131,8 @@ void cmd_hello(struct resp_client *c, const struct slice *argv, uint32_t argc)
     reply_hello(c);
 }
 
-/* --- the rest ----------------------------------------------------------------------------------- */
+/* --- the rest -----------------------------------------------------------------------------------
+ */
 
 void cmd_ping(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

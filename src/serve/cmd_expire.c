@@ -2,8 +2,9 @@
 /*
  * When keys end: EXPIRE and its kin, TTL and its kin, PERSIST.
  *
- * The store counts on the monotonic clock; absolute times of clients are wall time and are converted at
- * once, on the way in and on the way out. A deadline that is already over deletes the key.
+ * The store counts on the monotonic clock; absolute times of clients are wall time and are
+ * converted at once, on the way in and on the way out. A deadline that is already over deletes the
+ * key.
  */
 #include "serve/resp_expiry.h"
 
@@ -65,7 +66,8 @@ bool expiry_parse(struct resp_client *c, struct slice arg, enum expiry_unit unit
     return expiry_parse_signed(c, arg, unit, command, ret_expiry);
 }
 
-/* --- EXPIRE ------------------------------------------------------------------------------------- */
+/* --- EXPIRE -------------------------------------------------------------------------------------
+ */
 
 struct conditions {
     bool nx, xx, gt, lt;
@@ -182,7 +184,8 @@ void cmd_persist(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
 }
 
-/* --- TTL ---------------------------------------------------------------------------------------- */
+/* --- TTL ----------------------------------------------------------------------------------------
+ */
 
 /* -2: no key, -1: no expiry; else monotonic milliseconds. */
 static int64_t key_expiry(struct resp_client *c, struct slice key)

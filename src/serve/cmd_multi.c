@@ -2,14 +2,16 @@
 /*
  * Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
  *
- * Commands between MULTI and EXEC are checked and then kept as the bytes they came in; EXEC parses those
- * again. So a queued command costs its own size and nothing else, and runs the same path as any other.
+ * Commands between MULTI and EXEC are checked and then kept as the bytes they came in; EXEC parses
+ * those again. So a queued command costs its own size and nothing else, and runs the same path as
+ * any other.
  *
- * EXEC owns the whole store from the look at the watches to the last command: nothing comes between. An
- * error of one command does not stop the rest, as in Redis; a command that could not be queued makes EXEC
- * refuse everything.
+ * EXEC owns the whole store from the look at the watches to the last command: nothing comes
+ * between. An error of one command does not stop the rest, as in Redis; a command that could not be
+ * queued makes EXEC refuse everything.
  *
- * Invariant: M1. in_exec implies that this worker owns the store; commands then neither own nor park.
+ * Invariant: M1. in_exec implies that this worker owns the store; commands then neither own nor
+ * park.
  */
 #include "serve/resp_client.h"
 #include "serve/resp_watch.h"
@@ -23,7 +25,8 @@ struct resp_watch {
     struct resp_watch *next;
 };
 
-/* --- watches ------------------------------------------------------------------------------------ */
+/* --- watches ------------------------------------------------------------------------------------
+ */
 
 static bool is_watched(const struct resp_client *c, struct slice key)
 {
@@ -73,7 +76,8 @@ void resp_watch_clear(struct resp_client *c)
     }
 }
 
-/* --- commands ----------------------------------------------------------------------------------- */
+/* --- commands -----------------------------------------------------------------------------------
+ */
 
 void cmd_multi(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

@@ -2,9 +2,9 @@
 /*
  * Values that are numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
  *
- * An existing entry keeps its expiry, stamp and dependencies; an absent one counts as 0 and is created
- * under a lease like any other. Fractions are long doubles with 17 digits after the point, trailing zeros
- * cut, as Redis writes them.
+ * An existing entry keeps its expiry, stamp and dependencies; an absent one counts as 0 and is
+ * created under a lease like any other. Fractions are long doubles with 17 digits after the point,
+ * trailing zeros cut, as Redis writes them.
  */
 #include "serve/resp_client.h"
 
@@ -22,19 +22,16 @@ enum { FLOAT_TEXT_MAX = 5 * 1024 };
 static enum err put_number(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                            const struct store_item *item, struct slice text)
 {
+    if (item != NULL) {
+        struct store_write like = client_write_like(item, text);
+        return store_put(h, &like);
+    }
     struct store_write w = {.value = text};
-    if (item == NULL) {
-        return client_put(c, h, lease, &w);
-    }
-    char *room;
-    enum err err = store_edit(h, text.len, &w, &room);
-    if (err == ERR_OK) {
-        memcpy(room, text.ptr, text.len);
-    }
-    return err;
+    return client_put(c, h, lease, &w);
 }
 
-/* --- integers ----------------------------------------------------------------------------------- */
+/* --- integers -----------------------------------------------------------------------------------
+ */
 
 static enum err add_integer(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                             int64_t delta, int64_t *ret_sum)
@@ -100,7 +97,8 @@ void cmd_decrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
     increment(c, argv[1], -delta);
 }
 
-/* --- fractions ---------------------------------------------------------------------------------- */
+/* --- fractions ----------------------------------------------------------------------------------
+ */
 
 static bool parse_float(struct slice text, long double *ret_value)
 {

@@ -15,25 +15,54 @@ static bool length_fits(struct resp_client *c, uint64_t offset, uint64_t len)
 {
     uint64_t max = c->worker->server->policy->limits.bulk_max;
     if (offset > max || len > max - offset) {
-        resp_error(&c->conn.out,
-                   "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+        resp_error(&c->conn.out, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
         return false;
     }
     return true;
 }
 
-/* Creates the key with `offset` zero bytes before `patch`. */
-static enum err create_padded(struct resp_client *c, struct store_hold *h,
-                              const struct lease *lease, size_t offset, struct slice patch)
+/* `old` with `patch` at `at`, zero bytes between; the caller frees it. */
+static char *assemble(struct slice old, size_t at, struct slice patch, size_t len)
 {
-    if (offset == 0) {
+    char *bytes = xcalloc(1, len);
+    if (old.len > 0) {
+        memcpy(bytes, old.ptr, old.len);
+    }
+    memcpy(bytes + at, patch.ptr, patch.len);
+    return bytes;
+}
+
+static enum err create_patched(struct resp_client *c, struct store_hold *h,
+                               const struct lease *lease, size_t at, struct slice patch)
+{
+    if (at == 0) {
         struct store_write plain = {.value = patch};
         return client_put(c, h, lease, &plain);
     }
-    char *bytes = xcalloc(1, offset + patch.len);
-    memcpy(bytes + offset, patch.ptr, patch.len);
-    struct store_write w = {.value = {bytes, offset + patch.len}};
+    char *bytes = assemble((struct slice){NULL, 0}, at, patch, at + patch.len);
+    struct store_write w = {.value = {bytes, at + patch.len}};
     enum err err = client_put(c, h, lease, &w);
+    free(bytes);
+    return err;
+}
+
+static enum err patch_item(struct store_hold *h, const struct store_item *item, size_t at,
+                           struct slice patch, size_t len)
+{
+    struct store_write like = client_write_like(item, store_item_value(item));
+    enum err err;
+    if (like.dep_count ==
+        0) { /* not followed: nothing can make it absent between lookup and edit */
+        char *value;
+        err = store_edit(h, len, &like, &value);
+        if (err == ERR_OK) {
+            memcpy(value + at, patch.ptr, patch.len);
+        }
+        return err;
+    }
+    char *bytes = assemble(like.value, at, patch, len);
+    like.value = (struct slice){bytes, len};
+    err = store_put(h, &like);
     free(bytes);
     return err;
 }
@@ -46,7 +75,7 @@ static void patch_value(struct resp_client *c, struct slice key, const uint64_t 
     const struct lease *lease = client_lease(c, key, &room);
     struct store_hold h;
     client_hold(c, key, &h);
-    struct store_item *item = client_item(c, &h);
+    const struct store_item *item = client_item(c, &h);
     size_t old_len = item != NULL ? store_item_value(item).len : 0;
     size_t at = offset != NULL ? (size_t)*offset : old_len;
     size_t len = at + patch.len > old_len ? at + patch.len : old_len;
@@ -56,13 +85,9 @@ static void patch_value(struct resp_client *c, struct slice key, const uint64_t 
         return;
     }
     if (item == NULL) {
-        err = create_padded(c, &h, lease, at, patch);
+        err = create_patched(c, &h, lease, at, patch);
     } else if (patch.len > 0) {
-        char *value;
-        err = store_edit(&h, len, NULL, &value);
-        if (err == ERR_OK) {
-            memcpy(value + at, patch.ptr, patch.len);
-        }
+        err = patch_item(&h, item, at, patch, len);
     }
     store_drop(&h);
     if (err != ERR_OK) {

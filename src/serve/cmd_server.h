@@ -3,8 +3,12 @@
 #ifndef SERVE_CMD_SERVER_H
 #define SERVE_CMD_SERVER_H
 
-/* Clients and their tests choose commands by this; claiming 7.2 obliges to CLIENT SETINFO, NO-TOUCH,
- * EXPIRE NX and the like. */
+/* Clients and their tests choose commands by this; claiming 7.2 obliges to CLIENT SETINFO,
+ * NO-TOUCH, EXPIRE NX and the like. */
 #define REDIS_VERSION "7.2.4"
+
+struct policy_space;
+/* "noeviction" or what comes nearest. */
+const char *eviction_name(const struct policy_space *space);
 
 #endif

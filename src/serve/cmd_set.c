@@ -2,8 +2,9 @@
 /*
  * SET in all its forms, and GETEX, which shares the options.
  *
- * A plain SET (no options) is the hot path: one lease question answered by a flag, one hold, one put. The
- * others look at the old value inside the same hold, so a condition and its store are one step.
+ * A plain SET (no options) is the hot path: one lease question answered by a flag, one hold, one
+ * put. The others look at the old value inside the same hold, so a condition and its store are one
+ * step.
  */
 #include "serve/resp_expiry.h"
 
@@ -15,7 +16,8 @@ struct set_options {
     struct expiry expiry;
 };
 
-/* --- options ------------------------------------------------------------------------------------ */
+/* --- options ------------------------------------------------------------------------------------
+ */
 
 static bool take_expiry(struct set_options *o, enum expiry_unit unit, struct slice arg)
 {
@@ -73,7 +75,8 @@ static bool parse_options(struct resp_client *c, const struct slice *argv, uint3
     return true;
 }
 
-/* --- SET ---------------------------------------------------------------------------------------- */
+/* --- SET ----------------------------------------------------------------------------------------
+ */
 
 static enum err put_value(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                           struct slice value, const struct expiry *e)
@@ -195,7 +198,8 @@ void cmd_getset(struct resp_client *c, const struct slice *argv, uint32_t argc)
     set_with_options(c, argv[1], argv[2], &get);
 }
 
-/* --- GETEX -------------------------------------------------------------------------------------- */
+/* --- GETEX --------------------------------------------------------------------------------------
+ */
 
 void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

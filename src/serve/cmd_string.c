@@ -2,8 +2,8 @@
 /*
  * Reading whole values, and several keys at once: GET, GETDEL, STRLEN, MGET, MSET, MSETNX.
  *
- * Several keys are read or written at one moment (the store is owned), as Redis does. A MSET that runs
- * out of space in the middle answers the error and leaves what was stored until then.
+ * Several keys are read or written at one moment (the store is owned), as Redis does. A MSET that
+ * runs out of space in the middle answers the error and leaves what was stored until then.
  */
 #include "serve/resp_client.h"
 

@@ -3,8 +3,9 @@
  * The command table and its index.
  *
  * Names are folded to upper case into three words, so that comparing is three integer compares. The
- * index is open addressing over a power of two several times the number of commands; a slot holds the
- * place in the table plus one. Subcommands follow their container in the table and are searched in turn.
+ * index is open addressing over a power of two several times the number of commands; a slot holds
+ * the place in the table plus one. Subcommands follow their container in the table and are searched
+ * in turn.
  *
  * Invariant: C1. the table is written only by command_setup(), before any other thread exists.
  */
@@ -19,11 +20,11 @@ enum { SLOTS = 512, NAME_MAX_LEN = 24 };
 
 static struct command table[] = {
 #define COMMAND(name, arity, letters, first, last, step, group, since, run, summary)               \
-    {NULL, name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run, summary,    \
-     "", 0, {0}, NULL, 0},
+    {NULL,  name, arity,   letters, first, last, step, COMMAND_GROUP_##group,                      \
+     since, run,  summary, "",      0,     {0},  NULL, 0},
 #define SUBCOMMAND(parent, name, arity, letters, first, last, step, group, since, run, summary)    \
-    {parent, name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run, summary,  \
-     "", 0, {0}, NULL, 0},
+    {parent, name, arity,   letters, first, last, step, COMMAND_GROUP_##group,                     \
+     since,  run,  summary, "",      0,     {0},  NULL, 0},
 #include "serve/command.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -65,9 +66,9 @@ static uint32_t parse_letters(const char *letters)
         char letter;
         uint32_t flag;
     } known[] = {
-        {'w', COMMAND_WRITE},      {'r', COMMAND_READONLY},   {'m', COMMAND_DENYOOM},
-        {'a', COMMAND_ADMIN},      {'s', COMMAND_NOSCRIPT},   {'l', COMMAND_LOADING},
-        {'t', COMMAND_STALE},      {'F', COMMAND_FAST},       {'n', COMMAND_NO_AUTH},
+        {'w', COMMAND_WRITE},      {'r', COMMAND_READONLY},     {'m', COMMAND_DENYOOM},
+        {'a', COMMAND_ADMIN},      {'s', COMMAND_NOSCRIPT},     {'l', COMMAND_LOADING},
+        {'t', COMMAND_STALE},      {'F', COMMAND_FAST},         {'n', COMMAND_NO_AUTH},
         {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG}, {'d', COMMAND_DANGEROUS},
         {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},
     };

@@ -2,7 +2,8 @@
 /*
  * The commands of the Redis face: one table (command.def), found by name.
  *
- * The table is completed once by command_setup(), before any thread starts, and never changes again.
+ * The table is completed once by command_setup(), before any thread starts, and never changes
+ * again.
  */
 #ifndef SERVE_COMMAND_H
 #define SERVE_COMMAND_H
@@ -25,8 +26,8 @@ enum command_flag {
     COMMAND_NO_AUTH = 1 << 8,
     COMMAND_ALLOW_BUSY = 1 << 9,
     COMMAND_SKIP_SLOWLOG = 1 << 10,
-    COMMAND_DANGEROUS = 1 << 11, /* ACL category only */
-    COMMAND_UNQUEUED = 1 << 12,  /* runs at once even inside MULTI */
+    COMMAND_DANGEROUS = 1 << 11,  /* ACL category only */
+    COMMAND_UNQUEUED = 1 << 12,   /* runs at once even inside MULTI */
     COMMAND_OVERWRITES = 1 << 13, /* looks at no value: needs no proof in a strict space */
 };
 
@@ -47,10 +48,10 @@ struct command {
     /* from the table */
     const char *parent; /* container of a subcommand, NULL for a command */
     const char *name;
-    int arity;          /* negative: at least */
+    int arity; /* negative: at least */
     const char *letters;
     int8_t first_key;
-    int8_t last_key;    /* negative: counted from the end */
+    int8_t last_key; /* negative: counted from the end */
     int8_t key_step;
     enum command_group group;
     const char *since;
@@ -59,7 +60,7 @@ struct command {
     /* completed by command_setup() */
     char full_name[32]; /* "client|setname" */
     uint32_t flags;
-    uint64_t word[3];   /* the folded name, for comparing */
+    uint64_t word[3]; /* the folded name, for comparing */
     const struct command *subs;
     uint32_t sub_count;
 };
@@ -77,7 +78,7 @@ const struct command *command_at(uint32_t index);
 
 /* Prototypes of every function in the table. */
 #define COMMAND(name, arity, letters, first, last, step, group, since, run, summary) command_fn run;
-#define SUBCOMMAND(parent, name, arity, letters, first, last, step, group, since, run, summary)     \
+#define SUBCOMMAND(parent, name, arity, letters, first, last, step, group, since, run, summary)    \
     command_fn run;
 #include "serve/command.def"
 #undef COMMAND

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the commands of the Redis face share: the connection's database, reading and writing one key under
- * the freshness rules, replies and arguments.
+ * What the commands of the Redis face share: the connection's database, reading and writing one key
+ * under the freshness rules, replies and arguments.
  *
- * Invariants: R1. Nothing creates a key but client_put() and client_put_exact(), which ask the lease.
- * R2. A miss is reported after the hold is dropped and before the reply can leave.
+ * Invariants: R1. Nothing creates a key but client_put() and client_put_exact(), which ask the
+ * lease. R2. A miss is reported after the hold is dropped and before the reply can leave.
  */
 #include "serve/resp_client.h"
 
@@ -15,7 +15,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-/* --- connection state --------------------------------------------------------------------------- */
+/* --- connection state ---------------------------------------------------------------------------
+ */
 
 bool client_db_exists(const struct resp_client *c, int64_t db)
 {
@@ -36,8 +37,8 @@ bool client_select(struct resp_client *c, int64_t db)
     c->db = (uint32_t)db;
     c->space = client_space(c, c->db);
     c->followed = lease_db_followed(c->worker, c->db);
-    c->strict = c->followed && c->space->consistency == POLICY_STRICT &&
-                c->worker->server->follow != NULL;
+    c->strict =
+        c->followed && c->space->consistency == POLICY_STRICT && c->worker->server->follow != NULL;
     return true;
 }
 
@@ -80,7 +81,8 @@ void client_disown(struct resp_client *c)
     }
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 static void report_miss(struct resp_client *c, struct slice key)
 {
@@ -127,7 +129,8 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
     return false;
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------
+ */
 
 const struct lease *client_lease(struct resp_client *c, struct slice key, struct lease *room)
 {
@@ -160,7 +163,16 @@ enum err client_put(struct resp_client *c, struct store_hold *h, const struct le
     return client_put_exact(c, h, lease, w);
 }
 
-/* --- replies and arguments ---------------------------------------------------------------------- */
+struct store_write client_write_like(const struct store_item *item, struct slice value)
+{
+    struct store_write w = {
+        .value = value, .expiry_ms = store_item_expiry(item), .stamp = store_item_stamp(item)};
+    w.deps = store_item_deps(item, &w.dep_count);
+    return w;
+}
+
+/* --- replies and arguments ----------------------------------------------------------------------
+ */
 
 void reply_err(struct resp_client *c, enum err e)
 {
@@ -191,8 +203,8 @@ void reply_help(struct resp_client *c, const char *container, const char *const 
 {
     struct buf *out = &c->conn.out;
     char head[96];
-    (void)snprintf(head, sizeof(head), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-                   container);
+    (void)snprintf(head, sizeof(head),
+                   "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
     resp_array(out, count + 3);
     resp_simple(out, head);
     for (uint32_t i = 0; i < count; i++) {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One Redis connection, and what every command needs: reading a key, writing a key, parsing a number.
+ * One Redis connection, and what every command needs: reading a key, writing a key, parsing a
+ * number.
  *
- * A command reads a key like this; an absent key has then been reported to the leases (DESIGN section 3):
+ * A command reads a key like this; an absent key has then been reported to the leases (DESIGN
+ * section 3):
  *
  *      if (!client_read(c, key, &hold, &item)) { absent } else { use item; store_drop(&hold); }
  *
  * and creates a key like this, whatever the command (LEASE_ROOM is stack memory, not cleared):
  *
- *      lease = client_lease(c, key, &room);          before the hold: may take the miss table's lock
- *      store_hold(...); err = client_put(c, &hold, lease, &write); store_drop(&hold);
+ *      lease = client_lease(c, key, &room);          before the hold: may take the miss table's
+ * lock store_hold(...); err = client_put(c, &hold, lease, &write); store_drop(&hold);
  *
  * Threads: the connection's worker.
  */
@@ -35,13 +37,13 @@ struct resp_client {
     /* what every command touches */
     struct worker *worker;
     struct resp_parser parser;
-    struct slice raw;     /* the bytes of the command being run */
+    struct slice raw; /* the bytes of the command being run */
     uint32_t db;
-    int proto;            /* 2 or 3 */
-    bool followed;        /* keys of `db` can match templates */
-    bool strict;          /* `db` wants a proof before every read */
-    bool proof_failed;    /* reads of this batch answer "absent" */
-    bool proof_fresh;     /* everything buffered now arrived before the proof was asked for */
+    int proto;         /* 2 or 3 */
+    bool followed;     /* keys of `db` can match templates */
+    bool strict;       /* `db` wants a proof before every read */
+    bool proof_failed; /* reads of this batch answer "absent" */
+    bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
     bool no_touch;
     enum reply_mode reply;
@@ -50,18 +52,18 @@ struct resp_client {
 
     /* transactions */
     bool in_multi;
-    bool in_exec;         /* the whole store is owned */
-    bool multi_failed;    /* a command could not be queued */
+    bool in_exec;      /* the whole store is owned */
+    bool multi_failed; /* a command could not be queued */
     uint32_t queued;
-    struct buf queue;     /* queued commands, as they came */
+    struct buf queue; /* queued commands, as they came */
     struct resp_watch *watches;
 
     /* rare */
-    size_t proven;        /* bytes of the input that the last proof covers */
+    size_t proven;               /* bytes of the input that the last proof covers */
     struct resp_proof *proof;    /* being waited for */
     struct roll_call *roll_call; /* CLIENT LIST or KILL being gathered from the workers */
     uint64_t opened_ms;
-    char *name;           /* malloc'ed; NULL: none */
+    char *name; /* malloc'ed; NULL: none */
     char *lib_name;
     char *lib_version;
     struct lease_session leases;
@@ -69,7 +71,8 @@ struct resp_client {
 
 bool resp_client_is(const struct conn *conn);
 
-/* --- connection state --------------------------------------------------------------------------- */
+/* --- connection state ---------------------------------------------------------------------------
+ */
 
 /* False when the policy gives that database no space. */
 bool client_select(struct resp_client *c, int64_t db);
@@ -100,7 +103,8 @@ static inline struct store *client_store(const struct resp_client *c)
 void client_own(struct resp_client *c);
 void client_disown(struct resp_client *c);
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 static inline void client_hold(struct resp_client *c, struct slice key, struct store_hold *ret_hold)
 {
@@ -110,29 +114,36 @@ static inline void client_hold(struct resp_client *c, struct slice key, struct s
 /* True with the key held and its item; false with nothing held, the miss counted and reported. */
 bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
                  struct store_item **ret_item);
-/* The same, but neither a use of the key nor a hit or miss of the statistics (TTL, TYPE, OBJECT). */
+/* The same, but neither a use of the key nor a hit or miss of the statistics (TTL, TYPE, OBJECT).
+ */
 bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
                  struct store_item **ret_item);
 /* The live item of a key that a command is about to change. */
 struct store_item *client_item(struct resp_client *c, struct store_hold *h);
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------
+ */
 
-/* gcc and clang clear automatic variables here (-ftrivial-auto-var-init); this one is large and always
- * filled before use. */
+/* gcc and clang clear automatic variables here (-ftrivial-auto-var-init); this one is large and
+ * always filled before use. */
 #define LEASE_ROOM(var) struct lease var __attribute__((uninitialized))
 
 /* NULL: keys of this database are never followed. */
 const struct lease *client_lease(struct resp_client *c, struct slice key, struct lease *room);
-/* Stores with the lease and the space's default TTL; a value that may not be stored removes the key and
- * counts as stored. */
+/* Stores with the lease and the space's default TTL; a value that may not be stored removes the key
+ * and counts as stored. */
 enum err client_put(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                     struct store_write *w);
 /* The same with the expiry as given (0: none), for a value that keeps or copies one. */
 enum err client_put_exact(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                           struct store_write *w);
+/* What `item` is stored with, for a new value in its place: a change of a value does not make it
+ * newer. Not store_edit(), which judges again: a mark raised since the lookup would make it start
+ * from nothing. */
+struct store_write client_write_like(const struct store_item *item, struct slice value);
 
-/* --- replies and arguments ---------------------------------------------------------------------- */
+/* --- replies and arguments ----------------------------------------------------------------------
+ */
 
 static inline void reply_ok(struct resp_client *c)
 {

@@ -6,9 +6,9 @@
  *                ^                                              └─> [proof, strict spaces] ─> run
  *                └──────────── the next command of the pipeline <────────────────────────────┘
  *
- * Everything that has arrived is answered into one output buffer, which net sends once per turn. The
- * loop stops early when the peer does not take its replies (conn_full), when the connection is paused
- * (a proof, or a question to other workers), or closed.
+ * Everything that has arrived is answered into one output buffer, which net sends once per turn.
+ * The loop stops early when the peer does not take its replies (conn_full), when the connection is
+ * paused (a proof, or a question to other workers), or closed.
  *
  * A command that GETs or SETs allocates nothing here: arguments are slices into what was read.
  *
@@ -42,7 +42,8 @@ void client_set_authenticated(struct resp_client *c, bool authenticated)
     c->parser.limits = authenticated ? &known_limits : &anonymous_limits;
 }
 
-/* --- admission ---------------------------------------------------------------------------------- */
+/* --- admission ----------------------------------------------------------------------------------
+ */
 
 static void refuse_unknown(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
@@ -117,7 +118,8 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
     return cmd;
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running ------------------------------------------------------------------------------------
+ */
 
 static inline void count_reply(struct resp_client *c, size_t before)
 {
@@ -230,7 +232,8 @@ static size_t data(struct conn *conn, struct slice in)
     return used;
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------------
+ */
 
 static void open_client(struct conn *conn, void *context)
 {
@@ -264,6 +267,7 @@ static void closed(struct conn *conn)
     free(c->lib_name);
     free(c->lib_version);
     c->magic = 0;
+    serve_connection_closed(c->worker);
 }
 
 static void set_limits(const struct policy *p)

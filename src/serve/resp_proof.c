@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One proof serves every command that had arrived when it was asked for: while the connection is
- * paused nothing is read, so the bytes buffered at its return are exactly those. `proven` counts them
- * down. When the follower does not catch up in time, the commands of the batch find their keys absent:
- * a Redis client then asks the database itself, which is what a strict bypass is.
+ * paused nothing is read, so the bytes buffered at its return are exactly those. `proven` counts
+ * them down. When the follower does not catch up in time, the commands of the batch find their keys
+ * absent: a Redis client then asks the database itself, which is what a strict bypass is.
  *
  * The wait outlives a connection that closes meanwhile, so it has memory of its own.
  */

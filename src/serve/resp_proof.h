@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Proofs for strict spaces: before a read, everything that PostgreSQL had committed when the request
- * arrived must have been applied. Threads: the connection's worker.
+ * Proofs for strict spaces: before a read, everything that PostgreSQL had committed when the
+ * request arrived must have been applied. Threads: the connection's worker.
  */
 #ifndef SERVE_RESP_PROOF_H
 #define SERVE_RESP_PROOF_H

@@ -2,12 +2,14 @@
 /*
  * A roll call's way
  *
- *      roll_call_start ─> visit own connections ─> mail to the next worker ─> visit ─> ... ─> home: finish
+ *      roll_call_start ─> visit own connections ─> mail to the next worker ─> visit ─> ... ─> home:
+ * finish
  *
- * The first visit happens at once; with one worker, or inside EXEC (which may not pause: M1), so does the
- * end. Inside EXEC only this worker's connections are seen.
+ * The first visit happens at once; with one worker, or inside EXEC (which may not pause: M1), so
+ * does the end. Inside EXEC only this worker's connections are seen.
  *
- * Invariant: RC1. `client` is touched by its own worker only: it is read at home, at start and finish.
+ * Invariant: RC1. `client` is touched by its own worker only: it is read at home, at start and
+ * finish.
  */
 #include "serve/roll_call.h"
 
@@ -30,7 +32,8 @@ struct roll_call {
     int64_t killed;
 };
 
-/* --- one connection ----------------------------------------------------------------------------- */
+/* --- one connection -----------------------------------------------------------------------------
+ */
 
 static void local_address(const struct resp_client *c, char ret_text[64])
 {
@@ -70,7 +73,8 @@ void client_describe(const struct resp_client *c, struct buf *out)
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u ",
                (unsigned long long)c->conn.id, peer_address(c), laddr, c->conn.source.fd,
                text_or_empty(c->name), (unsigned long long)(now - c->opened_ms) / 1000,
-               (unsigned long long)(now - c->conn.active_ms) / 1000, c->in_multi ? "x" : "N", c->db);
+               (unsigned long long)(now - c->conn.active_ms) / 1000, c->in_multi ? "x" : "N",
+               c->db);
     buf_printf(out, "sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu ",
                c->in_multi ? (int)c->queued : -1, buf_len(&c->conn.in),
                c->conn.in.cap - buf_len(&c->conn.in), c->queue.cap);
@@ -123,7 +127,8 @@ static void visit_client(struct conn *conn, void *arg)
     }
 }
 
-/* --- the call ----------------------------------------------------------------------------------- */
+/* --- the call -----------------------------------------------------------------------------------
+ */
 
 static void reply_call(const struct roll_call *call)
 {

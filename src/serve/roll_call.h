@@ -2,8 +2,8 @@
 /*
  * CLIENT LIST and CLIENT KILL ask every worker about its connections.
  *
- * A roll call travels from worker to worker by mail, each looking at its own connections only, and ends
- * where it began; the connection that asked is paused meanwhile. No lock, no shared list.
+ * A roll call travels from worker to worker by mail, each looking at its own connections only, and
+ * ends where it began; the connection that asked is paused meanwhile. No lock, no shared list.
  */
 #ifndef SERVE_ROLL_CALL_H
 #define SERVE_ROLL_CALL_H
@@ -13,13 +13,13 @@
 enum roll_call_kind { ROLL_CALL_LIST, ROLL_CALL_KILL, ROLL_CALL_KILL_ADDR };
 
 struct client_filter {
-    const uint64_t *ids;   /* owned by the call; NULL: any */
+    const uint64_t *ids; /* owned by the call; NULL: any */
     uint32_t id_count;
-    char addr[64];         /* "": any */
+    char addr[64]; /* "": any */
     char laddr[64];
-    uint64_t not_id;       /* 0: none left out */
-    uint64_t min_age_s;    /* MAXAGE: older ones only */
-    bool nobody;           /* a type or user that no connection here has */
+    uint64_t not_id;    /* 0: none left out */
+    uint64_t min_age_s; /* MAXAGE: older ones only */
+    bool nobody;        /* a type or user that no connection here has */
 };
 
 /* Takes `ids`. Replies at once or later, when the call has come back. */

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * COMMAND: the table, told to clients.
+ *
+ * Key specifications are given in the one form that the table knows (an index and a range), which
+ * covers every command here. ACL categories follow from flags and groups as in Redis.
+ */
+#include "serve/glob.h"
+#include "serve/resp_client.h"
+
+#include <stdio.h>
+
+/* --- words for bits -----------------------------------------------------------------------------
+ */
+
+struct flag_name {
+    uint32_t flag;
+    const char *name;
+};
+
+static const struct flag_name flag_names[] = {
+    {COMMAND_WRITE, "write"},
+    {COMMAND_READONLY, "readonly"},
+    {COMMAND_DENYOOM, "denyoom"},
+    {COMMAND_ADMIN, "admin"},
+    {COMMAND_NOSCRIPT, "noscript"},
+    {COMMAND_LOADING, "loading"},
+    {COMMAND_STALE, "stale"},
+    {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},
+    {COMMAND_FAST, "fast"},
+    {COMMAND_NO_AUTH, "no_auth"},
+    {COMMAND_ALLOW_BUSY, "allow_busy"},
+};
+
+enum { CATEGORY_MAX = 8 };
+
+static const char *group_name(enum command_group group)
+{
+    switch (group) {
+    case COMMAND_GROUP_STRING:
+        return "string";
+    case COMMAND_GROUP_GENERIC:
+        return "generic";
+    case COMMAND_GROUP_CONNECTION:
+        return "connection";
+    case COMMAND_GROUP_SERVER:
+        return "server";
+    case COMMAND_GROUP_TRANSACTIONS:
+        return "transactions";
+    case COMMAND_GROUP_SCRIPTING:
+        return "scripting";
+    case COMMAND_GROUP_FRESHET:
+        return "freshet";
+    }
+    unreachable();
+}
+
+static const char *group_category(enum command_group group)
+{
+    switch (group) {
+    case COMMAND_GROUP_STRING:
+        return "@string";
+    case COMMAND_GROUP_GENERIC:
+        return "@keyspace";
+    case COMMAND_GROUP_CONNECTION:
+        return "@connection";
+    case COMMAND_GROUP_TRANSACTIONS:
+        return "@transaction";
+    case COMMAND_GROUP_SCRIPTING:
+        return "@scripting";
+    case COMMAND_GROUP_SERVER:
+    case COMMAND_GROUP_FRESHET:
+        return NULL;
+    }
+    unreachable();
+}
+
+static uint32_t categories_of(const struct command *cmd, const char *ret_names[CATEGORY_MAX])
+{
+    uint32_t n = 0;
+    if ((cmd->flags & COMMAND_WRITE) != 0) {
+        ret_names[n++] = "@write";
+    }
+    if ((cmd->flags & COMMAND_READONLY) != 0) {
+        ret_names[n++] = "@read";
+    }
+    if ((cmd->flags & COMMAND_ADMIN) != 0) {
+        ret_names[n++] = "@admin";
+    }
+    if ((cmd->flags & COMMAND_DANGEROUS) != 0) {
+        ret_names[n++] = "@dangerous";
+    }
+    ret_names[n++] = (cmd->flags & COMMAND_FAST) != 0 ? "@fast" : "@slow";
+    const char *group = group_category(cmd->group);
+    if (group != NULL) {
+        ret_names[n++] = group;
+    }
+    return n;
+}
+
+static void reply_words(struct buf *out, int proto, const char *const *words, uint32_t count)
+{
+    resp_set(out, proto, count);
+    for (uint32_t i = 0; i < count; i++) {
+        resp_simple(out, words[i]);
+    }
+}
+
+static void reply_flags(struct buf *out, int proto, const struct command *cmd)
+{
+    const char *words[array_len(flag_names)];
+    uint32_t count = 0;
+    for (size_t i = 0; i < array_len(flag_names); i++) {
+        if ((cmd->flags & flag_names[i].flag) != 0) {
+            words[count++] = flag_names[i].name;
+        }
+    }
+    reply_words(out, proto, words, count);
+}
+
+/* --- key specifications -------------------------------------------------------------------------
+ */
+
+static void reply_pair(struct buf *out, const char *name, int64_t value)
+{
+    resp_bulk_str(out, name);
+    resp_integer(out, value);
+}
+
+static void reply_key_specs(struct buf *out, int proto, const struct command *cmd)
+{
+    if (cmd->first_key == 0) {
+        resp_set(out, proto, 0);
+        return;
+    }
+    resp_set(out, proto, 1);
+    resp_map(out, proto, 3);
+    resp_bulk_str(out, "flags");
+    const char *access = (cmd->flags & COMMAND_WRITE) != 0 ? "RW" : "RO";
+    reply_words(out, proto, &access, 1);
+    resp_bulk_str(out, "begin_search");
+    resp_map(out, proto, 2);
+    resp_bulk_str(out, "type");
+    resp_bulk_str(out, "index");
+    resp_bulk_str(out, "spec");
+    resp_map(out, proto, 1);
+    reply_pair(out, "index", cmd->first_key);
+    resp_bulk_str(out, "find_keys");
+    resp_map(out, proto, 2);
+    resp_bulk_str(out, "type");
+    resp_bulk_str(out, "range");
+    resp_bulk_str(out, "spec");
+    resp_map(out, proto, 3);
+    reply_pair(out, "lastkey", cmd->last_key < 0 ? cmd->last_key : cmd->last_key - cmd->first_key);
+    reply_pair(out, "keystep", cmd->key_step);
+    reply_pair(out, "limit", 0);
+}
+
+/* --- INFO ---------------------------------------------------------------------------------------
+ */
+
+static void reply_one_info(struct resp_client *c, const struct command *cmd, bool is_sub)
+{
+    struct buf *out = &c->conn.out;
+    const char *categories[CATEGORY_MAX];
+    uint32_t category_count = categories_of(cmd, categories);
+    resp_array(out, 10);
+    resp_bulk_str(out, cmd->full_name);
+    resp_integer(out, cmd->arity);
+    reply_flags(out, c->proto, cmd);
+    resp_integer(out, cmd->first_key);
+    resp_integer(out, cmd->last_key);
+    resp_integer(out, cmd->key_step);
+    reply_words(out, c->proto, categories, category_count);
+    resp_set(out, c->proto, 0); /* tips */
+    reply_key_specs(out, c->proto, cmd);
+    resp_array(out, is_sub ? 0 : cmd->sub_count);
+}
+
+static void reply_info(struct resp_client *c, const struct command *cmd)
+{
+    if (cmd == NULL) {
+        resp_null_array(&c->conn.out, c->proto);
+        return;
+    }
+    reply_one_info(c, cmd, false);
+    for (uint32_t i = 0; i < cmd->sub_count; i++) {
+        reply_one_info(c, &cmd->subs[i], true);
+    }
+}
+
+void cmd_command(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_array(&c->conn.out, command_count());
+    for (uint32_t i = 0; i < command_count(); i++) {
+        reply_info(c, command_at(i));
+    }
+}
+
+void cmd_command_info(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (argc == 2) {
+        cmd_command(c, argv, argc);
+        return;
+    }
+    resp_array(&c->conn.out, argc - 2);
+    for (uint32_t i = 2; i < argc; i++) {
+        reply_info(c, command_find_full(argv[i]));
+    }
+}
+
+void cmd_command_count(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_integer(c, command_count());
+}
+
+/* --- DOCS ---------------------------------------------------------------------------------------
+ */
+
+static void reply_one_docs(struct resp_client *c, const struct command *cmd, bool with_subs)
+{
+    struct buf *out = &c->conn.out;
+    resp_bulk_str(out, cmd->full_name);
+    resp_map(out, c->proto, with_subs ? 4 : 3);
+    resp_bulk_str(out, "summary");
+    resp_bulk_str(out, cmd->summary);
+    resp_bulk_str(out, "since");
+    resp_bulk_str(out, cmd->since);
+    resp_bulk_str(out, "group");
+    resp_bulk_str(out, group_name(cmd->group));
+    if (with_subs) {
+        resp_bulk_str(out, "subcommands");
+        resp_map(out, c->proto, cmd->sub_count);
+    }
+}
+
+static void reply_docs(struct resp_client *c, const struct command *cmd)
+{
+    reply_one_docs(c, cmd, cmd->sub_count > 0);
+    for (uint32_t i = 0; i < cmd->sub_count; i++) {
+        reply_one_docs(c, &cmd->subs[i], false);
+    }
+}
+
+void cmd_command_docs(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    uint32_t known = 0;
+    for (uint32_t i = 2; i < argc; i++) {
+        known += command_find_full(argv[i]) != NULL ? 1 : 0;
+    }
+    resp_map(&c->conn.out, c->proto, argc == 2 ? command_count() : known);
+    for (uint32_t i = 0; argc == 2 && i < command_count(); i++) {
+        reply_docs(c, command_at(i));
+    }
+    for (uint32_t i = 2; i < argc; i++) {
+        const struct command *cmd = command_find_full(argv[i]);
+        if (cmd != NULL) {
+            reply_docs(c, cmd);
+        }
+    }
+}
+
+/* --- LIST ---------------------------------------------------------------------------------------
+ */
+
+enum list_filter { LIST_ALL, LIST_MODULE, LIST_ACLCAT, LIST_PATTERN };
+
+static bool has_category(const struct command *cmd, struct slice name)
+{
+    const char *categories[CATEGORY_MAX];
+    uint32_t count = categories_of(cmd, categories);
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_is_nocase(name, categories[i] + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_listed(const struct command *cmd, enum list_filter filter, struct slice arg)
+{
+    switch (filter) {
+    case LIST_ALL:
+        return true;
+    case LIST_MODULE:
+        return false;
+    case LIST_ACLCAT:
+        return has_category(cmd, arg);
+    case LIST_PATTERN:
+        return glob_match(arg, slice_of(cmd->full_name), true);
+    }
+    unreachable();
+}
+
+static void list_one(struct buf *out, const struct command *cmd, enum list_filter filter,
+                     struct slice arg, uint32_t *count)
+{
+    if (is_listed(cmd, filter, arg)) {
+        resp_bulk_str(out, cmd->full_name);
+        (*count)++;
+    }
+}
+
+static bool parse_filter(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                         enum list_filter *ret_filter)
+{
+    static const char *const names[] = {
+        [LIST_MODULE] = "module", [LIST_ACLCAT] = "aclcat", [LIST_PATTERN] = "pattern"};
+    *ret_filter = LIST_ALL;
+    if (argc == 2) {
+        return true;
+    }
+    for (size_t i = LIST_MODULE; argc == 5 && i < array_len(names); i++) {
+        if (slice_is_nocase(argv[2], "filterby") && slice_is_nocase(argv[3], names[i])) {
+            *ret_filter = (enum list_filter)i;
+            return true;
+        }
+    }
+    reply_syntax(c);
+    return false;
+}
+
+void cmd_command_list(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    enum list_filter filter;
+    if (!parse_filter(c, argv, argc, &filter)) {
+        return;
+    }
+    struct slice arg = argc == 5 ? argv[4] : (struct slice){NULL, 0};
+    struct buf names;
+    uint32_t count = 0;
+    buf_init(&names);
+    for (uint32_t i = 0; i < command_count(); i++) {
+        const struct command *cmd = command_at(i);
+        list_one(&names, cmd, filter, arg, &count);
+        for (uint32_t j = 0; filter != LIST_ALL && j < cmd->sub_count; j++) {
+            list_one(&names, &cmd->subs[j], filter, arg, &count);
+        }
+    }
+    resp_set(&c->conn.out, c->proto, count);
+    buf_append_slice(&c->conn.out, buf_readable(&names));
+    buf_fini(&names);
+}
+
+/* --- GETKEYS ------------------------------------------------------------------------------------
+ */
+
+void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    const struct command *cmd = command_find(argv[2]);
+    uint32_t given = argc - 2;
+    if (cmd != NULL && cmd->sub_count > 0 && given > 1) {
+        cmd = command_find_sub(cmd, argv[3]);
+    }
+    if (cmd == NULL) {
+        resp_error(&c->conn.out, "ERR Invalid command specified");
+        return;
+    }
+    if (cmd->first_key == 0) {
+        resp_error(&c->conn.out, "ERR The command has no key arguments");
+        return;
+    }
+    if (!command_takes(cmd, given)) {
+        resp_error(&c->conn.out, "ERR Invalid number of arguments specified for command");
+        return;
+    }
+    uint32_t first = (uint32_t)cmd->first_key;
+    uint32_t last = cmd->last_key < 0 ? given - (uint32_t)-cmd->last_key : (uint32_t)cmd->last_key;
+    uint32_t step = (uint32_t)cmd->key_step;
+    resp_array(&c->conn.out, (last - first) / step + 1);
+    for (uint32_t i = first; i <= last; i += step) {
+        reply_bulk(c, argv[2 + i]);
+    }
+}
+
+void cmd_command_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "(no subcommand)",
+        "    Return details about all commands.",
+        "COUNT",
+        "    Return the total number of commands in this server.",
+        "DOCS [<command-name> ...]",
+        "    Return documentation about commands.",
+        "GETKEYS <full-command>",
+        "    Return the keys from a full command.",
+        "INFO [<command-name> ...]",
+        "    Return details about multiple commands.",
+        "LIST [FILTERBY <filter> <value>]",
+        "    Return a list of all commands. Filters: MODULE, ACLCAT, PATTERN.",
+    };
+    reply_help(c, "COMMAND", lines, array_len(lines));
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * CONFIG: the settings that Redis clients ask for, answered from the policy.
+ *
+ * Settings live in the policy file, so CONFIG SET accepts only what is so already; a client that
+ * sets a value to be sure of it is then content, and one that would change something is told.
+ */
+#include "serve/cmd_server.h"
+#include "serve/glob.h"
+#include "serve/resp_client.h"
+
+#include <stdio.h>
+
+enum { SETTING_TEXT_MAX = 64 };
+
+typedef void setting_fn(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX]);
+
+/* Redis's name for what a space does when it is full. */
+const char *eviction_name(const struct policy_space *space)
+{
+    return space->evict ? "allkeys-lfu" : "noeviction";
+}
+
+static void print_policy(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", eviction_name(c->space));
+}
+
+static void print_memory(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
+                   (unsigned long long)c->worker->server->policy->memory);
+}
+
+static void print_bulk_max(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
+                   (unsigned long long)c->worker->server->policy->limits.bulk_max);
+}
+
+static void print_connections(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", c->worker->server->policy->limits.connections);
+}
+
+static const struct setting {
+    const char *name;
+    const char *text; /* constant, or */
+    setting_fn *print;
+} settings[] = {
+    {"appendonly", "no", NULL},
+    {"databases", "16", NULL},
+    {"maxclients", NULL, print_connections},
+    {"maxmemory", NULL, print_memory},
+    {"maxmemory-policy", NULL, print_policy},
+    {"notify-keyspace-events", "", NULL},
+    {"proto-max-bulk-len", NULL, print_bulk_max},
+    {"save", "", NULL},
+    {"timeout", "0", NULL},
+};
+
+static void setting_text(const struct resp_client *c, const struct setting *s,
+                         char ret_text[SETTING_TEXT_MAX])
+{
+    if (s->print != NULL) {
+        s->print(c, ret_text);
+    } else {
+        (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", s->text);
+    }
+}
+
+static bool any_pattern_matches(const struct slice *patterns, uint32_t count, const char *name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (glob_match(patterns[i], slice_of(name), true)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cmd_config_get(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < array_len(settings); i++) {
+        found += any_pattern_matches(argv + 2, argc - 2, settings[i].name) ? 1 : 0;
+    }
+    resp_map(&c->conn.out, c->proto, found);
+    for (size_t i = 0; i < array_len(settings); i++) {
+        if (any_pattern_matches(argv + 2, argc - 2, settings[i].name)) {
+            char text[SETTING_TEXT_MAX];
+            setting_text(c, &settings[i], text);
+            resp_bulk_str(&c->conn.out, settings[i].name);
+            resp_bulk_str(&c->conn.out, text);
+        }
+    }
+}
+
+static const struct setting *find_setting(struct slice name)
+{
+    for (size_t i = 0; i < array_len(settings); i++) {
+        if (slice_is_nocase(name, settings[i].name)) {
+            return &settings[i];
+        }
+    }
+    return NULL;
+}
+
+/* Replies and returns false when the pair would change something. */
+static bool setting_is(struct resp_client *c, struct slice name, struct slice value)
+{
+    const struct setting *s = find_setting(name);
+    char text[SETTING_TEXT_MAX];
+    if (s == NULL) {
+        resp_error(&c->conn.out,
+                   "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                   (int)name.len, name.ptr);
+        return false;
+    }
+    setting_text(c, s, text);
+    if (!slice_is(value, text)) {
+        resp_error(
+            &c->conn.out,
+            "ERR CONFIG SET failed (possibly related to argument '%s') - can't set immutable "
+            "config: it is set in the policy file",
+            s->name);
+        return false;
+    }
+    return true;
+}
+
+void cmd_config_set(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (argc % 2 != 0) {
+        reply_wrong_arity(c, "config|set");
+        return;
+    }
+    for (uint32_t i = 2; i < argc; i += 2) {
+        if (!setting_is(c, argv[i], argv[i + 1])) {
+            return;
+        }
+    }
+    reply_ok(c);
+}
+
+/* The counters are the metrics' too and must never fall; only Redis's name for them is forgotten.
+ */
+void cmd_config_resetstat(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_ok(c);
+}
+
+void cmd_config_rewrite(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_error(&c->conn.out, "ERR The server is running without a config file");
+}
+
+void cmd_config_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "GET <pattern>",
+        "    Return parameters matching the glob-like <pattern> and their values.",
+        "SET <directive> <value>",
+        "    Refused unless nothing changes: settings live in the policy file.",
+        "RESETSTAT",
+        "    Accepted; counters are cumulative.",
+        "REWRITE",
+        "    Refused: the policy file is not written by the daemon.",
+    };
+    reply_help(c, "CONFIG", lines, array_len(lines));
+}

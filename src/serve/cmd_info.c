@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * INFO: the sections that clients and dashboards read, by Redis's names; figures of freshet's own
+ * are in `stats` and the metrics.
+ *
+ * maxmemory_policy speaks of the connection's own database: a queue library that wants noeviction
+ * asks on the connection it will use.
+ */
+#include "serve/cmd_server.h"
+#include "serve/resp_client.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SUM(c, name) serve_counter_sum((c)->worker->server, offsetof(struct serve_counters, name))
+
+static void put(struct buf *out, const char *name, uint64_t value)
+{
+    buf_printf(out, "%s:%" PRIu64 "\r\n", name, value);
+}
+
+/* --- sections -----------------------------------------------------------------------------------
+ */
+
+static void info_server(const struct resp_client *c, struct buf *out)
+{
+    const struct server *s = c->worker->server;
+    uint64_t up = (client_now(c) - s->started_ms) / 1000;
+    buf_printf(out, "redis_version:%s\r\nserver_name:freshet\r\nfreshet_version:%s\r\n",
+               REDIS_VERSION, FRESHET_VERSION);
+    buf_printf(out, "redis_git_sha1:00000000\r\nredis_mode:standalone\r\nos:Linux\r\n");
+    buf_printf(out, "arch_bits:%zu\r\nmultiplexing_api:epoll\r\n", sizeof(void *) * 8);
+    put(out, "process_id", (uint64_t)getpid());
+    buf_printf(out, "server_time_usec:%" PRIu64 "\r\n", clock_wall_ms() * 1000);
+    put(out, "uptime_in_seconds", up);
+    put(out, "uptime_in_days", up / 86400);
+    put(out, "io_threads_active", s->worker_count > 1);
+    buf_printf(out, "config_file:%s\r\n", s->policy->file != NULL ? s->policy->file : "");
+}
+
+static void info_clients(const struct resp_client *c, struct buf *out)
+{
+    const struct server *s = c->worker->server;
+    put(out, "connected_clients", atomic_load_explicit(&s->connections, memory_order_relaxed));
+    put(out, "maxclients", s->policy->limits.connections);
+    buf_append_str(out, "blocked_clients:0\r\ntracking_clients:0\r\n");
+}
+
+static void info_memory(const struct resp_client *c, struct buf *out)
+{
+    const struct server *s = c->worker->server;
+    uint64_t used = 0;
+    uint64_t items = 0;
+    for (uint32_t i = 0; i < s->policy->space_count; i++) {
+        struct store_space_stats st;
+        store_space_stats(s->store, i, &st);
+        used += st.used_bytes;
+        items += st.item_bytes;
+    }
+    struct rusage self;
+    (void)getrusage(RUSAGE_SELF, &self);
+    put(out, "used_memory", used);
+    buf_printf(out, "used_memory_human:%.2fM\r\n", (double)used / (1024 * 1024));
+    put(out, "used_memory_peak", (uint64_t)self.ru_maxrss * 1024);
+    put(out, "used_memory_dataset", items);
+    put(out, "maxmemory", s->policy->memory);
+    buf_printf(out, "maxmemory_human:%.2fM\r\n", (double)s->policy->memory / (1024 * 1024));
+    buf_printf(out, "maxmemory_policy:%s\r\nmem_fragmentation_ratio:1.00\r\n",
+               eviction_name(c->space));
+}
+
+static void info_persistence(const struct resp_client *c, struct buf *out)
+{
+    buf_append_str(out, "loading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\n"
+                        "rdb_bgsave_in_progress:0\r\nrdb_last_bgsave_status:ok\r\naof_enabled:0\r\n"
+                        "aof_rewrite_in_progress:0\r\n");
+}
+
+static void info_stats(const struct resp_client *c, struct buf *out)
+{
+    const struct server *s = c->worker->server;
+    uint64_t evicted = 0;
+    uint64_t expired = 0;
+    uint64_t outdated = 0;
+    for (uint32_t i = 0; i < s->policy->space_count; i++) {
+        struct store_space_stats st;
+        store_space_stats(s->store, i, &st);
+        evicted += st.evicted;
+        expired += st.expired;
+        outdated += st.outdated;
+    }
+    put(out, "total_connections_received", SUM(c, connections_accepted));
+    put(out, "total_commands_processed", SUM(c, resp_commands));
+    put(out, "rejected_connections", SUM(c, connections_refused));
+    put(out, "expired_keys", expired);
+    put(out, "evicted_keys", evicted);
+    put(out, "outdated_keys", outdated);
+    put(out, "keyspace_hits", SUM(c, resp_hits));
+    put(out, "keyspace_misses", SUM(c, resp_misses));
+    buf_append_str(out, "pubsub_channels:0\r\npubsub_patterns:0\r\nlatest_fork_usec:0\r\n");
+    put(out, "total_error_replies", SUM(c, resp_errors));
+}
+
+static void info_replication(const struct resp_client *c, struct buf *out)
+{
+    buf_append_str(out, "role:master\r\nconnected_slaves:0\r\nmaster_repl_offset:0\r\n");
+}
+
+static void info_cpu(const struct resp_client *c, struct buf *out)
+{
+    struct rusage self;
+    (void)getrusage(RUSAGE_SELF, &self);
+    buf_printf(out, "used_cpu_sys:%ld.%06ld\r\nused_cpu_user:%ld.%06ld\r\n",
+               (long)self.ru_stime.tv_sec, (long)self.ru_stime.tv_usec, (long)self.ru_utime.tv_sec,
+               (long)self.ru_utime.tv_usec);
+}
+
+static void info_modules(const struct resp_client *c, struct buf *out)
+{
+}
+
+static void info_errorstats(const struct resp_client *c, struct buf *out)
+{
+    uint64_t errors = SUM(c, resp_errors);
+    if (errors > 0) {
+        buf_printf(out, "errorstat_ERR:count=%" PRIu64 "\r\n", errors);
+    }
+}
+
+static void info_cluster(const struct resp_client *c, struct buf *out)
+{
+    buf_append_str(out, "cluster_enabled:0\r\n");
+}
+
+/* How many keys have an expiry is not counted anywhere; clients use only keys=. */
+static void info_keyspace(const struct resp_client *c, struct buf *out)
+{
+    for (uint32_t db = 0; db < POLICY_DBS; db++) {
+        uint64_t keys = client_db_exists(c, db) ? store_db_size(client_store(c), db) : 0;
+        if (keys > 0) {
+            buf_printf(out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", db, keys);
+        }
+    }
+}
+
+static const struct section {
+    const char *name;
+    const char *title;
+    void (*write)(const struct resp_client *c, struct buf *out);
+} sections[] = {
+    {"server", "Server", info_server},
+    {"clients", "Clients", info_clients},
+    {"memory", "Memory", info_memory},
+    {"persistence", "Persistence", info_persistence},
+    {"stats", "Stats", info_stats},
+    {"replication", "Replication", info_replication},
+    {"cpu", "CPU", info_cpu},
+    {"modules", "Modules", info_modules},
+    {"errorstats", "Errorstats", info_errorstats},
+    {"cluster", "Cluster", info_cluster},
+    {"keyspace", "Keyspace", info_keyspace},
+};
+
+/* --- INFO ---------------------------------------------------------------------------------------
+ */
+
+static bool is_wanted(const struct section *s, const struct slice *argv, uint32_t argc)
+{
+    bool wanted = argc == 1;
+    for (uint32_t i = 1; i < argc && !wanted; i++) {
+        wanted = slice_is_nocase(argv[i], s->name) || slice_is_nocase(argv[i], "all") ||
+                 slice_is_nocase(argv[i], "default") || slice_is_nocase(argv[i], "everything");
+    }
+    return wanted;
+}
+
+void cmd_info(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct buf text;
+    buf_init(&text);
+    for (size_t i = 0; i < array_len(sections); i++) {
+        if (is_wanted(&sections[i], argv, argc)) {
+            buf_printf(&text, "%s# %s\r\n", buf_len(&text) > 0 ? "\r\n" : "", sections[i].title);
+            sections[i].write(c, &text);
+        }
+    }
+    resp_verbatim(&c->conn.out, c->proto, "txt", buf_readable(&text));
+    buf_fini(&text);
+}

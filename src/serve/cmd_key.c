@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Keys as such: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE, RANDOMKEY.
+ *
+ * A value that moves to another name is true as of its own stamp, not of now: it is stored again
+ * under what the new name depends on, with the old stamp (DESIGN section 3). The value is copied
+ * out first, since storing may move or evict anything.
+ *
+ * Several keys are changed at one moment: the store is owned.
+ */
+#include "serve/resp_client.h"
+
+/* --- counting -----------------------------------------------------------------------------------
+ */
+
+typedef bool key_fn(struct resp_client *c, struct slice key);
+
+static void count_keys(struct resp_client *c, const struct slice *argv, uint32_t argc, key_fn *does)
+{
+    bool several = argc > 2;
+    int64_t count = 0;
+    if (several) {
+        client_own(c);
+    }
+    for (uint32_t i = 1; i < argc; i++) {
+        count += does(c, argv[i]) ? 1 : 0;
+    }
+    if (several) {
+        client_disown(c);
+    }
+    reply_integer(c, count);
+}
+
+static bool delete_key(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    bool was_live = store_remove(&h);
+    store_drop(&h);
+    return was_live;
+}
+
+static bool key_exists(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    struct store_item *item;
+    bool found = client_peek(c, key, &h, &item);
+    if (found) {
+        store_drop(&h);
+    }
+    return found;
+}
+
+static bool touch_key(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    bool found = !c->proof_failed && store_lookup(&h, NULL) != NULL;
+    store_drop(&h);
+    return found;
+}
+
+void cmd_del(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    count_keys(c, argv, argc, delete_key);
+}
+
+void cmd_exists(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    count_keys(c, argv, argc, key_exists);
+}
+
+void cmd_touch(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    count_keys(c, argv, argc, touch_key);
+}
+
+void cmd_type(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_simple(&c->conn.out, key_exists(c, argv[1]) ? "string" : "none");
+}
+
+/* --- to another name ----------------------------------------------------------------------------
+ */
+
+/* A value between its old name and its new one. */
+struct moving {
+    struct buf value;
+    uint64_t expiry_ms;
+    fresh_pos stamp;
+};
+
+/* False when absent. */
+static bool take_copy(struct resp_client *c, struct slice key, struct moving *ret_moving)
+{
+    struct store_hold h;
+    struct store_item *item;
+    if (!client_peek(c, key, &h, &item)) {
+        return false;
+    }
+    struct moving m = {.expiry_ms = store_item_expiry(item), .stamp = store_item_stamp(item)};
+    buf_init(&m.value);
+    buf_append_slice(&m.value, store_item_value(item));
+    store_drop(&h);
+    *ret_moving = m;
+    return true;
+}
+
+static bool exists_in(struct resp_client *c, uint32_t db, struct slice key)
+{
+    struct store_hold h;
+    store_hold(client_store(c), c->worker->gate, db, key, client_now(c), &h);
+    bool found = store_peek(&h, NULL) != NULL;
+    store_drop(&h);
+    return found;
+}
+
+static enum err put_moving(struct resp_client *c, uint32_t db, struct slice key,
+                           const struct moving *m)
+{
+    LEASE_ROOM(room);
+    const struct lease *lease = NULL;
+    if (lease_db_followed(c->worker, db)) {
+        lease_with_stamp(c->worker, db, key, m->stamp, &room);
+        lease = &room;
+    }
+    struct store_hold h;
+    store_hold(client_store(c), c->worker->gate, db, key, client_now(c), &h);
+    struct store_write w = {.value = buf_readable(&m->value), .expiry_ms = m->expiry_ms};
+    enum err err = client_put_exact(c, &h, lease, &w);
+    store_drop(&h);
+    return err;
+}
+
+static void remove_key(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    (void)store_remove(&h);
+    store_drop(&h);
+}
+
+enum move_result { MOVE_DONE, MOVE_NO_SOURCE, MOVE_TARGET_EXISTS, MOVE_FAILED };
+
+struct move {
+    struct slice from;
+    uint32_t to_db;
+    struct slice to;
+    bool replace; /* an existing target is overwritten */
+    bool keep_source;
+};
+
+/* With the store owned. */
+static enum move_result move_value(struct resp_client *c, const struct move *mv, enum err *ret_err)
+{
+    struct moving m;
+    if (!take_copy(c, mv->from, &m)) {
+        return MOVE_NO_SOURCE;
+    }
+    enum move_result result = MOVE_DONE;
+    enum err err = ERR_OK;
+    bool onto_itself = mv->to_db == c->db && slice_eq(mv->from, mv->to);
+    if (!mv->replace && exists_in(c, mv->to_db, mv->to)) {
+        result = MOVE_TARGET_EXISTS;
+    } else if (!onto_itself) {
+        err = put_moving(c, mv->to_db, mv->to, &m);
+        if (err == ERR_OK && !mv->keep_source) {
+            remove_key(c, mv->from);
+        }
+    }
+    buf_fini(&m.value);
+    *ret_err = err;
+    return err == ERR_OK ? result : MOVE_FAILED;
+}
+
+static enum move_result run_move(struct resp_client *c, const struct move *mv)
+{
+    enum err err = ERR_OK;
+    client_own(c);
+    enum move_result result = move_value(c, mv, &err);
+    client_disown(c);
+    if (result == MOVE_FAILED) {
+        reply_err(c, err);
+    }
+    return result;
+}
+
+static void rename_key(struct resp_client *c, const struct slice *argv, bool replace)
+{
+    struct move mv = {.from = argv[1], .to_db = c->db, .to = argv[2], .replace = replace};
+    enum move_result result = run_move(c, &mv);
+    if (result == MOVE_NO_SOURCE) {
+        resp_error(&c->conn.out, "ERR no such key");
+    } else if (result != MOVE_FAILED && replace) {
+        reply_ok(c);
+    } else if (result != MOVE_FAILED) {
+        reply_integer(c, result == MOVE_DONE ? 1 : 0);
+    }
+}
+
+void cmd_rename(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    rename_key(c, argv, true);
+}
+
+void cmd_renamenx(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    rename_key(c, argv, false);
+}
+
+static bool refuse_same(struct resp_client *c)
+{
+    resp_error(&c->conn.out, "ERR source and destination objects are the same");
+    return false;
+}
+
+/* A database number of a request; false after replying. */
+static bool parse_db(struct resp_client *c, struct slice arg, uint32_t *ret_db)
+{
+    int64_t db;
+    if (!arg_integer(c, arg, &db)) {
+        return false;
+    }
+    if (!client_db_exists(c, db)) {
+        resp_error(&c->conn.out, "ERR DB index is out of range");
+        return false;
+    }
+    *ret_db = (uint32_t)db;
+    return true;
+}
+
+static bool parse_copy(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                       struct move *ret_move)
+{
+    struct move mv = {.from = argv[1], .to_db = c->db, .to = argv[2], .keep_source = true};
+    for (uint32_t i = 3; i < argc; i++) {
+        if (slice_is_nocase(argv[i], "replace")) {
+            mv.replace = true;
+        } else if (slice_is_nocase(argv[i], "db") && i + 1 < argc) {
+            if (!parse_db(c, argv[++i], &mv.to_db)) {
+                return false;
+            }
+        } else {
+            reply_syntax(c);
+            return false;
+        }
+    }
+    *ret_move = mv;
+    return (mv.to_db != c->db || !slice_eq(mv.from, mv.to)) || refuse_same(c);
+}
+
+void cmd_copy(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct move mv;
+    if (!parse_copy(c, argv, argc, &mv)) {
+        return;
+    }
+    enum move_result result = run_move(c, &mv);
+    if (result != MOVE_FAILED) {
+        reply_integer(c, result == MOVE_DONE ? 1 : 0);
+    }
+}
+
+void cmd_move(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct move mv = {.from = argv[1], .to = argv[1]};
+    if (!parse_db(c, argv[2], &mv.to_db)) {
+        return;
+    }
+    if (mv.to_db == c->db) {
+        (void)refuse_same(c);
+        return;
+    }
+    enum move_result result = run_move(c, &mv);
+    if (result != MOVE_FAILED) {
+        reply_integer(c, result == MOVE_DONE ? 1 : 0);
+    }
+}
+
+void cmd_randomkey(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct buf key;
+    buf_init(&key);
+    if (store_random_key(client_store(c), c->worker->gate, c->db, client_now(c), &key)) {
+        reply_bulk(c, buf_readable(&key));
+    } else {
+        reply_null(c);
+    }
+    buf_fini(&key);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * OBJECT and MEMORY: looking into how a value is kept.
+ *
+ * Encodings are those that Redis would choose, since clients and tests compare them; the store
+ * itself keeps every string the same way.
+ */
+#include "serve/resp_client.h"
+
+#include "base/number.h"
+
+enum { EMBSTR_MAX = 44 };
+
+/* True with the key held; false after replying nil. */
+static bool hold_or_null(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
+                         struct store_item **ret_item)
+{
+    if (!client_peek(c, key, ret_hold, ret_item)) {
+        reply_null(c);
+        return false;
+    }
+    return true;
+}
+
+static const char *encoding_of(struct slice value)
+{
+    int64_t ignored;
+    if (number_parse_i64(value, &ignored)) {
+        return "int";
+    }
+    return value.len <= EMBSTR_MAX ? "embstr" : "raw";
+}
+
+void cmd_object_encoding(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct store_hold h;
+    struct store_item *item;
+    if (hold_or_null(c, argv[2], &h, &item)) {
+        resp_bulk_str(&c->conn.out, encoding_of(store_item_value(item)));
+        store_drop(&h);
+    }
+}
+
+void cmd_object_freq(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct store_hold h;
+    struct store_item *item;
+    if (hold_or_null(c, argv[2], &h, &item)) {
+        reply_integer(c, store_item_hits(item));
+        store_drop(&h);
+    }
+}
+
+static void reply_constant(struct resp_client *c, struct slice key, int64_t value)
+{
+    struct store_hold h;
+    struct store_item *item;
+    if (hold_or_null(c, key, &h, &item)) {
+        store_drop(&h);
+        reply_integer(c, value);
+    }
+}
+
+void cmd_object_idletime(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_constant(c, argv[2], 0);
+}
+
+void cmd_object_refcount(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_constant(c, argv[2], 1);
+}
+
+void cmd_object_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "ENCODING <key>", "    Return the encoding that Redis would use for the value of <key>.",
+        "FREQ <key>",     "    Return how often <key> was used, roughly.",
+        "IDLETIME <key>", "    Return 0: idle times are not kept.",
+        "REFCOUNT <key>", "    Return 1: values are not shared.",
+    };
+    reply_help(c, "OBJECT", lines, array_len(lines));
+}
+
+/* --- MEMORY -------------------------------------------------------------------------------------
+ */
+
+void cmd_memory_usage(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    int64_t samples;
+    for (uint32_t i = 3; i < argc; i += 2) {
+        if (!slice_is_nocase(argv[i], "samples") || i + 1 == argc) {
+            reply_syntax(c);
+            return;
+        }
+        if (!arg_integer(c, argv[i + 1], &samples)) {
+            return;
+        }
+    }
+    struct store_hold h;
+    struct store_item *item;
+    if (hold_or_null(c, argv[2], &h, &item)) {
+        reply_integer(c, (int64_t)store_item_bytes(item));
+        store_drop(&h);
+    }
+}
+
+void cmd_memory_purge(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_ok(c);
+}
+
+void cmd_memory_doctor(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_verbatim(&c->conn.out, c->proto, "txt",
+                  SLICE("Every space has its own budget and keeps to it; see INFO memory."));
+}
+
+void cmd_memory_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "DOCTOR",
+        "    Return memory problems reports.",
+        "PURGE",
+        "    Accepted; there is nothing to purge.",
+        "USAGE <key> [SAMPLES <count>]",
+        "    Return memory in bytes used by <key> and its value.",
+    };
+    reply_help(c, "MEMORY", lines, array_len(lines));
+}

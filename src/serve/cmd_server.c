@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The server as a whole: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB, TIME, SHUTDOWN, FUNCTION FLUSH, DEBUG.
+ */
+#include "serve/resp_client.h"
+
+#include "base/clock.h"
+#include "base/number.h"
+
+#include <stdio.h>
+#include <time.h>
+
+void cmd_dbsize(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_integer(c, (int64_t)store_db_size(client_store(c), c->db));
+}
+
+/* --- emptying -----------------------------------------------------------------------------------
+ */
+
+/* [ASYNC|SYNC]; both are the same here. */
+static bool flush_args_fit(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (argc == 1 ||
+        (argc == 2 && (slice_is_nocase(argv[1], "async") || slice_is_nocase(argv[1], "sync")))) {
+        return true;
+    }
+    reply_syntax(c);
+    return false;
+}
+
+void cmd_flushdb(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (!flush_args_fit(c, argv, argc)) {
+        return;
+    }
+    client_own(c);
+    store_db_flush(client_store(c), c->db);
+    client_disown(c);
+    reply_ok(c);
+}
+
+void cmd_flushall(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (!flush_args_fit(c, argv, argc)) {
+        return;
+    }
+    client_own(c);
+    for (uint32_t db = 0; db < POLICY_DBS; db++) {
+        if (client_db_exists(c, db)) {
+            store_db_flush(client_store(c), db);
+        }
+    }
+    client_disown(c);
+    reply_ok(c);
+}
+
+static bool parse_swap_db(struct resp_client *c, struct slice arg, const char *which,
+                          uint32_t *ret_db)
+{
+    int64_t db;
+    if (!number_parse_i64(arg, &db)) {
+        resp_error(&c->conn.out, "ERR invalid %s DB index", which);
+        return false;
+    }
+    if (!client_db_exists(c, db)) {
+        resp_error(&c->conn.out, "ERR DB index is out of range");
+        return false;
+    }
+    *ret_db = (uint32_t)db;
+    return true;
+}
+
+/* The entries of two databases may only change places when the same promises hold for both. */
+static bool may_swap(const struct resp_client *c, uint32_t a, uint32_t b)
+{
+    return a == b || client_space(c, a) == client_space(c, b);
+}
+
+void cmd_swapdb(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    uint32_t a;
+    uint32_t b;
+    if (!parse_swap_db(c, argv[1], "first", &a) || !parse_swap_db(c, argv[2], "second", &b)) {
+        return;
+    }
+    if (!may_swap(c, a, b)) {
+        resp_error(&c->conn.out, "ERR databases of different spaces cannot be swapped");
+        return;
+    }
+    client_own(c);
+    store_db_swap(client_store(c), a, b);
+    client_disown(c);
+    reply_ok(c);
+}
+
+/* --- the rest -----------------------------------------------------------------------------------
+ */
+
+static void reply_number_text(struct resp_client *c, uint64_t value)
+{
+    char text[NUMBER_MAX_LEN];
+    size_t len = number_format_u64(text, value);
+    reply_bulk(c, (struct slice){text, len});
+}
+
+void cmd_time(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    resp_array(&c->conn.out, 2);
+    reply_number_text(c, (uint64_t)now.tv_sec);
+    reply_number_text(c, (uint64_t)now.tv_nsec / 1000);
+}
+
+void cmd_shutdown(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct server *s = c->worker->server;
+    for (uint32_t i = 1; i < argc; i++) {
+        if (!slice_is_nocase(argv[i], "nosave") && !slice_is_nocase(argv[i], "save") &&
+            !slice_is_nocase(argv[i], "now") && !slice_is_nocase(argv[i], "force")) {
+            reply_syntax(c);
+            return;
+        }
+    }
+    if (s->request_shutdown == NULL) {
+        resp_error(&c->conn.out, "ERR Errors trying to SHUTDOWN. Check logs.");
+        return;
+    }
+    s->request_shutdown(s->request_shutdown_arg);
+    conn_close_after_flush(&c->conn);
+}
+
+void cmd_function_flush(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (argc > 3 ||
+        (argc == 3 && !slice_is_nocase(argv[2], "async") && !slice_is_nocase(argv[2], "sync"))) {
+        resp_error(&c->conn.out, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+        return;
+    }
+    reply_ok(c);
+}
+
+/* DEBUG CLOCK ADVANCE <ms> moves the process's clock, so that tests need not wait for expiries. */
+void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    int64_t ms;
+    if (!c->worker->server->policy->debug) {
+        resp_error(&c->conn.out,
+                   "ERR DEBUG command not allowed. Say `debug: true` in the policy to allow it.");
+        return;
+    }
+    if (argc != 4 || !slice_is_nocase(argv[1], "clock") || !slice_is_nocase(argv[2], "advance")) {
+        resp_error(&c->conn.out,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. "
+                   "Try DEBUG CLOCK ADVANCE <ms>.",
+                   (int)argv[1].len, argv[1].ptr);
+        return;
+    }
+    if (!arg_integer(c, argv[3], &ms)) {
+        return;
+    }
+    if (ms < 0) {
+        resp_error(&c->conn.out, "ERR the clock only goes forward");
+        return;
+    }
+    clock_advance((uint64_t)ms);
+    reply_ok(c);
+}
