@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The verbs of the freshet command: each parses its own arguments and returns the exit code of cli.h. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+int cli_serve(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_setup_sql(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+int cli_stats(int argc, char **argv);
+
+#endif
