@@ -66,6 +66,8 @@ struct follow_column {
     uint32_t type_oid;
     enum follow_kind kind;
     bool collation_deterministic;
+    bool identity;             /* part of the replica identity: its old value is in the stream */
+    bool streamed;             /* published: not generated, in the publication's column list */
 };
 
 struct follow_table {
@@ -129,7 +131,6 @@ struct follow_value_column {
 struct follow_options {
     const struct policy *policy; /* borrowed; database.dsn is set */
     struct fresh *fresh;         /* borrowed */
-    bool break_row_all;          /* checker: row marks are written, `all` marks never */
     void *arg;
     /* Keeper thread, blocking is fine: analyse every statement against this catalog. The result goes to
      * `publish`. `ret_values`: columns that need value marks (memory owned by the result). */
@@ -137,6 +138,8 @@ struct follow_options {
                      const struct follow_value_column **ret_values, uint32_t *ret_value_count);
     /* Follower thread: marks are raised, use it from now on. Takes the result and a catalog ref. */
     void (*publish)(void *arg, void *analysis, const struct follow_catalog *catalog);
+    /* Debug switch that breaks the rule on purpose: `all` is not raised where a change lacks values. */
+    bool break_row_all;
 };
 
 struct follow *follow_create(const struct follow_options *options); /* starts both threads */
