@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from cluster import SHOP, Cluster
+from cluster import Cluster
 from daemon import Freshet, cli, shop_policy
 
 
@@ -18,11 +18,13 @@ def postgres():
 
 
 @pytest.fixture(scope="session")
-def shop_template(postgres):
+def shop_template(postgres, tmp_path_factory):
     """The name of a database that holds the shop and everything that setup-sql asks for."""
     database = postgres.create()
     database.load_shop()
-    done = cli("setup-sql", SHOP / "freshet.yaml")
+    file = tmp_path_factory.mktemp("setup") / "shop.yaml"
+    file.write_text(shop_policy(database.dsn))
+    done = cli("setup-sql", file)
     assert done.returncode == 0, done.stderr
     database.psql(done.stdout)
     return database.name
