@@ -22,9 +22,7 @@
 #include "base/check.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
-/* Sorted. */
 static const uint16_t safe_oids[] = {
     384,  395,                                /* array_to_string */
     710,  745,  746,  861,                    /* current_user, session_user, current_database */
@@ -86,17 +84,14 @@ static const uint16_t clock_oids[] = {
     274, 1084, 1143, 1150, 1299, 1312, 1350, 1386, 2037, 2047, 2059, 2647, 2648, 2649,
 };
 
-static int compare_oids(const void *a, const void *b)
-{
-    uint16_t left = *(const uint16_t *)a;
-    uint16_t right = *(const uint16_t *)b;
-    return left < right ? -1 : left > right;
-}
-
 static bool has_oid(const uint16_t *oids, size_t count, uint32_t oid)
 {
-    uint16_t key = (uint16_t)oid;
-    return oid < FIRST_USER_OID && bsearch(&key, oids, count, sizeof key, compare_oids) != NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (oids[i] == oid) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool stable_is_safe(uint32_t function_oid)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Facts of statements as PostgreSQL 15 really prints them. */
 #include "fill/analyse.h"
+#include "fill/plan.h"
 
 #include "base/buf.h"
 #include "base/check.h"
@@ -34,7 +35,7 @@ static void render(const struct facts *f, struct buf *out)
             buf_printf(out, "*%u", r->uses);
         }
         buf_append_str(out, r->on_top ? "" : "-");
-        if ((r->perms & ~(unsigned)FACTS_SELECT) != 0) {
+        if ((r->perms & ~(unsigned)PLAN_SELECT) != 0) {
             buf_printf(out, "!%u", r->perms);
         }
     }
@@ -311,7 +312,7 @@ static void permissions_of_newer_servers_are_read(void **state)
             " :perminfoindex 1}) :rteperminfos ({RTEPERMISSIONINFO :relid 16385 :inh false"
             " :requiredPerms 3 :checkAsUser 0})})");
     assert_int_equal(f.relation_count, 1);
-    assert_int_equal(f.relations[0].perms, FACTS_INSERT | FACTS_SELECT);
+    assert_int_equal(f.relations[0].perms, PLAN_INSERT | PLAN_SELECT);
     assert_int_equal(f.unknown.len, 0);
     arena_fini(&a);
 }
