@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { TEXT_MAX = 1000 }; /* of each part of a line */
+
 void policy_complaints_init(struct complaints *c, const char *file)
 {
     *c = (struct complaints){.file = file};
@@ -29,8 +31,12 @@ bool policy_complaints_full(const struct complaints *c)
 
 static void append_clean(struct buf *out, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (i == TEXT_MAX) {
+            buf_append_str(out, "...");
+            return;
+        }
         buf_append_char(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
     }
 }

@@ -74,7 +74,8 @@ static void warn_about_unused(struct loader *l)
         has_follower |= policy_space_followed(p, &p->spaces[i]);
     }
     const struct policy_node *invalidate = policy_node_find(l->root, "invalidate");
-    if (invalidate != NULL && p->template_count > 0 && p->space_count > 0 && !has_follower) {
+    bool could_follow = p->template_count > 0 && p->database.dsn != NULL && p->space_count > 0;
+    if (could_follow && !has_follower) {
         policy_warn(&l->say, invalidate->spot, "invalidate",
                     "no space follows: say `consistency: follow` on the one that holds the keys");
     }

@@ -93,8 +93,7 @@ static const char *statement_text(struct loader *l, const struct policy_node *no
         return NULL;
     }
     r->sql_file = file;
-    bool has_mark = strncmp(content.ptr, "\xef\xbb\xbf", 3) == 0; /* some editors put one in front */
-    return content.ptr + (has_mark ? 3 : 0);
+    return policy_text_without_mark(content).ptr;
 }
 
 static bool read_sql(struct loader *l, const struct policy_node *map, const char *path,

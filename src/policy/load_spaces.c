@@ -213,11 +213,11 @@ static bool check_fit(struct loader *l, const struct division *d, uint64_t http,
     const struct policy_node *at = node != NULL ? node : spaces != NULL ? spaces : l->root;
     const char *parts = policy_format_size(&l->scratch, d->given);
     if (http > 0) {
-        parts = arena_printf(&l->scratch, "%s, %s for `http` (routes need it)", parts,
+        parts = arena_printf(&l->scratch, "%s + %s for `http` (routes need it)", parts,
                              policy_format_size(&l->scratch, http));
     }
     if (d->sharers > 0) {
-        parts = arena_printf(&l->scratch, "%s, at least 1MB for each of %u without `memory`", parts,
+        parts = arena_printf(&l->scratch, "%s + at least 1MB for each of %u without `memory`", parts,
                              d->sharers);
     }
     policy_complain(&l->say, at->spot, node != NULL ? "memory" : "spaces",

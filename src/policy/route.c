@@ -54,7 +54,7 @@ static int next_char(struct slice s, size_t *at)
 static bool compile_parameter(struct arena *arena, struct slice text, const struct policy_route *r,
                               struct policy_segment *ret_segment, const char **ret_why)
 {
-    struct slice name = {text.ptr + 1, text.len - 2};
+    struct slice name = {text.ptr + 1, text.len > 2 ? text.len - 2 : 0};
     if (text.ptr[0] != '{' || text.ptr[text.len - 1] != '}' || !policy_text_is_name(name)) {
         *ret_why = "has a brace that is not of a parameter; a parameter is a whole segment, {name}";
         return false;
@@ -73,8 +73,7 @@ static bool compile_parameter(struct arena *arena, struct slice text, const stru
 static bool compile_segment(struct arena *arena, struct slice text, const struct policy_route *r,
                             struct policy_segment *ret_segment, const char **ret_why)
 {
-    if (text.len >= 2 &&
-        (memchr(text.ptr, '{', text.len) != NULL || memchr(text.ptr, '}', text.len) != NULL)) {
+    if (memchr(text.ptr, '{', text.len) != NULL || memchr(text.ptr, '}', text.len) != NULL) {
         return compile_parameter(arena, text, r, ret_segment, ret_why);
     }
     char *literal = arena_alloc(arena, text.len + 1);
@@ -86,7 +85,7 @@ static bool compile_segment(struct arena *arena, struct slice text, const struct
             *ret_why = "has a '%' that is not followed by two hexadecimal digits other than 00";
             return false;
         }
-        if (!is_coded && (c <= ' ' || c == '?' || c == '#' || c == '*' || c == '{' || c == '}')) {
+        if (!is_coded && (c <= ' ' || c == '?' || c == '#' || c == '*')) {
             *ret_why = c == '*' ? "has a `*`, which is for upstream routes: not in this version yet"
                                 : "has a character that no path has; write the path only, and others "
                                   "as %xx";

@@ -88,6 +88,7 @@ static const char *wanted(struct loader *l, const struct policy_option *o)
     case POLICY_KIND_CHOICE:
         return arena_printf(&l->scratch, "one of %s", o->choices);
     case POLICY_KIND_STRING:
+        return o->choices != NULL ? arena_printf(&l->scratch, "one of %s", o->choices) : "text";
     case POLICY_KIND_TREE:
     case POLICY_KIND_LATER:
         return "text";

@@ -134,6 +134,12 @@ bool policy_text_is_clean(struct slice text, struct policy_spot *ret_bad)
     return true;
 }
 
+struct slice policy_text_without_mark(struct slice text)
+{
+    bool has_mark = text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0;
+    return has_mark ? slice_from(text, 3) : text;
+}
+
 bool policy_text_is_tab_at(struct slice text, struct policy_spot spot)
 {
     const char *line = text.ptr;

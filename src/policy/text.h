@@ -17,6 +17,8 @@ bool policy_text_read(struct arena *arena, const char *file, size_t max, struct 
 struct policy_spot policy_text_spot_at(struct slice text, size_t offset);
 /* UTF-8 without control characters except tab, line feed and carriage return. */
 bool policy_text_is_clean(struct slice text, struct policy_spot *ret_bad);
+/* Behind the byte order mark that some editors put in front. */
+struct slice policy_text_without_mark(struct slice text);
 bool policy_text_is_tab_at(struct slice text, struct policy_spot spot);
 /* Letters, digits and '_', not beginning with a digit: what a parameter or column may be called. */
 bool policy_text_is_name(struct slice text);

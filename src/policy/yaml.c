@@ -214,7 +214,8 @@ static bool on_alias(struct builder *b, const yaml_event_t *e, struct policy_spo
     const char *name = (const char *)e->data.alias.anchor;
     const struct anchor *a = anchor_find(b, name);
     if (a == NULL) {
-        policy_complain(b->say, at, "", "alias `*%s` has no anchor `&%s` above it", name, name);
+        policy_complain(b->say, at, "", "alias `*%s` has no anchor `&%s` above it; text that begins with `*` needs quotes",
+                        name, name);
         return false;
     }
     if (a->node == NULL) {
@@ -264,6 +265,9 @@ static void complain_syntax(struct builder *b, const yaml_parser_t *parser, stru
     struct policy_spot at = is_byte ? policy_text_spot_at(text, parser->problem_offset)
                                     : spot_of(parser->problem_mark);
     const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
+    if (parser->context != NULL && (strstr(problem, "end of stream") || strstr(problem, "':'"))) {
+        at = spot_of(parser->context_mark); /* what was begun there never ended */
+    }
     if (!is_byte && policy_text_is_tab_at(text, at)) {
         policy_complain(b->say, at, "", "a tab stands here; YAML indents with spaces only");
         return;
@@ -272,8 +276,8 @@ static void complain_syntax(struct builder *b, const yaml_parser_t *parser, stru
         policy_complain(b->say, at, "", "%s; check quotes, brackets and indentation", problem);
         return;
     }
-    policy_complain(b->say, at, "", "%s %s (line %zu); check quotes, brackets and indentation", problem,
-                    parser->context, parser->context_mark.line + 1);
+    policy_complain(b->say, at, "", "%s %s that begins on line %zu; check quotes, brackets and indentation",
+                    problem, parser->context, parser->context_mark.line + 1);
 }
 
 static void run_events(struct builder *b, yaml_parser_t *parser, struct slice text)
@@ -299,6 +303,7 @@ const struct policy_node *policy_yaml_parse(struct arena *arena, struct slice te
     }
     struct builder b = {.arena = arena, .say = say};
     uint32_t errors_before = say->errors;
+    text = policy_text_without_mark(text);
     yaml_parser_t parser;
     check(yaml_parser_initialize(&parser)); /* fails only without memory */
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
