@@ -247,7 +247,9 @@ static void idle_check(struct timer *t)
         timer_start(c->loop, t, rest, idle_check);
     } else if (c->face->idle != NULL && !c->closing) {
         c->face->idle(c);
-        timer_start(c->loop, t, idle_ms, idle_check);
+        if (!c->dead) {
+            timer_start(c->loop, t, idle_ms, idle_check);
+        }
     } else {
         conn_close(c);
     }
@@ -317,6 +319,7 @@ void conn_close(struct conn *c)
 void conn_close_after_flush(struct conn *c)
 {
     c->closing = true;
+    c->active_ms = c->loop->now_ms; /* or an idle timer due in this turn would drop the output */
     conn_dirty(c);
 }
 

@@ -28,6 +28,7 @@ struct http_conn {
     struct request *request; /* parked */
     size_t need;             /* do not look again below this many bytes */
     bool told_continue;
+    bool has_head;           /* the head is whole, its body is not */
     struct http_body body_state;
     size_t body_at;          /* input bytes behind the head that were decoded */
     struct buf body;         /* decoded chunked body */
@@ -127,9 +128,17 @@ static void too_late(struct timer *t)
     refuse_message(c, 408, "the request did not arrive in time");
 }
 
-static void expect_rest(struct http_conn *c, uint32_t within_ms)
+static void expect_head(struct http_conn *c, uint32_t within_ms)
 {
     if (!timer_running(&c->late)) {
+        timer_start(c->conn.loop, &c->late, within_ms, too_late);
+    }
+}
+
+static void expect_body(struct http_conn *c, uint32_t within_ms)
+{
+    if (!c->has_head) {
+        c->has_head = true;
         timer_start(c->conn.loop, &c->late, within_ms, too_late);
     }
 }
@@ -185,7 +194,8 @@ static bool is_json(const struct http_request *head)
 static void run_request(struct http_conn *c, const struct http_request *head, struct slice body)
 {
     struct worker *w = c->worker;
-    bool close = !head->keep_alive ||
+    /* A 1.0 client takes the connection for kept only when the answer says so: ours never does. */
+    bool close = !head->keep_alive || head->minor == 0 ||
                  atomic_load_explicit(&w->server->draining, memory_order_relaxed);
     if (c->admin) {
         admin_answer(w, head, close, &c->conn.out);
@@ -220,6 +230,7 @@ static void forget_message(struct http_conn *c)
     timer_stop(&c->late);
     c->need = 0;
     c->told_continue = false;
+    c->has_head = false;
     c->body_state = (struct http_body){0};
     c->body_at = 0;
     if (c->body.mem != NULL) {
@@ -247,14 +258,14 @@ static size_t one_message(struct http_conn *c, struct slice in)
         return 0;
     }
     if (got == HTTP_MORE) {
-        expect_rest(c, limits->http_head_ms);
+        expect_head(c, limits->http_head_ms);
         return 0;
     }
     struct slice body;
     size_t body_used;
     if (!take_body(c, &head, &http_limits, in, &body, &body_used)) {
         if (!c->conn.closing) {
-            expect_rest(c, limits->http_idle_ms);
+            expect_body(c, limits->http_idle_ms);
         }
         return 0;
     }
@@ -291,6 +302,17 @@ static void admin_open(struct conn *conn, void *context)
     container_of(conn, struct http_conn, conn)->admin = true;
 }
 
+/* A client that stopped in the middle of a message is told; one that sent nothing is not. */
+static void http_idle(struct conn *conn)
+{
+    struct http_conn *c = container_of(conn, struct http_conn, conn);
+    if (timer_running(&c->late)) {
+        too_late(&c->late);
+    } else {
+        conn_close_after_flush(conn);
+    }
+}
+
 static void http_closed(struct conn *conn)
 {
     struct http_conn *c = container_of(conn, struct http_conn, conn);
@@ -309,6 +331,7 @@ static const struct conn_face http_conn_face = {
     .limits = &http_limits,
     .open = http_open,
     .data = http_data,
+    .idle = http_idle,
     .closed = http_closed,
 };
 
@@ -317,6 +340,7 @@ static const struct conn_face admin_conn_face = {
     .limits = &http_limits,
     .open = admin_open,
     .data = http_data,
+    .idle = http_idle,
     .closed = http_closed,
 };
 

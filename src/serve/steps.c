@@ -50,6 +50,9 @@ static enum step refuse(struct request *r, const struct problem *p)
 
 static enum step admit_no_route(struct request *r, unsigned methods)
 {
+    if (slice_is(r->head->path, "*")) {
+        methods = 3; /* OPTIONS *: of the whole server */
+    }
     if (methods == 0) {
         return refuse(r, &(struct problem){.status = 404, .detail = "no route has this path"});
     }

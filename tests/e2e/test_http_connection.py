@@ -241,11 +241,14 @@ def test_slow_body_is_told_and_closed(freshet, part):
 
 
 def test_head_time_does_not_limit_the_body(freshet):
-    """The head came in two pieces, so its time runs; the body has a time of its own."""
-    daemon = freshet(BARE + "limits: { http_head_time: 100ms, http_idle: 1s }\n")
+    """The head came in two pieces, so its time was running; the body has a time of its own."""
+    daemon = freshet(BARE + "workers: 1\nlimits: { http_head_time: 100ms, http_idle: 10s }\n")
+    http = daemon.http()
     with connect(address(daemon)) as s, connect(address(daemon)) as clock:
         s.sendall(b"POST / HTTP/1.1\r\nHost: a\r\n")
+        http.get("/x")  # answered by the same worker: it has seen the first piece
         s.sendall(b"Connection: close\r\nContent-Length: 5\r\n\r\nhell")
+        http.get("/x")
         clock.sendall(b"G")
         assert_problem(take_answer(read_to_end(clock))[0], 408)  # so the head's time is over
         s.sendall(b"o")
