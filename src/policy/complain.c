@@ -4,8 +4,8 @@
  *
  * Every line has the same shape (file, line, column, key, reason; next step), so an editor can jump
  * to it and a test can look for it. Lines are kept until the end and sorted, because the parts of a
- * policy are not read in the order of the file. Text from the file may hold control characters: they
- * are shown as '?', so that a hostile file cannot write to a terminal or add lines of its own.
+ * policy are not read in the order of the file. Text from the file may hold control characters:
+ * they are shown as '?', so that a hostile file cannot write to a terminal or add lines of its own.
  *
  * Threads: one owner.
  */
@@ -78,7 +78,8 @@ void policy_complain(struct complaints *c, struct policy_spot at, const char *pa
     va_end(args);
 }
 
-void policy_warn(struct complaints *c, struct policy_spot at, const char *path, const char *fmt, ...)
+void policy_warn(struct complaints *c, struct policy_spot at, const char *path, const char *fmt,
+                 ...)
 {
     if (++c->warnings > POLICY_COMPLAINTS_MAX) {
         return;

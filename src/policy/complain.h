@@ -6,7 +6,9 @@
  *     shop.yaml:3:9: warning: spaces.cache.prefix: ...
  *
  * Loading never stops at the first mistake, so every reader complains and goes on; at the end the
- * lines are sorted by place. Mistakes past POLICY_COMPLAINTS_MAX are only counted. Threads: one owner.
+ * lines are sorted by place. Mistakes past POLICY_COMPLAINTS_MAX are only counted.
+ *
+ * Threads: one owner.
  */
 #ifndef POLICY_COMPLAIN_H
 #define POLICY_COMPLAIN_H

@@ -4,8 +4,8 @@
  *
  *     file ─> text ─> tree (yaml.c) ─> parts, each against its scope of options.def ─> index
  *
- * Every part is read even when another has mistakes, so that one run shows them all; the policy is thrown
- * away if there was one. Parts that depend on others come after them: routes take a time-out
+ * Every part is read even when another has mistakes, so that one run shows them all; the policy is
+ * thrown away if there was one. Parts that depend on others come after them: routes take a time-out
  * from `database`, spaces want to know whether there are routes.
  *
  * Invariant: L1. A policy that is handed out had no mistake; warnings do not stop it.
@@ -27,7 +27,7 @@ static const char *directory_of(struct arena *arena, const char *file)
                            (struct slice){file, slash != NULL ? (size_t)(slash - file) + 1 : 0});
 }
 
-/* --- database ----------------------------------------------------------------------------------- */
+/* --- database --------------------------------------------------------------------------------- */
 
 /* libpq itself judges a DSN; this only sees what is certainly none, and says so with its line. */
 static void check_dsn(struct loader *l, const struct policy_node *map, const char *key)
@@ -41,7 +41,8 @@ static void check_dsn(struct loader *l, const struct policy_node *map, const cha
     if (!is_uri && strchr(node->text, '=') == NULL) {
         policy_complain(&l->say, node->spot, policy_path_key(l, "database", key),
                         "neither postgresql://host/database nor key=value pairs; for a local "
-                        "database write postgresql:///%.40s", node->text);
+                        "database write postgresql:///%.40s",
+                        node->text);
     }
 }
 
@@ -53,7 +54,8 @@ void policy_read_database(struct loader *l)
         return;
     }
     if (policy_node_find(map, "dsn") == NULL) {
-        policy_complain(&l->say, map->spot, "database", "no `dsn`; write dsn: \"postgresql:///shop\"");
+        policy_complain(&l->say, map->spot, "database",
+                        "no `dsn`; write dsn: \"postgresql:///shop\"");
     }
     check_dsn(l, map, "dsn");
     check_dsn(l, map, "replication_dsn");
@@ -64,7 +66,7 @@ void policy_read_database(struct loader *l)
     }
 }
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static void warn_about_unused(struct loader *l)
 {
@@ -82,7 +84,8 @@ static void warn_about_unused(struct loader *l)
     const struct policy_node *routes = policy_node_find(l->root, "routes");
     const struct policy_node *listen = policy_node_find(l->root, "listen");
     if (routes != NULL && policy_node_find(listen, "http") == NULL) {
-        policy_warn(&l->say, routes->spot, "routes", "nobody can ask for them; add listen: { http: ... }");
+        policy_warn(&l->say, routes->spot, "routes",
+                    "nobody can ask for them; add listen: { http: ... }");
     }
     if (routes == NULL && p->listen.http_count > 0) {
         policy_warn(&l->say, policy_node_find(listen, "http")->spot, "listen.http",
@@ -159,7 +162,8 @@ const struct policy *policy_load(const char *file, struct buf *complaints)
     } else {
         struct complaints say;
         policy_complaints_init(&say, file);
-        policy_complain(&say, (struct policy_spot){0}, "", "%s; give the path of a policy file", why);
+        policy_complain(&say, (struct policy_spot){0}, "", "%s; give the path of a policy file",
+                        why);
         policy_complaints_fini(&say, complaints);
     }
     arena_fini(&scratch);

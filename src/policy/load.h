@@ -3,8 +3,8 @@
  * The loader's parts, private to policy. load.c reads the file and calls one function of each part;
  * every part complains about what it reads and goes on, so one pass finds every mistake.
  *
- * Two arenas: `arena` lives as long as the policy; `scratch` (tree, key paths, reasons) dies with the
- * loading. Threads: one owner.
+ * Two arenas: `arena` lives as long as the policy; `scratch` (tree, key paths, reasons) dies with
+ * the loading. Threads: one owner.
  */
 #ifndef POLICY_LOAD_H
 #define POLICY_LOAD_H
@@ -38,7 +38,7 @@ struct loader {
 /* The whole of policy_load() behind the reading of the file; for it, tests and the fuzzer. */
 const struct policy *policy_load_text(const char *file, struct slice text, struct buf *complaints);
 
-/* --- reading options by the table (section.c) --------------------------------------------------- */
+/* --- reading options by the table (section.c) ------------------------------------------------- */
 
 /* A map with scalar keys, none twice; else complains. NULL `map`: false in silence. */
 bool policy_check_map(struct loader *l, const struct policy_node *map, const char *path);
@@ -53,7 +53,7 @@ const char *policy_read_text(struct loader *l, const struct policy_node *node, c
 const char *policy_path_key(struct loader *l, const char *path, const char *key);
 const char *policy_path_index(struct loader *l, const char *path, uint32_t index);
 
-/* --- the parts ---------------------------------------------------------------------------------- */
+/* --- the parts -------------------------------------------------------------------------------- */
 
 void policy_read_listen(struct loader *l);
 void policy_read_database(struct loader *l);
@@ -62,8 +62,8 @@ void policy_read_invalidate(struct loader *l);
 void policy_read_routes(struct loader *l);
 void policy_read_spaces(struct loader *l); /* after invalidate and routes */
 
-/* Compiles `t->text` into pieces and columns (template.c). False: `ret_why` has the reason; a `ret_warning`
- * may come with success. */
+/* Compiles `t->text` into pieces and columns (template.c). False: `ret_why` has the reason; a
+ * `ret_warning` may come with success. */
 bool policy_template_compile(struct arena *arena, struct policy_template *t, const char **ret_why,
                              const char **ret_warning);
 /* Splits a route's path (route.c) into segments. */
@@ -81,7 +81,8 @@ struct policy_index {
     const struct policy_route **routes;
     uint32_t route_start[34];
 };
-void policy_index_templates(struct arena *arena, const struct policy *p, struct policy_index *index);
+void policy_index_templates(struct arena *arena, const struct policy *p,
+                            struct policy_index *index);
 void policy_index_routes(struct arena *arena, const struct policy *p, struct policy_index *index);
 
 #endif

@@ -10,8 +10,8 @@
 
 #include "policy/text.h"
 
-/* PostgreSQL names may be anything when quoted; here they are as the catalog has them, unquoted, so only
- * what would break messages and hashing is refused. */
+/* PostgreSQL names may be anything when quoted; here they are as the catalog has them, unquoted, so
+ * only what would break messages and hashing is refused. */
 static bool is_sql_name(struct slice name)
 {
     if (name.len == 0 || name.len > 63) {
@@ -55,7 +55,8 @@ static void check_twice(struct loader *l, const struct policy_template *list,
 {
     for (const struct policy_template *other = list; other != t; other++) {
         if (strcmp(other->text, t->text) == 0 && same_table(other, t)) {
-            policy_complain(&l->say, at, path, "given twice, first on line %u; remove one", other->line);
+            policy_complain(&l->say, at, path, "given twice, first on line %u; remove one",
+                            other->line);
             return;
         }
     }
@@ -111,7 +112,8 @@ static void read_table(struct loader *l, const struct policy_item *it, struct po
         return;
     }
     if (it->value->count == 0) {
-        policy_complain(&l->say, it->value->spot, path, "no templates; write one, or remove the table");
+        policy_complain(&l->say, it->value->spot, path,
+                        "no templates; write one, or remove the table");
     }
     uint32_t i = 0;
     for (const struct policy_item *t = it->value->items; t != NULL; t = t->next, i++) {

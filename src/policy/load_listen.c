@@ -2,8 +2,8 @@
 /*
  * load_listen: where clients connect, and what they must prove.
  *
- * The Redis protocol can empty the cache and admin can show it: beyond loopback both need a password.
- * HTTP does not: it answers only what routes say.
+ * The Redis protocol can empty the cache and admin can show it: beyond loopback both need a
+ * password. HTTP does not: it answers only what routes say.
  *
  * Threads: one owner.
  */
@@ -34,12 +34,14 @@ static void read_address(struct loader *l, const struct face *face, const struct
                             "only `resp` has connections whose SETs answer misses; remove it");
         }
         if (text_node == NULL) {
-            policy_complain(&l->say, node->spot, path, "no `address`; write address: \"host:port\"");
+            policy_complain(&l->say, node->spot, path,
+                            "no `address`; write address: \"host:port\"");
             return;
         }
         path = policy_path_key(l, path, "address");
     }
-    const char *text = policy_read_text(l, text_node, path, "an address such as \"127.0.0.1:6380\"");
+    const char *text =
+        policy_read_text(l, text_node, path, "an address such as \"127.0.0.1:6380\"");
     if (text == NULL) {
         return;
     }
@@ -81,7 +83,7 @@ static void read_face(struct loader *l, const struct face *face, const struct po
     *ret_count = count;
 }
 
-/* The same socket twice would fail at start, with a worse message. Port 0 is a new port each time. */
+/* The same socket twice would fail at start, with a worse message; port 0 is new each time. */
 static void check_twice(struct loader *l, const struct policy_node *at)
 {
     const struct policy_listen *ls = &l->policy->listen;
@@ -131,13 +133,12 @@ void policy_read_listen(struct loader *l)
     check_twice(l, at);
 }
 
-/* --- auth --------------------------------------------------------------------------------------- */
+/* --- auth ------------------------------------------------------------------------------------- */
 
 static const char *file_password(struct loader *l, const struct policy_node *node, const char *path,
                                  const char *name)
 {
-    const char *file =
-        arena_printf(&l->scratch, "%s%s", name[0] == '/' ? "" : l->directory, name);
+    const char *file = arena_printf(&l->scratch, "%s%s", name[0] == '/' ? "" : l->directory, name);
     struct slice text;
     const char *why;
     if (!policy_text_read(&l->scratch, file, 4096, &text, &why)) {
@@ -180,7 +181,8 @@ static void read_password(struct loader *l, const struct policy_node *map)
         }
         const char *path = policy_path_key(l, "auth", ways[i]);
         if (++given > 1) {
-            policy_complain(&l->say, node->spot, path, "a second way to say the password; keep one");
+            policy_complain(&l->say, node->spot, path,
+                            "a second way to say the password; keep one");
         } else if (i == 0) {
             l->policy->auth.password = arena_strdup(l->arena, node->text);
         } else if (i == 1) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load_routes: method and path, the statement, its parameters, and what may be said about the answer.
+ * load_routes: method and path, the statement, its parameters, what may be said of the answer.
  *
  * A statement's parameters come from the path, the query and the JSON body. Names that the path
  * gives and the statement does not use are only worth a warning; a default for a name that the
@@ -14,7 +14,7 @@
 
 static const char *const later_keys[] = {"upstream"};
 
-/* --- match -------------------------------------------------------------------------------------- */
+/* --- match ------------------------------------------------------------------------------------ */
 
 static bool split_match(struct loader *l, const char *text, struct policy_route *r,
                         const char **ret_path, const char **ret_why)
@@ -30,7 +30,8 @@ static bool split_match(struct loader *l, const char *text, struct policy_route 
         if (strcmp(method, methods[i]) == 0) {
             r->method = methods[i];
         } else if (strcasecmp(method, methods[i]) == 0) {
-            *ret_why = arena_printf(&l->scratch, "has its method in small letters; write %s", methods[i]);
+            *ret_why =
+                arena_printf(&l->scratch, "has its method in small letters; write %s", methods[i]);
             return false;
         }
     }
@@ -67,7 +68,7 @@ static bool read_match(struct loader *l, const struct policy_node *map, const ch
     return true;
 }
 
-/* --- sql ---------------------------------------------------------------------------------------- */
+/* --- sql -------------------------------------------------------------------------------------- */
 
 /* The statement's text: the option itself if it holds white space, else the file that it names. */
 static const char *statement_text(struct loader *l, const struct policy_node *node,
@@ -81,15 +82,17 @@ static const char *statement_text(struct loader *l, const struct policy_node *no
     struct slice content;
     const char *why;
     if (!policy_text_read(&l->scratch, file, POLICY_SQL_FILE_MAX, &content, &why)) {
-        policy_complain(&l->say, node->spot, path,
-                        "`%s` %s; a file is looked for from the policy file's folder, and a statement "
-                        "holds white space", file, why);
+        policy_complain(
+            &l->say, node->spot, path,
+            "`%s` %s; a file is looked for from the policy file's folder, and a statement "
+            "holds white space",
+            file, why);
         return NULL;
     }
     struct policy_spot bad;
     if (!policy_text_is_clean(content, &bad)) {
-        policy_complain(&l->say, node->spot, path, "`%s` is not UTF-8 text at line %u, column %u", file,
-                        bad.line, bad.column);
+        policy_complain(&l->say, node->spot, path, "`%s` is not UTF-8 text at line %u, column %u",
+                        file, bad.line, bad.column);
         return NULL;
     }
     r->sql_file = file;
@@ -129,13 +132,14 @@ static bool read_sql(struct loader *l, const struct policy_node *map, const char
         r->sql = arena_dup_slice(l->arena, buf_readable(&positional));
     } else {
         policy_complain(&l->say, node->spot, path, "%s%sthe statement cannot be used: %s",
-                        r->sql_file != NULL ? r->sql_file : "", r->sql_file != NULL ? ": " : "", why);
+                        r->sql_file != NULL ? r->sql_file : "", r->sql_file != NULL ? ": " : "",
+                        why);
     }
     buf_fini(&positional);
     return ok;
 }
 
-/* --- parameters --------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 static bool path_has(const struct policy_route *r, const char *name)
 {
@@ -175,9 +179,11 @@ static void warn_unused(struct loader *l, const struct policy_node *map, const c
     for (uint32_t i = 0; i < r->segment_count; i++) {
         const struct policy_segment *s = &r->segments[i];
         if (s->is_param && param_find(r, s->text) < 0) {
-            policy_warn(&l->say, node->spot, policy_path_key(l, path, "match"),
-                        "the statement does not use `{%s}`: every value gets the same answer; write :%s "
-                        "in it", s->text, s->text);
+            policy_warn(
+                &l->say, node->spot, policy_path_key(l, path, "match"),
+                "the statement does not use `{%s}`: every value gets the same answer; write :%s "
+                "in it",
+                s->text, s->text);
         }
     }
 }
@@ -188,8 +194,8 @@ static void read_default(struct loader *l, const struct policy_item *it, const c
     path = policy_path_key(l, path, it->key->text);
     int i = param_find(r, it->key->text);
     if (i < 0) {
-        policy_complain(&l->say, it->key->spot, path, "the statement has no :%.63s; %s", it->key->text,
-                        param_nearest(l, r, it->key->text));
+        policy_complain(&l->say, it->key->spot, path, "the statement has no :%.63s; %s",
+                        it->key->text, param_nearest(l, r, it->key->text));
     } else if (path_has(r, it->key->text)) {
         policy_complain(&l->say, it->key->spot, path,
                         "is in the path and always has a value; remove the default");
@@ -198,9 +204,8 @@ static void read_default(struct loader *l, const struct policy_item *it, const c
                         policy_node_kind_name(it->value));
     } else {
         params[i].optional = true;
-        params[i].fallback = policy_node_is_null(it->value)
-                                 ? NULL
-                                 : arena_strdup(l->arena, it->value->text);
+        params[i].fallback =
+            policy_node_is_null(it->value) ? NULL : arena_strdup(l->arena, it->value->text);
     }
 }
 
@@ -222,7 +227,7 @@ static void read_params(struct loader *l, const struct policy_node *map, const c
     r->params = params;
 }
 
-/* --- one route ---------------------------------------------------------------------------------- */
+/* --- one route -------------------------------------------------------------------------------- */
 
 /* A POST changes things: it is run each time and its answer is never kept. */
 static void settle_post(struct loader *l, const struct policy_node *map, const char *path,
@@ -258,8 +263,8 @@ static void read_route(struct loader *l, const struct policy_node *map, const ch
                        struct policy_route *list)
 {
     struct policy_route *r = &list[l->policy->route_count];
-    *r = (struct policy_route){
-        .index = l->policy->route_count, .timeout_ms = l->policy->database.statement_timeout_ms};
+    *r = (struct policy_route){.index = l->policy->route_count,
+                               .timeout_ms = l->policy->database.statement_timeout_ms};
     policy_read_section(l, POLICY_SCOPE_ROUTE, map, path, r);
     if (map->kind != POLICY_NODE_MAPPING) {
         return;
@@ -299,8 +304,8 @@ void policy_read_routes(struct loader *l)
         return;
     }
     if (node->count > POLICY_ROUTES_MAX) {
-        policy_complain(&l->say, node->spot, "routes", "%u routes; at most %d are possible", node->count,
-                        POLICY_ROUTES_MAX);
+        policy_complain(&l->say, node->spot, "routes", "%u routes; at most %d are possible",
+                        node->count, POLICY_ROUTES_MAX);
         return;
     }
     if (policy_node_find(l->root, "database") == NULL) {

@@ -44,7 +44,7 @@ static uint64_t machine_memory(void)
     return bytes;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool is_space_name(const char *name)
 {
@@ -80,7 +80,8 @@ static void check_http_space(struct loader *l, const struct policy_node *map, co
         const struct policy_node *node = policy_node_find(map, not_here[i]);
         if (node != NULL) {
             policy_complain(&l->say, node->spot, policy_path_key(l, path, not_here[i]),
-                            "the space `http` holds answers of routes and has no `%s`; %s", not_here[i],
+                            "the space `http` holds answers of routes and has no `%s`; %s",
+                            not_here[i],
                             i < 2 ? "remove it" : "say `fresh` and `consistency` on the routes");
         }
     }
@@ -93,14 +94,16 @@ static void check_prefix(struct loader *l, const struct policy_node *map, const 
         return;
     }
     if (node->text[strlen(node->text) - 1] == '*') {
-        policy_complain(&l->say, node->spot, policy_path_key(l, path, "prefix"),
-                        "a `*` at its end matches nothing, being the shortest run; end it with what "
-                        "follows, such as `%s:`", node->text);
+        policy_complain(
+            &l->say, node->spot, policy_path_key(l, path, "prefix"),
+            "a `*` at its end matches nothing, being the shortest run; end it with what "
+            "follows, such as `%s:`",
+            node->text);
     }
 }
 
-static void read_db(struct loader *l, const struct policy_node *map, const char *path, uint32_t index,
-                    struct policy_space *spaces)
+static void read_db(struct loader *l, const struct policy_node *map, const char *path,
+                    uint32_t index, struct policy_space *spaces)
 {
     const struct policy_node *node = policy_node_find(map, "db");
     if (node == NULL) {
@@ -132,9 +135,10 @@ static void read_consistency(struct loader *l, const struct policy_node *map, co
         bool has_templates = policy_node_find(l->root, "invalidate") != NULL;
         space->consistency = can_follow && has_templates ? POLICY_FOLLOW : POLICY_TTL;
     } else if (space->consistency != POLICY_TTL && !can_follow) {
-        policy_complain(&l->say, node->spot, policy_path_key(l, path, "consistency"),
-                        "`%s` needs a database to follow; add `database: { dsn: ... }`, or say `ttl`",
-                        node->text);
+        policy_complain(
+            &l->say, node->spot, policy_path_key(l, path, "consistency"),
+            "`%s` needs a database to follow; add `database: { dsn: ... }`, or say `ttl`",
+            node->text);
     }
 }
 
@@ -166,7 +170,7 @@ static void read_space(struct loader *l, const struct policy_item *it, uint32_t 
     read_consistency(l, it->value, path, space);
 }
 
-/* --- dividing ----------------------------------------------------------------------------------- */
+/* --- dividing --------------------------------------------------------------------------------- */
 
 struct division {
     struct policy_space *spaces;
@@ -217,12 +221,12 @@ static bool check_fit(struct loader *l, const struct division *d, uint64_t http,
                              policy_format_size(&l->scratch, http));
     }
     if (d->sharers > 0) {
-        parts = arena_printf(&l->scratch, "%s + at least 1MB for each of %u without `memory`", parts,
-                             d->sharers);
+        parts = arena_printf(&l->scratch, "%s + at least 1MB for each of %u without `memory`",
+                             parts, d->sharers);
     }
     policy_complain(&l->say, at->spot, node != NULL ? "memory" : "spaces",
-                    "the spaces need %s, but there is %s%s; lower a space or write `memory: %s`", parts,
-                    policy_format_size(&l->scratch, total),
+                    "the spaces need %s, but there is %s%s; lower a space or write `memory: %s`",
+                    parts, policy_format_size(&l->scratch, total),
                     node != NULL ? "" : " (a quarter of this machine's memory)",
                     policy_format_size(&l->scratch, needed));
     return false;

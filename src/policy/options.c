@@ -12,17 +12,17 @@
 #include "policy/policy.h"
 #include "policy/text.h"
 
-#define SECOND 1000ULL
-#define MINUTE (60 * SECOND)
-#define HOUR   (60 * MINUTE)
-#define DAY    (24 * HOUR)
-#define KB     1024ULL
-#define MB     (1024 * KB)
-#define GB     (1024 * MB)
+#define SECOND  1000ULL
+#define MINUTE  (60 * SECOND)
+#define HOUR    (60 * MINUTE)
+#define DAY     (24 * HOUR)
+#define KB      1024ULL
+#define MB      (1024 * KB)
+#define GB      (1024 * MB)
 #define TTL_MAX (49 * DAY) /* what fits into 32 bits of milliseconds */
 
-#define IN(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
-#define NOWHERE         0, 0
+#define IN(type, field)  offsetof(struct type, field), sizeof(((struct type *)0)->field)
+#define NOWHERE          0, 0
 #define RANGE(low, high) low, high, NULL
 #define ONE_OF(choices)  0, 0, choices
 #define ANY              0, 0, NULL

@@ -22,8 +22,8 @@ enum policy_kind {
     POLICY_KIND_DURATION, /* milliseconds */
     POLICY_KIND_SIZE,     /* bytes */
     POLICY_KIND_COUNT,
-    POLICY_KIND_CHOICE,   /* index into `choices` */
-    POLICY_KIND_STRING,   /* not empty; one of `choices` if there are any */
+    POLICY_KIND_CHOICE, /* index into `choices` */
+    POLICY_KIND_STRING, /* not empty; one of `choices` if there are any */
     POLICY_KIND_TREE,
     POLICY_KIND_LATER,
 };

@@ -66,7 +66,7 @@ struct policy_limits {
 
 struct policy_space {
     const char *name;
-    int db;                  /* Redis database, -1: none ("http"). "default" has all, see db_space */
+    int db;                  /* Redis database, -1: none ("http"). "default": all, see db_space */
     uint64_t memory;         /* budget; shares are worked out while loading */
     bool evict;              /* evict: auto | never */
     uint32_t ttl_ms;         /* default TTL, 0: none */
@@ -93,8 +93,8 @@ struct policy_template {
 /* Calls `found` for each way in which `key` (without its space's prefix) matches a template; with '*'
  * or several placeholders one template may match in several ways. `values` are the placeholders' texts
  * in the order of `columns`, slices into the key. A column that occurs twice must have one value.
- * `values` NULL: the template may match, but in more ways than are listed (over POLICY_SPLITS_MAX, or a
- * key too long to be split); it is then reported once, and the key depends on the template's `any`.
+ * `values` NULL: the template may match, but in more ways than are listed (over POLICY_SPLITS_MAX,
+ * or the key is too long to be split); it is reported once, and the key depends on its `any`.
  * Without columns `values` is not NULL and not to be read. No allocation, bounded time. */
 typedef void policy_match_fn(void *arg, const struct policy_template *t, const struct slice *values);
 void policy_match_key(const struct policy *p, struct slice key, policy_match_fn *found, void *arg);

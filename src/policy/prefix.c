@@ -2,9 +2,9 @@
 /*
  * prefix: what an application puts before each key ("erp_cache:*:" for Django's key version).
  *
- * `*` is the shortest run without ':' that lets the rest fit. Taking the leftmost place for the text
- * behind each star is enough: text without ':' found later in the same run gains nothing, and text
- * with ':' can stand in one place only, because the run before it may not cross that ':'.
+ * `*` is the shortest run without ':' that lets the rest fit. Taking the leftmost place for the
+ * text behind each star is enough: text without ':' found later in the same run gains nothing, and
+ * text with ':' can stand in one place only, because the run before it may not cross that ':'.
  *
  * Threads: any; immutable after loading.
  */

@@ -6,11 +6,12 @@
  *     "/api/"               ->  literal "api" | literal ""
  *
  * Routes are grouped by their number of segments and sorted within a group, literals before
- * parameters, segment by segment. Among the routes that match one path all literals at one place are
- * equal, so the first match in this order is the most literal one, and no backtracking is needed.
+ * parameters, segment by segment. Among the routes that match one path all literals at one place
+ * are equal, so the first match in this order is the most literal one, and no backtracking is
+ * needed.
  *
- * Paths arrive undecoded. A literal is compared decoded ("%61pi" is "api"), a parameter's value goes
- * out as it came; it never is empty. Dots are not resolved: "/a/../b" is its own path.
+ * Paths arrive undecoded. A literal is compared decoded ("%61pi" is "api"), a parameter's value
+ * goes out as it came; it never is empty. Dots are not resolved: "/a/../b" is its own path.
  *
  * Threads: any; immutable after loading.
  */
@@ -49,7 +50,7 @@ static int next_char(struct slice s, size_t *at)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* --- compiling ---------------------------------------------------------------------------------- */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 static bool compile_parameter(struct arena *arena, struct slice text, const struct policy_route *r,
                               struct policy_segment *ret_segment, const char **ret_why)
@@ -86,9 +87,10 @@ static bool compile_segment(struct arena *arena, struct slice text, const struct
             return false;
         }
         if (!is_coded && (c <= ' ' || c == '?' || c == '#' || c == '*')) {
-            *ret_why = c == '*' ? "has a `*`, which is for upstream routes: not in this version yet"
-                                : "has a character that no path has; write the path only, and others "
-                                  "as %xx";
+            *ret_why = c == '*'
+                           ? "has a `*`, which is for upstream routes: not in this version yet"
+                           : "has a character that no path has; write the path only, and others "
+                             "as %xx";
             return false;
         }
         literal[len++] = (char)c;
@@ -125,7 +127,7 @@ bool policy_path_compile(struct arena *arena, const char *path, struct policy_ro
     return true;
 }
 
-/* --- order -------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 /* Literals before parameters; equal only when no path can tell the two apart. */
 static int compare_shape(const struct policy_route *a, const struct policy_route *b)
@@ -172,7 +174,7 @@ void policy_index_routes(struct arena *arena, const struct policy *p, struct pol
     index->routes = order;
 }
 
-/* --- finding ------------------------------------------------------------------------------------ */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static bool literal_matches(const char *literal, struct slice text)
 {
@@ -208,8 +210,8 @@ static uint32_t split_path(struct slice path, struct slice segments[SEGMENTS_MAX
         }
         const char *start = path.ptr + at + 1;
         const char *end = memchr(start, '/', path.len - at - 1);
-        segments[count] = (struct slice){
-            start, end != NULL ? (size_t)(end - start) : path.len - at - 1};
+        segments[count] =
+            (struct slice){start, end != NULL ? (size_t)(end - start) : path.len - at - 1};
         at += 1 + segments[count].len;
         count++;
     }

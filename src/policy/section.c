@@ -3,8 +3,8 @@
  * section: one map of the file against one scope of options.def.
  *
  * Defaults go the same way as given values (text, reader, field), so the table cannot promise a
- * default that the code does not have. What the table cannot describe (TREE) is skipped here and read
- * by the part that called.
+ * default that the code does not have. What the table cannot describe (TREE) is skipped here and
+ * read by the part that called.
  *
  * Threads: one owner.
  */
@@ -148,8 +148,9 @@ static void complain_unknown(struct loader *l, enum policy_scope scope,
                              const struct policy_node *key, const char *path)
 {
     if (strcmp(key->text, "<<") == 0) {
-        policy_complain(&l->say, key->spot, path,
-                        "merge keys are not YAML 1.2; repeat the keys, or use the alias as a value");
+        policy_complain(
+            &l->say, key->spot, path,
+            "merge keys are not YAML 1.2; repeat the keys, or use the alias as a value");
         return;
     }
     if (policy_complaints_full(&l->say)) {
@@ -161,12 +162,14 @@ static void complain_unknown(struct loader *l, enum policy_scope scope,
     if (other != NULL) {
         const char *where = policy_scope_path(other->scope);
         policy_complain(&l->say, key->spot, path, "unknown key here; it belongs to %s%s%s",
-                        where[0] != '\0' ? "`" : "", where[0] != '\0' ? where : "the top of the file",
+                        where[0] != '\0' ? "`" : "",
+                        where[0] != '\0' ? where : "the top of the file",
                         where[0] != '\0' ? "`" : "");
     } else if (near != NULL) {
         policy_complain(&l->say, key->spot, path, "unknown key; did you mean `%s`?", near->key);
     } else {
-        policy_complain(&l->say, key->spot, path, "unknown key; valid ones: %s", list_keys(l, scope));
+        policy_complain(&l->say, key->spot, path, "unknown key; valid ones: %s",
+                        list_keys(l, scope));
     }
 }
 

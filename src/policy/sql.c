@@ -2,15 +2,16 @@
 /*
  * sql: ":name" to "$1", the only thing freshet ever reads in a statement.
  *
- * A scanner over PostgreSQL's lexical rules (scan.l), not a parser: it must know exactly where quotes,
- * dollar quotes and comments begin and end, and nothing else. Copied through untouched:
+ * A scanner over PostgreSQL's lexical rules (scan.l), not a parser: it must know exactly where
+ * quotes, dollar quotes and comments begin and end, and nothing else. Copied through untouched:
  *
  *     'text' with ''     E'text' with \ escapes     "name" with ""     $tag$ text $tag$
  *     -- comment         nested slash-star comments   ::cast   :=      a[1:2], a[low:high]
  *
- * A colon inside brackets directly after a name, number or closing bracket is the slice operator, as
- * PostgreSQL would read it; write a[1 : :n] for a parameter there. One statement only; a semicolon at
- * its end is dropped. standard_conforming_strings is taken to be on, as it is by default since 9.1.
+ * A colon inside brackets directly after a name, number or closing bracket is the slice operator,
+ * as PostgreSQL would read it; write a[1 : :n] for a parameter there. One statement only; a
+ * semicolon at its end is dropped. standard_conforming_strings is taken to be on, as it is by
+ * default since 9.1.
  *
  * Threads: any; no state.
  */
@@ -113,7 +114,8 @@ static void scan_block_comment(struct scan *s)
     s->reason = "a /* comment is not closed";
 }
 
-/* SQL lets a literal go on in a second pair of quotes on a later line, under the rules of the first. */
+/* SQL lets a literal go on in a second pair of quotes on a later line, under the rules of the
+ * first. */
 static bool is_continued(struct scan *s)
 {
     const char *p = s->at;

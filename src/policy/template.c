@@ -10,11 +10,11 @@
  * voids the key may carry any of them; a wrong one can only void too much.
  *
  * Bounds (no client may make this slow): keys above SPLIT_KEY_MAX bytes are not split, at most
- * POLICY_SPLITS_MAX different ways are collected, at most STEPS_MAX steps are taken. Past a bound the
- * template is reported once, with NULL: "fits, values unknown".
+ * POLICY_SPLITS_MAX different ways are collected, at most STEPS_MAX steps are taken. Past a bound
+ * the template is reported once, with NULL: "fits, values unknown".
  *
- * Invariants: T1. A key that a row renders to is always reported, by its values or by NULL. T2. No two
- * reports of one call carry equal values. T3. Nothing is allocated after loading.
+ * Invariants: T1. A key that a row renders to is always reported, by its values or by NULL. T2. No
+ * two reports of one call carry equal values. T3. Nothing is allocated after loading.
  *
  * Threads: any; immutable after loading.
  */
@@ -35,15 +35,15 @@ struct piece {
 
 /* What policy_template.pieces points at. */
 struct compiled {
-    uint64_t identity;     /* of table and text: the same after a reload */
-    struct slice head;     /* literal at the start; may be empty */
-    struct slice tail;     /* literal at the end, unless it is the head; may be empty */
+    uint64_t identity; /* of table and text: the same after a reload */
+    struct slice head; /* literal at the start; may be empty */
+    struct slice tail; /* literal at the end, unless it is the head; may be empty */
     uint32_t count;
-    uint32_t behind;       /* first piece behind the last column; 0: no columns */
+    uint32_t behind; /* first piece behind the last column; 0: no columns */
     struct piece pieces[PIECES_MAX];
 };
 
-/* --- compiling ---------------------------------------------------------------------------------- */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 static bool add_piece(struct compiled *c, struct piece piece, const char **ret_why)
 {
@@ -122,7 +122,8 @@ static const char *ambiguity(const struct compiled *c)
         const struct piece *b = &c->pieces[i];
         bool has_column = a->kind == PIECE_COLUMN || b->kind == PIECE_COLUMN;
         if (has_column && a->kind != PIECE_LITERAL && b->kind != PIECE_LITERAL) {
-            return "is ambiguous: a placeholder stands next to another or to `*` without text between "
+            return "is ambiguous: a placeholder stands next to another or to `*` without text "
+                   "between "
                    "them, so every way to split a key counts and more is voided than needed; put a "
                    "character between them";
         }
@@ -165,7 +166,8 @@ bool policy_template_compile(struct arena *arena, struct policy_template *t, con
 
 void policy_index_templates(struct arena *arena, const struct policy *p, struct policy_index *index)
 {
-    const struct policy_template **order = arena_alloc(arena, (p->template_count + 1) * sizeof(*order));
+    const struct policy_template **order =
+        arena_alloc(arena, (p->template_count + 1) * sizeof(*order));
     uint32_t *start = index->template_start;
     for (uint32_t i = 0; i < p->template_count; i++) {
         const struct compiled *c = p->templates[i].pieces;
@@ -183,7 +185,7 @@ void policy_index_templates(struct arena *arena, const struct policy *p, struct 
     index->templates = order;
 }
 
-/* --- matching ----------------------------------------------------------------------------------- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 static bool starts_with(struct slice s, struct slice head)
 {
@@ -327,8 +329,8 @@ static void walk(struct split *s, uint32_t i, size_t at)
     }
 }
 
-static void match_template(const struct policy_template *t, struct slice key, policy_match_fn *found,
-                           void *arg)
+static void match_template(const struct policy_template *t, struct slice key,
+                           policy_match_fn *found, void *arg)
 {
     const struct compiled *c = t->pieces;
     if (key.len < c->head.len + c->tail.len || !starts_with(key, c->head) ||
@@ -345,7 +347,8 @@ static void match_template(const struct policy_template *t, struct slice key, po
         found(arg, t, NULL);
         return;
     }
-    /* Uninitialised in spite of the project's flags: clearing 8 KB would cost more than the match. */
+    /* Uninitialised in spite of the project's flags: clearing 8 KB would cost more than the match.
+     */
     struct split s __attribute__((uninitialized));
     s.c = c;
     s.key = key;

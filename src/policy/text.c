@@ -78,7 +78,8 @@ out:
     return ok;
 }
 
-/* Length of the UTF-8 character at `p`, 0 when it is none (RFC 3629: shortest form, no surrogates). */
+/* Length of the UTF-8 character at `p`, 0 when it is none (RFC 3629: shortest form, no surrogates).
+ */
 static size_t utf8_length(const unsigned char *p, size_t room)
 {
     static const struct {

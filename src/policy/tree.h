@@ -28,7 +28,7 @@ struct policy_node {
     bool is_plain;             /* scalar without quotes: `null` may mean null */
     struct policy_item *items; /* sequence, mapping */
     uint32_t count;
-    uint32_t weight;           /* nodes in it, itself included */
+    uint32_t weight; /* nodes in it, itself included */
 };
 
 struct policy_item {

@@ -2,8 +2,9 @@
 /*
  * values: what stands on the right of a colon.
  *
- * Numbers with a unit share one reader: digits, optional spaces, a unit out of a table. A bare number
- * is refused (except 0), because "30" means seconds to one reader and milliseconds to the next.
+ * Numbers with a unit share one reader: digits, optional spaces, a unit out of a table. A bare
+ * number is refused (except 0), because "30" means seconds to one reader and milliseconds to the
+ * next.
  *
  * Threads: any; no state.
  */
@@ -55,7 +56,8 @@ bool policy_parse_duration(const char *text, uint64_t *ret_ms, const char **ret_
     uint64_t number;
     const char *unit;
     if (!split_number(text, &number, &unit)) {
-        *ret_why = "is no duration; write a whole number and a unit such as 500ms, 30s, 15m, 2h, 30d";
+        *ret_why =
+            "is no duration; write a whole number and a unit such as 500ms, 30s, 15m, 2h, 30d";
         return false;
     }
     for (size_t i = 0; i < array_len(duration_units); i++) {
@@ -127,7 +129,8 @@ static const char *format_with(struct arena *arena, const struct unit *units, si
     while (i + 1 < count && (value % units[i].factor != 0 || value == 0)) {
         i++;
     }
-    return arena_printf(arena, "%llu%s", (unsigned long long)(value / units[i].factor), units[i].name);
+    return arena_printf(arena, "%llu%s", (unsigned long long)(value / units[i].factor),
+                        units[i].name);
 }
 
 const char *policy_format_duration(struct arena *arena, uint64_t ms)
@@ -210,7 +213,7 @@ bool policy_parse_value(struct arena *arena, const struct policy_option *o, cons
     return true;
 }
 
-/* --- addresses ---------------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static bool parse_unix(const char *path, const char **ret_why)
 {
@@ -227,7 +230,8 @@ static bool parse_unix(const char *path, const char **ret_why)
 
 static bool is_host_name(const char *host)
 {
-    size_t allowed = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+    size_t allowed =
+        strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
     return host[allowed] == '\0' && allowed <= 253 && host[0] != '-' && host[0] != '.';
 }
 

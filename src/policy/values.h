@@ -2,8 +2,9 @@
 /*
  * Single values: durations, sizes, counts, choices, addresses, as text both ways.
  *
- * Private to policy. A value is read exactly or refused; on failure `ret_why` gets the reason and the
- * next step ("has no unit; write 30s for seconds"), static or in the arena. Threads: any; no state.
+ * Private to policy. A value is read exactly or refused; on failure `ret_why` gets the reason and
+ * the next step ("has no unit; write 30s for seconds"), static or in the arena. Threads: any; no
+ * state.
  */
 #ifndef POLICY_VALUES_H
 #define POLICY_VALUES_H
@@ -26,7 +27,8 @@ bool policy_parse_value(struct arena *arena, const struct policy_option *o, cons
 bool policy_parse_choice(struct arena *arena, const char *choices, const char *text,
                          uint64_t *ret_index, const char **ret_why);
 
-/* "host:port", "[v6]:port", ":port" or "unix:/path". `ret_is_local`: only this machine can reach it. */
+/* "host:port", "[v6]:port", ":port" or "unix:/path". `ret_is_local`: only this machine can reach
+ * it. */
 bool policy_parse_address(struct arena *arena, const char *text, bool *ret_is_local,
                           const char **ret_why);
 

@@ -6,16 +6,18 @@
  * they come: nesting and sizes are bounded before memory is spent, and an alias inside of its own
  * anchor is seen while the anchor is still open.
  *
- *     events ──> frames[depth] (open mappings and sequences) ──> items appended at each frame's tail
+ *     events ──> frames[depth] (open mappings and sequences) ──> items appended at each frame's
+ * tail
  *
  * Invariants: Y1. The tree has no cycles. Y2. Depth <= POLICY_YAML_DEPTH_MAX. Y3. No scalar holds a
  * NUL. Y4. Keys are scalars. Y5. Walking the whole tree, into every alias, meets at most
  * POLICY_YAML_NODES_MAX nodes: a small file cannot stand for a huge one.
  *
- * Before libyaml sees the text it is checked to be UTF-8 without control characters, because libyaml
- * tells such places by byte offset only, and would accept UTF-16.
+ * Before libyaml sees the text it is checked to be UTF-8 without control characters, because
+ * libyaml tells such places by byte offset only, and would accept UTF-16.
  *
- * Threads: one owner. Not done: several documents, tags, merge keys (`<<` is an ordinary unknown key).
+ * Threads: one owner. Not done: several documents, tags, merge keys (`<<` is an ordinary unknown
+ * key).
  */
 #include "policy/tree.h"
 
@@ -100,8 +102,10 @@ static bool place(struct builder *b, const struct policy_node *node, struct poli
     bool is_map = f->node->kind == POLICY_NODE_MAPPING;
     if (is_map && f->key == NULL) {
         if (node->kind != POLICY_NODE_SCALAR) {
-            policy_complain(b->say, at, "", "%s stands where a key should; quote the key if it "
-                            "begins with a bracket or brace", policy_node_kind_name(node));
+            policy_complain(b->say, at, "",
+                            "%s stands where a key should; quote the key if it "
+                            "begins with a bracket or brace",
+                            policy_node_kind_name(node));
             return false;
         }
         f->key = node;
@@ -156,7 +160,8 @@ static bool refuse_tag(struct builder *b, const yaml_char_t *tag, struct policy_
     if (tag == NULL) {
         return false;
     }
-    policy_complain(b->say, at, "", "tag `%s`: tags mean nothing here; remove it", (const char *)tag);
+    policy_complain(b->say, at, "", "tag `%s`: tags mean nothing here; remove it",
+                    (const char *)tag);
     return true;
 }
 
@@ -214,8 +219,10 @@ static bool on_alias(struct builder *b, const yaml_event_t *e, struct policy_spo
     const char *name = (const char *)e->data.alias.anchor;
     const struct anchor *a = anchor_find(b, name);
     if (a == NULL) {
-        policy_complain(b->say, at, "", "alias `*%s` has no anchor `&%s` above it; text that begins with `*` needs quotes",
-                        name, name);
+        policy_complain(
+            b->say, at, "",
+            "alias `*%s` has no anchor `&%s` above it; text that begins with `*` needs quotes",
+            name, name);
         return false;
     }
     if (a->node == NULL) {
@@ -262,8 +269,8 @@ static bool on_event(struct builder *b, const yaml_event_t *e)
 static void complain_syntax(struct builder *b, const yaml_parser_t *parser, struct slice text)
 {
     bool is_byte = parser->error == YAML_READER_ERROR; /* these have an offset and no mark */
-    struct policy_spot at = is_byte ? policy_text_spot_at(text, parser->problem_offset)
-                                    : spot_of(parser->problem_mark);
+    struct policy_spot at =
+        is_byte ? policy_text_spot_at(text, parser->problem_offset) : spot_of(parser->problem_mark);
     const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
     if (parser->context != NULL && (strstr(problem, "end of stream") || strstr(problem, "':'"))) {
         at = spot_of(parser->context_mark); /* what was begun there never ended */
@@ -276,7 +283,8 @@ static void complain_syntax(struct builder *b, const yaml_parser_t *parser, stru
         policy_complain(b->say, at, "", "%s; check quotes, brackets and indentation", problem);
         return;
     }
-    policy_complain(b->say, at, "", "%s %s that begins on line %zu; check quotes, brackets and indentation",
+    policy_complain(b->say, at, "",
+                    "%s %s that begins on line %zu; check quotes, brackets and indentation",
                     problem, parser->context, parser->context_mark.line + 1);
 }
 
@@ -322,7 +330,8 @@ bool policy_node_is_null(const struct policy_node *node)
     if (node->kind != POLICY_NODE_SCALAR || !node->is_plain) {
         return false;
     }
-    return node->text[0] == '\0' || strcmp(node->text, "~") == 0 || strcasecmp(node->text, "null") == 0;
+    return node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
+           strcasecmp(node->text, "null") == 0;
 }
 
 const struct policy_node *policy_node_find(const struct policy_node *map, const char *key)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the policy tests share: loading a text, and tables of wrong policies, each a test of its own.
+ * What the policy tests share: loading a text, and tables of wrong policies, each a test of its
+ * own.
  *
- * A wrong policy must give exactly the complaint expected and no other line: a mistake that causes a
- * second, misleading complaint is a defect too. The file is called "t.yaml" and lies nowhere, so SQL
- * files are looked for in the working directory.
+ * A wrong policy must give exactly the complaint expected and no other line: a mistake that causes
+ * a second, misleading complaint is a defect too. The file is called "t.yaml" and lies nowhere, so
+ * SQL files are looked for in the working directory.
  */
 #ifndef POLICY_TEST_H
 #define POLICY_TEST_H
@@ -22,12 +23,14 @@
 #include "policy/load.h"
 
 /* Line 1 of most texts, so that what is tested begins on line 2; with a database, on line 3. */
-#define LISTEN   "listen: { resp: \"127.0.0.1:6380\" }\n"
-#define DATABASE "listen: { resp: \"127.0.0.1:6380\", http: \"127.0.0.1:8080\" }\n" \
-                 "database: { dsn: \"postgresql:///shop\" }\n"
+#define LISTEN "listen: { resp: \"127.0.0.1:6380\" }\n"
+#define DATABASE                                                                                   \
+    "listen: { resp: \"127.0.0.1:6380\", http: \"127.0.0.1:8080\" }\n"                             \
+    "database: { dsn: \"postgresql:///shop\" }\n"
 /* For tests of routes: a route of their own would be noise. */
-#define FOLLOWED "listen: { resp: \"127.0.0.1:6380\" }\n" \
-                 "database: { dsn: \"postgresql:///shop\" }\n"
+#define FOLLOWED                                                                                   \
+    "listen: { resp: \"127.0.0.1:6380\" }\n"                                                       \
+    "database: { dsn: \"postgresql:///shop\" }\n"
 
 /* What was said by the last load_text(), NUL-terminated. */
 static char said[65536];

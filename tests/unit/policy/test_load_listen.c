@@ -11,41 +11,83 @@
     "routes: [ { match: GET /x, sql: select 1 } ]\n"
 
 static const struct wrong wrongs[] = {
-    {"no_listen", "log: info\n", "1:1: listen: no address to listen on; write listen: { resp: \"127.0.0.1:6380\" }"},
-    {"empty_listen", "listen: {}\n", "1:9: listen: no address to listen on; write listen: { resp: \"127.0.0.1:6380\" }"},
-    {"listen_is_text", "listen: \":6380\"\n", "1:9: listen: a single value stands here; write a map `key: value`"},
-    {"listen_is_nothing", "listen:\n", "1:8: listen: nothing stands here; write a map `key: value`"},
-    {"face_is_nothing", "listen: { resp: }\n", "1:17: listen.resp: nothing stands here; write an address such as \"127.0.0.1:6380\""},
-    {"face_is_empty_list", "listen: { resp: [] }\n", "1:17: listen.resp: 0 addresses; write 1 to 16, or remove the key"},
-    {"bare_port", "listen: { resp: 6380 }\n", "1:17: listen.resp: `6380` has no host; write \"127.0.0.1:6380\""},
-    {"bad_address", "listen: { resp: \"127.0.0.1\" }\n", "1:17: listen.resp: `127.0.0.1` is no address; write host:port or unix:/path"},
-    {"bad_port", "listen: { resp: \"127.0.0.1:99999\" }\n", "1:17: listen.resp: `127.0.0.1:99999` has no valid port; write a number from 0 to 65535 after the last colon"},
-    {"bad_v6", "listen: { resp: \"[::zz]:80\" }\n", "1:17: listen.resp: `[::zz]:80` has no IPv6 address between the brackets"},
-    {"relative_socket", "listen: { resp: \"unix:freshet.sock\" }\n", "1:17: listen.resp: `unix:freshet.sock` needs an absolute path after `unix:`, such as unix:/run/freshet.sock"},
-    {"address_missing", "listen: { resp: [ { affinity: connection } ] }\n", "1:19: listen.resp[0]: no `address`; write address: \"host:port\""},
-    {"address_in_list_is_list", "listen: { resp: [ [a] ] }\n", "1:19: listen.resp[0]: a list stands here; write an address such as \"127.0.0.1:6380\""},
-    {"bad_affinity", "listen: { resp: { address: \"127.0.0.1:1\", affinity: conection } }\n", "1:53: listen.resp.affinity: `conection` is none of none/connection; did you mean `connection`?"},
-    {"affinity_on_http", "listen: { http: { address: \":80\", affinity: connection } }\n" DB_AND_ROUTE, "1:45: listen.http.affinity: only `resp` has connections whose SETs answer misses; remove it"},
-    {"affinity_on_admin", "listen: { admin: { address: \"127.0.0.1:1\", affinity: connection } }\n", "1:54: listen.admin.affinity: only `resp` has connections whose SETs answer misses; remove it"},
-    {"one_address_twice", "listen: { resp: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }\n", "1:9: listen: `127.0.0.1:1` is given twice; each address serves one face"},
-    {"one_address_for_two_faces", "listen: { resp: \"127.0.0.1:1\", admin: \"127.0.0.1:1\" }\n", "1:9: listen: `127.0.0.1:1` is given twice; each address serves one face"},
-    {"open_resp", "listen: { resp: \"0.0.0.0:6380\" }\n", "1:17: listen.resp: reachable from other machines without a password; add `auth: { password_file: <path> }`, or listen on 127.0.0.1"},
-    {"open_resp_on_every_interface", "listen: { resp: \":6380\" }\n", "1:17: listen.resp: reachable from other machines without a password; add `auth: { password_file: <path> }`, or listen on 127.0.0.1"},
-    {"open_resp_v6", "listen: { resp: \"[::]:6380\" }\n", "1:17: listen.resp: reachable from other machines without a password; add `auth: { password_file: <path> }`, or listen on 127.0.0.1"},
-    {"open_resp_by_name", "listen: { resp: [\"127.0.0.1:1\", \"cache.shop.example:6380\"] }\n", "1:33: listen.resp[1]: reachable from other machines without a password; add `auth: { password_file: <path> }`, or listen on 127.0.0.1"},
-    {"open_admin", "listen: { admin: { address: \"10.1.2.3:1\" } }\n", "1:29: listen.admin.address: reachable from other machines without a password; add `auth: { password_file: <path> }`, or listen on 127.0.0.1"},
-    {"open_and_empty_auth", "listen: { resp: \":6380\" }\nauth: {}\n", "2:7: auth: no password; write `password_file: <path>`, or remove `auth`"},
-    {"auth_is_text", LISTEN "auth: secret\n", "2:7: auth: a single value stands here; write a map `key: value`"},
-    {"auth_is_empty", LISTEN "auth: { password: \"\" }\n", "2:19: auth.password: nothing stands here; write text"},
-    {"two_passwords", LISTEN "auth: { password: a, password_env: HOME }\n", "2:36: auth.password_env: a second way to say the password; keep one"},
-    {"password_file_missing", LISTEN "auth: { password_file: /nowhere/at/all }\n", "2:24: auth.password_file: `/nowhere/at/all` cannot be read: No such file or directory"},
-    {"password_file_is_folder", LISTEN "auth: { password_file: /tmp }\n", "2:24: auth.password_file: `/tmp` is a directory"},
-    {"password_env_not_set", LISTEN "auth: { password_env: FRESHET_TEST_NOT_SET }\n", "2:23: auth.password_env: the environment variable `FRESHET_TEST_NOT_SET` is not set"},
-    {"password_env_empty", LISTEN "auth: { password_env: FRESHET_TEST_EMPTY }\n", "2:23: auth.password_env: the environment variable `FRESHET_TEST_EMPTY` is empty"},
+    {"no_listen", "log: info\n",
+     "1:1: listen: no address to listen on; write listen: { resp: \"127.0.0.1:6380\" }"},
+    {"empty_listen", "listen: {}\n",
+     "1:9: listen: no address to listen on; write listen: { resp: \"127.0.0.1:6380\" }"},
+    {"listen_is_text", "listen: \":6380\"\n",
+     "1:9: listen: a single value stands here; write a map `key: value`"},
+    {"listen_is_nothing", "listen:\n",
+     "1:8: listen: nothing stands here; write a map `key: value`"},
+    {"face_is_nothing", "listen: { resp: }\n",
+     "1:17: listen.resp: nothing stands here; write an address such as \"127.0.0.1:6380\""},
+    {"face_is_empty_list", "listen: { resp: [] }\n",
+     "1:17: listen.resp: 0 addresses; write 1 to 16, or remove the key"},
+    {"bare_port", "listen: { resp: 6380 }\n",
+     "1:17: listen.resp: `6380` has no host; write \"127.0.0.1:6380\""},
+    {"bad_address", "listen: { resp: \"127.0.0.1\" }\n",
+     "1:17: listen.resp: `127.0.0.1` is no address; write host:port or unix:/path"},
+    {"bad_port", "listen: { resp: \"127.0.0.1:99999\" }\n",
+     "1:17: listen.resp: `127.0.0.1:99999` has no valid port; write a number from 0 to 65535 after "
+     "the last colon"},
+    {"bad_v6", "listen: { resp: \"[::zz]:80\" }\n",
+     "1:17: listen.resp: `[::zz]:80` has no IPv6 address between the brackets"},
+    {"relative_socket", "listen: { resp: \"unix:freshet.sock\" }\n",
+     "1:17: listen.resp: `unix:freshet.sock` needs an absolute path after `unix:`, such as "
+     "unix:/run/freshet.sock"},
+    {"address_missing", "listen: { resp: [ { affinity: connection } ] }\n",
+     "1:19: listen.resp[0]: no `address`; write address: \"host:port\""},
+    {"address_in_list_is_list", "listen: { resp: [ [a] ] }\n",
+     "1:19: listen.resp[0]: a list stands here; write an address such as \"127.0.0.1:6380\""},
+    {"bad_affinity", "listen: { resp: { address: \"127.0.0.1:1\", affinity: conection } }\n",
+     "1:53: listen.resp.affinity: `conection` is none of none/connection; did you mean "
+     "`connection`?"},
+    {"affinity_on_http",
+     "listen: { http: { address: \":80\", affinity: connection } }\n" DB_AND_ROUTE,
+     "1:45: listen.http.affinity: only `resp` has connections whose SETs answer misses; remove it"},
+    {"affinity_on_admin", "listen: { admin: { address: \"127.0.0.1:1\", affinity: connection } }\n",
+     "1:54: listen.admin.affinity: only `resp` has connections whose SETs answer misses; remove "
+     "it"},
+    {"one_address_twice", "listen: { resp: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }\n",
+     "1:9: listen: `127.0.0.1:1` is given twice; each address serves one face"},
+    {"one_address_for_two_faces", "listen: { resp: \"127.0.0.1:1\", admin: \"127.0.0.1:1\" }\n",
+     "1:9: listen: `127.0.0.1:1` is given twice; each address serves one face"},
+    {"open_resp", "listen: { resp: \"0.0.0.0:6380\" }\n",
+     "1:17: listen.resp: reachable from other machines without a password; add `auth: { "
+     "password_file: <path> }`, or listen on 127.0.0.1"},
+    {"open_resp_on_every_interface", "listen: { resp: \":6380\" }\n",
+     "1:17: listen.resp: reachable from other machines without a password; add `auth: { "
+     "password_file: <path> }`, or listen on 127.0.0.1"},
+    {"open_resp_v6", "listen: { resp: \"[::]:6380\" }\n",
+     "1:17: listen.resp: reachable from other machines without a password; add `auth: { "
+     "password_file: <path> }`, or listen on 127.0.0.1"},
+    {"open_resp_by_name", "listen: { resp: [\"127.0.0.1:1\", \"cache.shop.example:6380\"] }\n",
+     "1:33: listen.resp[1]: reachable from other machines without a password; add `auth: { "
+     "password_file: <path> }`, or listen on 127.0.0.1"},
+    {"open_admin", "listen: { admin: { address: \"10.1.2.3:1\" } }\n",
+     "1:29: listen.admin.address: reachable from other machines without a password; add `auth: { "
+     "password_file: <path> }`, or listen on 127.0.0.1"},
+    {"open_and_empty_auth", "listen: { resp: \":6380\" }\nauth: {}\n",
+     "2:7: auth: no password; write `password_file: <path>`, or remove `auth`"},
+    {"auth_is_text", LISTEN "auth: secret\n",
+     "2:7: auth: a single value stands here; write a map `key: value`"},
+    {"auth_is_empty", LISTEN "auth: { password: \"\" }\n",
+     "2:19: auth.password: nothing stands here; write text"},
+    {"two_passwords", LISTEN "auth: { password: a, password_env: HOME }\n",
+     "2:36: auth.password_env: a second way to say the password; keep one"},
+    {"password_file_missing", LISTEN "auth: { password_file: /nowhere/at/all }\n",
+     "2:24: auth.password_file: `/nowhere/at/all` cannot be read: No such file or directory"},
+    {"password_file_is_folder", LISTEN "auth: { password_file: /tmp }\n",
+     "2:24: auth.password_file: `/tmp` is a directory"},
+    {"password_env_not_set", LISTEN "auth: { password_env: FRESHET_TEST_NOT_SET }\n",
+     "2:23: auth.password_env: the environment variable `FRESHET_TEST_NOT_SET` is not set"},
+    {"password_env_empty", LISTEN "auth: { password_env: FRESHET_TEST_EMPTY }\n",
+     "2:23: auth.password_env: the environment variable `FRESHET_TEST_EMPTY` is empty"},
 };
 
 static const struct wrong warnings[] = {
-    {"http_without_routes", "listen: { http: \":8080\" }\n", "1:17: warning: listen.http: there are no `routes`: every request gets 404"},
+    {"http_without_routes", "listen: { http: \":8080\" }\n",
+     "1:17: warning: listen.http: there are no `routes`: every request gets 404"},
 };
 
 static void one_address_many_forms(void **state)
@@ -117,7 +159,8 @@ static void a_password_file_gives_its_first_line(void **state)
 
 static void passwords_are_never_shown(void **state)
 {
-    assert_null(load_text(LISTEN "auth: { password: hunter2, password_env: HOME, pasword: hunter2 }\n"));
+    assert_null(
+        load_text(LISTEN "auth: { password: hunter2, password_env: HOME, pasword: hunter2 }\n"));
     assert_null(strstr(said, "hunter2"));
 }
 

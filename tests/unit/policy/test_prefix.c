@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* prefix: what an application puts before its keys is taken off, shortest runs, never across ':'. */
+/* prefix: what an application puts before its keys is taken off, shortest runs, never across ':'.
+ */
 #include "policy_test.h"
 
 static void prefixes_are_stripped(void **state)
@@ -35,7 +36,8 @@ static void prefixes_are_stripped(void **state)
         struct slice rest = SLICE("untouched");
         bool ok = policy_strip_prefix(&space, slice_of(rows[i].key), &rest);
         if (ok != (rows[i].rest != NULL) || !slice_is(rest, ok ? rows[i].rest : "untouched")) {
-            fail_msg("%s on %s: %d \"%.*s\"", rows[i].prefix, rows[i].key, ok, (int)rest.len, rest.ptr);
+            fail_msg("%s on %s: %d \"%.*s\"", rows[i].prefix, rows[i].key, ok, (int)rest.len,
+                     rest.ptr);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* route: the most literal route of a path, its undecoded values, and the methods that the path has. */
+/* route: the most literal route of a path, its undecoded values, and the methods that the path has.
+ */
 #include "policy_test.h"
 
 static const struct policy *with_routes(const char *const *matches, size_t count)
@@ -38,9 +39,17 @@ static const char *find(const struct policy *p, const char *method, struct slice
 static void the_most_literal_route_wins(void **state)
 {
     static const char *const matches[] = {
-        "GET /{a}/{b}/{c}", "GET /api/{b}/{c}", "GET /{a}/products/{c}", "GET /api/products/{id}",
-        "GET /api/products/new", "POST /api/products/{id}", "GET /", "GET /api", "GET /api/",
-        "GET /{a}", "POST /sales",
+        "GET /{a}/{b}/{c}",
+        "GET /api/{b}/{c}",
+        "GET /{a}/products/{c}",
+        "GET /api/products/{id}",
+        "GET /api/products/new",
+        "POST /api/products/{id}",
+        "GET /",
+        "GET /api",
+        "GET /api/",
+        "GET /{a}",
+        "POST /sales",
     };
     static const struct {
         const char *method, *path, *found;

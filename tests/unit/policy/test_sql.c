@@ -105,7 +105,8 @@ static void quoted_text_is_left_alone(void **state)
         {"select E'a' -- x\n '\\' :b', :c", "select E'a' -- x\n '\\' :b', $1", "c"},
         {"select E'a' '\\', :c", "select E'a' '\\', $1", "c"},
         {"select name'\\', :a", "select name'\\', $1", "a"},
-        {"select U&'\\0061', B'1', x'ff', N':a', :b", "select U&'\\0061', B'1', x'ff', N':a', $1", "b"},
+        {"select U&'\\0061', B'1', x'ff', N':a', :b", "select U&'\\0061', B'1', x'ff', N':a', $1",
+         "b"},
         {"select \":a\" , \"x\"\":b\"", "select \":a\" , \"x\"\":b\"", ""},
         {"select '{\"a\": 1}'::jsonb @> :a", "select '{\"a\": 1}'::jsonb @> $1", "a"},
         {"select '\xc3\xa9:a'", "select '\xc3\xa9:a'", ""},
@@ -161,7 +162,8 @@ static void what_cannot_be_one_statement_is_refused(void **state)
         {"select $x$ a $$", NULL, "a $dollar$ quote is not closed"},
         {"select 1 /* /* */", NULL, "a /* comment is not closed"},
         {"select $1", NULL, "it has $1 parameters of its own; write :name instead"},
-        {"select :\xc3\xa9", NULL, "a parameter's name has at most 63 ASCII letters, digits and '_'"},
+        {"select :\xc3\xa9", NULL,
+         "a parameter's name has at most 63 ASCII letters, digits and '_'"},
     };
     check_rows(rows, array_len(rows));
 }

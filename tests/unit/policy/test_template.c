@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* template: every way in which a key fits, each once; bounded; never less than what a row renders to. */
+/* template: every way in which a key fits, each once; bounded; never less than what a row renders
+ * to. */
 #include "policy_test.h"
 
 /* What was reported for the last key, as "template(value,value) ..." in the order reported. */
@@ -162,7 +163,8 @@ static void too_many_ways_are_one_report_without_values(void **state)
 
 static void no_key_takes_forever(void **state)
 {
-    const struct policy *p = with_templates("k*{a}*{b}*{c}*{d}*{e}*{f}*{g}*{h}*z k{a}{a}*{a}*y *.{a}");
+    const struct policy *p =
+        with_templates("k*{a}*{b}*{c}*{d}*{e}*{f}*{g}*{h}*z k{a}{a}*{a}*y *.{a}");
     char key[70000];
     memset(key, 'k', sizeof(key));
     key[sizeof(key) - 1] = 'y';
@@ -192,7 +194,7 @@ static void long_keys_without_placeholders_are_exact(void **state)
     policy_unload(&p);
 }
 
-/* --- against a model ----------------------------------------------------------------------------- */
+/* --- against a model -------------------------------------------------------------------------- */
 
 static uint64_t seed;
 
@@ -210,7 +212,8 @@ struct model {
     char lines[65536];
 };
 
-static void model_walk(struct model *m, const char *t, const char *key, struct slice a, struct slice b)
+static void model_walk(struct model *m, const char *t, const char *key, struct slice a,
+                       struct slice b)
 {
     if (*t == '\0') {
         char line[64];
@@ -295,13 +298,15 @@ static void matching_agrees_with_trying_everything(void **state)
         policy_match_key(p, slice_of(key), tally_see, &y);
         bool all_seen = strchr(m.lines, '(') == NULL;
         if (y.missing > 0 || (!all_seen && !y.unknown) || (y.unknown && !fits && strlen(key) < 3)) {
-            fail_msg("seed %u: %s on %s: missing %u, left %s", round + 1, text, key, y.missing, m.lines);
+            fail_msg("seed %u: %s on %s: missing %u, left %s", round + 1, text, key, y.missing,
+                     m.lines);
         }
         policy_unload(&p);
     }
 }
 
-/* --- identity ------------------------------------------------------------------------------------- */
+/* --- identity
+ * ------------------------------------------------------------------------------------- */
 
 static void renderings_are_told_apart(void **state)
 {

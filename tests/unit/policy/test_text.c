@@ -34,13 +34,29 @@ static void only_utf8_without_control_characters_is_clean(void **state)
         const char *text;
         bool ok;
     } rows[] = {
-        {"plain\ttext\r\n", true}, {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x9f", true}, {"", true},
+        {"plain\ttext\r\n", true},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x9f", true},
+        {"", true},
         {"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf", true},
-        {"\xff\xfe", false}, {"\xc3", false}, {"\xc3(", false}, {"\x80", false},
-        {"\xc0\xaf", false}, {"\xc1\xbf", false}, {"\xe0\x80\xaf", false}, {"\xed\xa0\x80", false},
-        {"\xf0\x80\x80\xaf", false}, {"\xf4\x90\x80\x80", false}, {"\xf5\x80\x80\x80", false},
-        {"\xe2\x82", false}, {"\xf0\x9f\x90", false}, {"\xe2\x82(", false}, {"\xf0\x9f\x90(", false},
-        {"\x01", false}, {"\x1b[0m", false}, {"\x7f", false}, {"\v", false},
+        {"\xff\xfe", false},
+        {"\xc3", false},
+        {"\xc3(", false},
+        {"\x80", false},
+        {"\xc0\xaf", false},
+        {"\xc1\xbf", false},
+        {"\xe0\x80\xaf", false},
+        {"\xed\xa0\x80", false},
+        {"\xf0\x80\x80\xaf", false},
+        {"\xf4\x90\x80\x80", false},
+        {"\xf5\x80\x80\x80", false},
+        {"\xe2\x82", false},
+        {"\xf0\x9f\x90", false},
+        {"\xe2\x82(", false},
+        {"\xf0\x9f\x90(", false},
+        {"\x01", false},
+        {"\x1b[0m", false},
+        {"\x7f", false},
+        {"\v", false},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         struct policy_spot bad;
@@ -89,7 +105,8 @@ static void only_regular_files_of_bounded_size_are_read(void **state)
     assert_int_equal(text.ptr[8], '\0');
     assert_false(policy_text_read(&arena, file, 7, &text, &why));
     assert_string_equal(why, "is larger than 7B");
-    assert_false(policy_text_read(&arena, fifo, 8, &text, &why)); /* and does not wait for a writer */
+    assert_false(
+        policy_text_read(&arena, fifo, 8, &text, &why)); /* and does not wait for a writer */
     assert_string_equal(why, "is not a regular file");
     assert_false(policy_text_read(&arena, folder, 8, &text, &why));
     assert_string_equal(why, "is a directory");

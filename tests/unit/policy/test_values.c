@@ -27,12 +27,29 @@ struct number {
 static void durations_have_one_number_and_one_unit(void **state)
 {
     static const struct number rows[] = {
-        {"500ms", true, 500}, {"3s", true, 3000}, {"15m", true, 900000}, {"2h", true, 7200000},
-        {"30d", true, 2592000000}, {"0", true, 0}, {"0s", true, 0}, {"007s", true, 7000},
-        {"15 m", true, 900000}, {"", false, 0}, {"s", false, 0}, {"15", false, 0},
-        {"-5s", false, 0}, {"1.5h", false, 0}, {"1h30m", false, 0}, {"5S", false, 0},
-        {"5min", false, 0}, {"5s ", false, 0}, {" 5s", false, 0}, {"5\ts", false, 0},
-        {"99999999999999999999s", false, 0}, {"18446744073709551615d", false, 0}, {"0x5s", false, 0},
+        {"500ms", true, 500},
+        {"3s", true, 3000},
+        {"15m", true, 900000},
+        {"2h", true, 7200000},
+        {"30d", true, 2592000000},
+        {"0", true, 0},
+        {"0s", true, 0},
+        {"007s", true, 7000},
+        {"15 m", true, 900000},
+        {"", false, 0},
+        {"s", false, 0},
+        {"15", false, 0},
+        {"-5s", false, 0},
+        {"1.5h", false, 0},
+        {"1h30m", false, 0},
+        {"5S", false, 0},
+        {"5min", false, 0},
+        {"5s ", false, 0},
+        {" 5s", false, 0},
+        {"5\ts", false, 0},
+        {"99999999999999999999s", false, 0},
+        {"18446744073709551615d", false, 0},
+        {"0x5s", false, 0},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         uint64_t value = 12345;
@@ -47,11 +64,25 @@ static void durations_have_one_number_and_one_unit(void **state)
 static void sizes_are_powers_of_1024(void **state)
 {
     static const struct number rows[] = {
-        {"400MB", true, 400ULL << 20}, {"64 KB", true, 65536}, {"1G", true, 1ULL << 30},
-        {"2GiB", true, 2ULL << 30}, {"512B", true, 512}, {"1tb", true, 1ULL << 40},
-        {"16k", true, 16384}, {"0", true, 0}, {"", false, 0}, {"MB", false, 0}, {"400", false, 0},
-        {"1.5GB", false, 0}, {"-1MB", false, 0}, {"4XB", false, 0}, {"4BB", false, 0},
-        {"4BiB", false, 0}, {"4MBs", false, 0}, {"4 M B", false, 0}, {"1e3MB", false, 0},
+        {"400MB", true, 400ULL << 20},
+        {"64 KB", true, 65536},
+        {"1G", true, 1ULL << 30},
+        {"2GiB", true, 2ULL << 30},
+        {"512B", true, 512},
+        {"1tb", true, 1ULL << 40},
+        {"16k", true, 16384},
+        {"0", true, 0},
+        {"", false, 0},
+        {"MB", false, 0},
+        {"400", false, 0},
+        {"1.5GB", false, 0},
+        {"-1MB", false, 0},
+        {"4XB", false, 0},
+        {"4BB", false, 0},
+        {"4BiB", false, 0},
+        {"4MBs", false, 0},
+        {"4 M B", false, 0},
+        {"1e3MB", false, 0},
         {"18446744073709551615KB", false, 0},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
@@ -114,9 +145,17 @@ static void addresses_know_who_can_reach_them(void **state)
         const char *text;
         bool is_local;
     } rows[] = {
-        {"127.0.0.1:6380", true}, {"127.9.9.9:1", true}, {"localhost:0", true}, {"[::1]:6380", true},
-        {"unix:/run/freshet.sock", true}, {"0.0.0.0:80", false}, {":80", false}, {"[::]:80", false},
-        {"10.0.0.1:65535", false}, {"shop.example.com:443", false}, {"[2001:db8::1]:80", false},
+        {"127.0.0.1:6380", true},
+        {"127.9.9.9:1", true},
+        {"localhost:0", true},
+        {"[::1]:6380", true},
+        {"unix:/run/freshet.sock", true},
+        {"0.0.0.0:80", false},
+        {":80", false},
+        {"[::]:80", false},
+        {"10.0.0.1:65535", false},
+        {"shop.example.com:443", false},
+        {"[2001:db8::1]:80", false},
         {"[::ffff:127.0.0.1]:80", false},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
@@ -146,9 +185,29 @@ static void unix_paths_fit_a_socket_address(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
     static const char *const rows[] = {
-        "", "6380", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080",
-        "127.0.0.1:80x", "256.0.0.1:80", "1.2.3:80", "::1:80", "[::1]", "[::1]80", "[::1", "[]:80",
-        "[localhost]:80", "unix:", "unix:relative", "unix", "a b:80", "-a:80", "http://a:80", "a/b:80",
+        "",
+        "6380",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1:080",
+        "127.0.0.1:80x",
+        "256.0.0.1:80",
+        "1.2.3:80",
+        "::1:80",
+        "[::1]",
+        "[::1]80",
+        "[::1",
+        "[]:80",
+        "[localhost]:80",
+        "unix:",
+        "unix:relative",
+        "unix",
+        "a b:80",
+        "-a:80",
+        "http://a:80",
+        "a/b:80",
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         bool is_local;

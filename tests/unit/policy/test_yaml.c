@@ -3,35 +3,69 @@
 #include "policy_test.h"
 
 static const struct wrong wrongs[] = {
-    {"an_empty_file", "", "1:1: the file is empty; the least is `listen: { resp: \"127.0.0.1:6380\" }`"},
-    {"comments_only", "# nothing\n", "1:1: the file is empty; the least is `listen: { resp: \"127.0.0.1:6380\" }`"},
-    {"a_list_at_the_top", "- listen\n", "1:1: a list stands here; a policy is a map that begins with `listen:`"},
-    {"text_at_the_top", "listen\n", "1:1: a single value stands here; a policy is a map that begins with `listen:`"},
-    {"tab_as_indentation", "listen:\n\tresp: x\n", "2:1: a tab stands here; YAML indents with spaces only"},
-    {"tab_behind_spaces", "listen:\n  resp: a\n \tadmin: b\n", "3:2: a tab stands here; YAML indents with spaces only"},
-    {"quote_not_closed", "listen: { resp: \"127.0.0.1:1 }\nworkers: 1\n", "1:17: found unexpected end of stream while scanning a quoted scalar that begins on line 1; check quotes, brackets and indentation"},
-    {"bracket_not_closed", LISTEN "routes: [\n", "3:1: did not find expected node content while parsing a flow node that begins on line 3; check quotes, brackets and indentation"},
-    {"colon_missing", LISTEN "workers\nlog: info\n", "2:1: could not find expected ':' while scanning a simple key that begins on line 2; check quotes, brackets and indentation"},
-    {"bad_indentation", "listen:\n   resp: \"127.0.0.1:1\"\n  admin: \"127.0.0.1:2\"\n", "3:3: did not find expected key while parsing a block mapping that begins on line 1; check quotes, brackets and indentation"},
-    {"bad_escape", LISTEN "log: \"\\q\"\n", "2:7: found unknown escape character while parsing a quoted scalar that begins on line 2; check quotes, brackets and indentation"},
-    {"template_without_quotes", LISTEN "invalidate:\n  t: [{id}_x]\n", "3:11: did not find expected ',' or ']' while parsing a flow sequence that begins on line 3; check quotes, brackets and indentation"},
-    {"star_without_quotes", LISTEN "invalidate:\n  t: [*_x]\n", "3:7: alias `*_x` has no anchor `&_x` above it; text that begins with `*` needs quotes"},
-    {"percent_directive", "%FOO\n", "1:5: found unknown directive name while scanning a directive that begins on line 1; check quotes, brackets and indentation"},
-    {"second_document", LISTEN "---\nlog: info\n", "2:1: a second document begins; one file is one policy"},
-    {"tag", LISTEN "workers: !!int 1\n", "2:10: tag `tag:yaml.org,2002:int`: tags mean nothing here; remove it"},
-    {"alias_without_anchor", LISTEN "workers: *n\n", "2:10: alias `*n` has no anchor `&n` above it; text that begins with `*` needs quotes"},
-    {"alias_inside_its_anchor", LISTEN "spaces: &s { a: *s }\n", "2:17: alias `*s` stands inside of its own anchor"},
-    {"map_as_key", LISTEN "? { a: b }\n: c\n", "2:3: a map stands where a key should; quote the key if it begins with a bracket or brace"},
-    {"list_as_key", LISTEN "[a]: b\n", "2:1: a list stands where a key should; quote the key if it begins with a bracket or brace"},
+    {"an_empty_file", "",
+     "1:1: the file is empty; the least is `listen: { resp: \"127.0.0.1:6380\" }`"},
+    {"comments_only", "# nothing\n",
+     "1:1: the file is empty; the least is `listen: { resp: \"127.0.0.1:6380\" }`"},
+    {"a_list_at_the_top", "- listen\n",
+     "1:1: a list stands here; a policy is a map that begins with `listen:`"},
+    {"text_at_the_top", "listen\n",
+     "1:1: a single value stands here; a policy is a map that begins with `listen:`"},
+    {"tab_as_indentation", "listen:\n\tresp: x\n",
+     "2:1: a tab stands here; YAML indents with spaces only"},
+    {"tab_behind_spaces", "listen:\n  resp: a\n \tadmin: b\n",
+     "3:2: a tab stands here; YAML indents with spaces only"},
+    {"quote_not_closed", "listen: { resp: \"127.0.0.1:1 }\nworkers: 1\n",
+     "1:17: found unexpected end of stream while scanning a quoted scalar that begins on line 1; "
+     "check quotes, brackets and indentation"},
+    {"bracket_not_closed", LISTEN "routes: [\n",
+     "3:1: did not find expected node content while parsing a flow node that begins on line 3; "
+     "check quotes, brackets and indentation"},
+    {"colon_missing", LISTEN "workers\nlog: info\n",
+     "2:1: could not find expected ':' while scanning a simple key that begins on line 2; check "
+     "quotes, brackets and indentation"},
+    {"bad_indentation", "listen:\n   resp: \"127.0.0.1:1\"\n  admin: \"127.0.0.1:2\"\n",
+     "3:3: did not find expected key while parsing a block mapping that begins on line 1; check "
+     "quotes, brackets and indentation"},
+    {"bad_escape", LISTEN "log: \"\\q\"\n",
+     "2:7: found unknown escape character while parsing a quoted scalar that begins on line 2; "
+     "check quotes, brackets and indentation"},
+    {"template_without_quotes", LISTEN "invalidate:\n  t: [{id}_x]\n",
+     "3:11: did not find expected ',' or ']' while parsing a flow sequence that begins on line 3; "
+     "check quotes, brackets and indentation"},
+    {"star_without_quotes", LISTEN "invalidate:\n  t: [*_x]\n",
+     "3:7: alias `*_x` has no anchor `&_x` above it; text that begins with `*` needs quotes"},
+    {"percent_directive", "%FOO\n",
+     "1:5: found unknown directive name while scanning a directive that begins on line 1; check "
+     "quotes, brackets and indentation"},
+    {"second_document", LISTEN "---\nlog: info\n",
+     "2:1: a second document begins; one file is one policy"},
+    {"tag", LISTEN "workers: !!int 1\n",
+     "2:10: tag `tag:yaml.org,2002:int`: tags mean nothing here; remove it"},
+    {"alias_without_anchor", LISTEN "workers: *n\n",
+     "2:10: alias `*n` has no anchor `&n` above it; text that begins with `*` needs quotes"},
+    {"alias_inside_its_anchor", LISTEN "spaces: &s { a: *s }\n",
+     "2:17: alias `*s` stands inside of its own anchor"},
+    {"map_as_key", LISTEN "? { a: b }\n: c\n",
+     "2:3: a map stands where a key should; quote the key if it begins with a bracket or brace"},
+    {"list_as_key", LISTEN "[a]: b\n",
+     "2:1: a list stands where a key should; quote the key if it begins with a bracket or brace"},
     {"zero_byte", LISTEN "log: \"in\\0fo\"\n", "2:6: the text holds a zero byte; remove it"},
-    {"too_deep", LISTEN "spaces: [[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]\n", "2:24: nested deeper than 16 levels; no policy needs that"},
-    {"not_utf8", LISTEN "log: inf\xff\n", "2:9: the bytes here are not UTF-8 text; save the file as UTF-8"},
-    {"latin1", LISTEN "# caf\xe9\n", "2:6: the bytes here are not UTF-8 text; save the file as UTF-8"},
+    {"too_deep", LISTEN "spaces: [[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]\n",
+     "2:24: nested deeper than 16 levels; no policy needs that"},
+    {"not_utf8", LISTEN "log: inf\xff\n",
+     "2:9: the bytes here are not UTF-8 text; save the file as UTF-8"},
+    {"latin1", LISTEN "# caf\xe9\n",
+     "2:6: the bytes here are not UTF-8 text; save the file as UTF-8"},
     {"utf16", "\xff\xfel", "1:1: the bytes here are not UTF-8 text; save the file as UTF-8"},
-    {"control_character", LISTEN "log: \x01info\n", "2:6: the bytes here are not UTF-8 text; save the file as UTF-8"},
-    {"c1_control_character", LISTEN "# \xc3\xa9\nlog: \xc2\x80info\n", "3:6: control characters are not allowed; check quotes, brackets and indentation"},
-    {"merge_key", LISTEN "limits: &l { bulk: 1MB }\nspaces: { a: { <<: *l, db: 1, memory: 8MB } }\n",
-     "3:16: spaces.a.<<: merge keys are not YAML 1.2; repeat the keys, or use the alias as a value"},
+    {"control_character", LISTEN "log: \x01info\n",
+     "2:6: the bytes here are not UTF-8 text; save the file as UTF-8"},
+    {"c1_control_character", LISTEN "# \xc3\xa9\nlog: \xc2\x80info\n",
+     "3:6: control characters are not allowed; check quotes, brackets and indentation"},
+    {"merge_key",
+     LISTEN "limits: &l { bulk: 1MB }\nspaces: { a: { <<: *l, db: 1, memory: 8MB } }\n",
+     "3:16: spaces.a.<<: merge keys are not YAML 1.2; repeat the keys, or use the alias as a "
+     "value"},
 };
 
 static void wrong_is_refused_there(void **state)
@@ -60,7 +94,8 @@ static void a_later_anchor_hides_an_earlier_one(void **state)
 
 static void byte_order_mark_and_line_ends_do_not_matter(void **state)
 {
-    const struct policy *p = load_good("\xef\xbb\xbflisten: { resp: \"127.0.0.1:1\" }\r\nlog: debug\r\n");
+    const struct policy *p =
+        load_good("\xef\xbb\xbflisten: { resp: \"127.0.0.1:1\" }\r\nlog: debug\r\n");
     assert_string_equal(p->log_level, "debug");
     policy_unload(&p);
 }
