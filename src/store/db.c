@@ -84,7 +84,8 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
     return true;
 }
 
-/* --- scanning ----------------------------------------------------------------------------------- */
+/* --- scanning -----------------------------------------------------------------------------------
+ */
 
 struct scan {
     const struct store *store;
@@ -127,7 +128,8 @@ uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t
     return (uint64_t)point << s->shard_bits | shard;
 }
 
-/* --- random key --------------------------------------------------------------------------------- */
+/* --- random key ---------------------------------------------------------------------------------
+ */
 
 static uint32_t draw(struct store_gate *g)
 {

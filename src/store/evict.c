@@ -5,9 +5,10 @@
  * Slots that the hand frees lie behind it, so what is stored next has the hand's whole circle to be
  * asked for. Nothing is linked: a victim's place in the index is found by hashing its key again.
  *
- * Bounded work: a visit is one run (some tens of items). Each visit that frees nothing raises the bar
- * by one hit; above ITEM_HITS nobody passes it, so at most 16 visits go by without a victim. In a
- * space that never evicts only dead items leave, and the hand looks into NEVER_VISITS runs for a need.
+ * Bounded work: a visit is one run (some tens of items). Each visit that frees nothing raises the
+ * bar by one hit; above ITEM_HITS nobody passes it, so at most 16 visits go by without a victim. In
+ * a space that never evicts only dead items leave, and the hand looks into NEVER_VISITS runs for a
+ * need.
  *
  * Not done: frequency beyond eviction (a sketch), a window for newcomers, the cost of a fill.
  */
@@ -17,9 +18,9 @@
 #include "base/hash.h"
 #include "store/priv.h"
 
-enum { PRICE_MEANS = 4, NEVER_VISITS = 128 };
+enum { PRICE_MEANS = 4, NEVER_VISITS = 128, IDLE_CIRCLES = ITEM_HITS + 3 };
 
-static bool is_pinned(const struct slab *s, uint32_t page, const struct need *n)
+bool need_pins_run(const struct need *n, const struct slab *s, uint32_t page)
 {
     const char *begin = pages_at(&s->pages, page);
     const char *end = begin + (size_t)s->pages.page[page].len * STORE_PAGE;
@@ -32,10 +33,11 @@ static bool is_pinned(const struct slab *s, uint32_t page, const struct need *n)
     return false;
 }
 
-/* Moves the hand to the next run with items and past it; 0 after a circle in which nothing was freed. */
+/* Moves the hand to the next run with items and past it; 0 after a circle in which nothing was
+ * freed. */
 static uint32_t hand_next(struct pool *p, struct need *n)
 {
-    struct slab *s = &p->slab;
+    const struct slab *s = &p->slab;
     while (n->idle < s->pages.top) {
         uint32_t at = p->evict.hand;
         if (at == 0 || at >= s->pages.top) {
@@ -43,11 +45,10 @@ static uint32_t hand_next(struct pool *p, struct need *n)
             n->idle++;
             continue;
         }
-        bool has_items = slab_run_has_items(s, at);
-        uint32_t len = has_items ? s->pages.page[at].len : 1;
+        uint32_t len = pages_step(&s->pages, at);
         p->evict.hand = at + len;
         n->idle += len;
-        if (has_items && !is_pinned(s, at, n)) {
+        if (slab_run_has_items(s, at) && !need_pins_run(n, s, at)) {
             return at;
         }
     }
@@ -64,39 +65,64 @@ static uint32_t price_of(const struct pool *p, size_t slot)
     return price < ITEM_HITS ? (uint32_t)price : ITEM_HITS;
 }
 
-/* Lets the items of a run that must go, go; returns how many. */
-static uint32_t visit(struct shard *sh, struct pool *p, uint32_t page, const struct need *n)
+static uint32_t items_taken(const struct slab *s, uint32_t page)
 {
-    struct slab *s = &p->slab;
-    bool may_evict = s->pages.space->evict;
-    uint32_t price = price_of(p, slab_run_slot_bytes(s, page));
-    uint32_t left = s->pages.page[page].kind == PAGE_LARGE ? 1 : s->pages.page[page].used;
+    const struct page *run = &s->pages.page[page];
+    return run->kind == PAGE_LARGE ? 1 : run->used;
+}
+
+static uint32_t drop_dead(struct shard *sh, struct pool *p, uint32_t page, uint64_t now_ms)
+{
+    uint32_t taken = items_taken(&p->slab, page);
     uint32_t dropped = 0;
     size_t at = 0;
-    for (uint32_t seen = 0; seen < left; seen++) {
-        struct store_item *it = slab_run_next(s, page, &at);
+    for (uint32_t seen = 0; seen < taken; seen++) {
+        struct store_item *it = slab_run_next(&p->slab, page, &at);
         if (it == NULL) {
             break;
         }
-        enum store_absence why = entry_judge(sh->store, it, n->now_ms);
+        enum store_absence why = entry_judge(sh->store, it, now_ms);
+        if (entry_is_dead(why)) {
+            entry_drop(sh, it, why);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+static uint32_t drop_cold(struct shard *sh, struct pool *p, uint32_t page)
+{
+    uint32_t price = price_of(p, slab_run_slot_bytes(&p->slab, page));
+    uint32_t taken = items_taken(&p->slab, page);
+    uint32_t dropped = 0;
+    size_t at = 0;
+    for (uint32_t seen = 0; seen < taken; seen++) {
+        struct store_item *it = slab_run_next(&p->slab, page, &at);
+        if (it == NULL) {
+            break;
+        }
         uint32_t hits = it->worth & ITEM_HITS;
-        bool stays = !may_evict || hits >= price + p->evict.bar;
-        if (stays && !entry_is_dead(why)) {
-            it->worth = (uint8_t)(it->worth - (may_evict ? price : 0));
+        if (hits >= price + p->evict.bar) {
+            it->worth = (uint8_t)(it->worth - price);
             continue;
         }
-        if (!entry_is_dead(why)) {
-            figure_add(&p->figures.evicted, 1);
-        }
-        entry_drop(sh, it, why);
+        figure_add(&p->figures.evicted, 1);
+        entry_drop(sh, it, STORE_PRESENT);
         dropped++;
     }
     if (dropped == 0 && p->evict.bar <= ITEM_HITS) {
         p->evict.bar++;
-    } else if (dropped * 2 > left && p->evict.bar > 0) {
+    } else if (dropped * 2 > taken && p->evict.bar > 0) {
         p->evict.bar--;
     }
     return dropped;
+}
+
+/* The dead of a run first; only if there are none, the cold. */
+static uint32_t visit(struct shard *sh, struct pool *p, uint32_t page, uint64_t now_ms)
+{
+    uint32_t dropped = drop_dead(sh, p, page, now_ms);
+    return dropped > 0 || !p->slab.pages.space->evict ? dropped : drop_cold(sh, p, page);
 }
 
 /* Moves all items of a run to other runs of its class, which have room. */
@@ -123,9 +149,16 @@ static void run_empty(struct shard *sh, struct pool *p, uint32_t page)
 bool evict_step(struct shard *sh, struct pool *p, struct need *n)
 {
     struct slab *s = &p->slab;
-    uint32_t spread = s->pages.base == NULL ? 0 : slab_find_spread(s);
-    if (spread != 0 && !is_pinned(s, spread, n)) {
+    if (s->pages.top <= 1) {
+        return false;
+    }
+    uint32_t spread = slab_find_spread(s);
+    if (spread != 0 && !need_pins_run(n, s, spread)) {
         run_empty(sh, p, spread);
+        n->idle = 0;
+        return true;
+    }
+    if (expire_turn(sh, p, n) > 0) {
         n->idle = 0;
         return true;
     }
@@ -133,7 +166,7 @@ bool evict_step(struct shard *sh, struct pool *p, struct need *n)
         if (!s->pages.space->evict && ++n->visits > NEVER_VISITS) {
             return false;
         }
-        if (visit(sh, p, page, n) > 0) {
+        if (visit(sh, p, page, n->now_ms) > 0) {
             n->idle = 0;
             return true;
         }

@@ -2,13 +2,15 @@
 /*
  * evict: making room in a pool. The policy's whole face; another policy replaces evict.c and this.
  *
- * Policy now: a clock over slab runs, aware of sizes. A hit only counts up in the item. The hand visits
- * one run at a time: expired, outdated and void items go; the others must have earned, since the last
- * visit, one hit for each four mean item sizes they occupy, or they go too. Survivors pay for it with
- * their hits. When whole runs survive, the bar is raised, so one call is always bounded work.
+ * A step, in this order, until one frees something:
  *
- * If the run then holds so few items that other runs of its class have room for them, they move there
- * and its pages are free for any class: memory flows between sizes without evicting for it.
+ *   1. Gather. When a class has as many free slots as a run has slots, the items of a sparse run
+ * move to the others and its pages are free for any class: memory flows between sizes.
+ *   2. Expired items that the notes of expire.c point at.
+ *   3. A clock over slab runs, aware of sizes. A hit only counts up in the item. In the run under
+ * the hand the expired, outdated and void go first; only if there are none, the cold: each must
+ * have earned, since the last visit, a hit for each four mean item sizes it occupies. Survivors pay
+ *      with their hits. While whole runs survive the bar rises, so one step is bounded work.
  *
  * Cost per item: 4 bits in its header. Threads: the shard's lock.
  */
@@ -34,6 +36,9 @@ struct need {
 
 struct shard;
 struct pool;
+struct slab;
+
+bool need_pins_run(const struct need *n, const struct slab *s, uint32_t page);
 
 static inline void evict_count_hit(struct store_item *it)
 {

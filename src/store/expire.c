@@ -3,12 +3,13 @@
  * Upkeep: finding expired items that nobody asks for, and giving free memory back.
  *
  * Every slab run notes the soonest expiry of its items in its page descriptor. So the search runs
- * over descriptors (24 bytes a run) and looks only into runs in which something has expired; there it
- * notes the next soonest. The note is a lower bound: an overwritten or removed item may leave it too
- * early, which costs one look and corrects itself. Live items without a TTL are never walked.
+ * over descriptors (24 bytes a run) and looks only into runs in which something has expired; there
+ * it notes the next soonest. The note is a lower bound: an overwritten or removed item may leave it
+ * too early, which costs one look and corrects itself. Live items without a TTL are never walked.
  *
- * One call goes at most once around each pool, PAGES_A_CALL descriptors and RUNS_A_CALL runs, with the
- * shard unlocked every RUNS_A_TURN runs. A caller who gets a large number back may call again at once.
+ * One call goes at most once around each pool, PAGES_A_CALL descriptors and RUNS_A_CALL runs, with
+ * the shard unlocked every RUNS_A_TURN runs. A caller who gets a large number back may call again
+ * at once.
  *
  * Threads: any with a gate; one shard at a time.
  */
@@ -17,6 +18,7 @@
 #include "base/check.h"
 
 enum { PAGES_A_TURN = 2048, RUNS_A_TURN = 8, PAGES_A_CALL = 16384, RUNS_A_CALL = 256 };
+enum { PAGES_A_NEED = 64, RUNS_A_NEED = 1 };
 enum { FREE_KEPT = 64, FREE_KEPT_SHARE = 16 };
 
 static uint32_t expire_run(struct shard *sh, struct pool *p, uint32_t page, uint64_t now_ms)
@@ -49,36 +51,51 @@ static uint32_t expire_run(struct shard *sh, struct pool *p, uint32_t page, uint
     return dropped;
 }
 
+/* A search in steps: what it may still look at, and what it found. */
 struct sweep {
-    uint32_t pages; /* left to look at in this pool */
+    uint32_t pages;
     uint32_t runs;
     uint32_t dropped;
+    const struct need *need; /* whose pins count; NULL: nobody's */
 };
+
+static void sweep_step(struct shard *sh, struct pool *p, uint64_t now_ms, struct sweep *sw)
+{
+    const struct slab *s = &p->slab;
+    if (p->expire_hand == 0 || p->expire_hand >= s->pages.top) {
+        p->expire_hand = 1;
+    }
+    uint32_t at = p->expire_hand;
+    uint32_t len = pages_step(&s->pages, at);
+    p->expire_hand += len;
+    sw->pages -= len < sw->pages ? len : sw->pages;
+    if (slab_run_has_items(s, at) && s->pages.page[at].soonest <= now_ms >> 10 &&
+        (sw->need == NULL || !need_pins_run(sw->need, s, at))) {
+        sw->dropped += expire_run(sh, p, at, now_ms);
+        sw->runs--;
+    }
+}
+
+uint32_t expire_turn(struct shard *sh, struct pool *p, const struct need *n)
+{
+    struct sweep sw = {.pages = PAGES_A_NEED, .runs = RUNS_A_NEED, .need = n};
+    while (sw.pages > 0 && sw.runs > 0 && p->slab.pages.top > 1) {
+        sweep_step(sh, p, n->now_ms, &sw);
+    }
+    return sw.dropped;
+}
 
 /* One turn under the lock; false when the sweep of this pool is over. */
 static bool sweep_turn(struct shard *sh, struct pool *p, uint64_t now_ms, struct sweep *sw)
 {
-    const struct slab *s = &p->slab;
-    uint32_t runs = 0;
-    for (uint32_t looks = 0; looks < PAGES_A_TURN && runs < RUNS_A_TURN; looks++) {
-        if (sw->pages == 0 || sw->runs == 0 || s->pages.top <= 1) {
+    uint32_t stop = sw->runs > RUNS_A_TURN ? sw->runs - RUNS_A_TURN : 0;
+    for (uint32_t looks = 0; looks < PAGES_A_TURN && sw->runs > stop; looks++) {
+        if (sw->pages == 0 || p->slab.pages.top <= 1) {
             return false;
         }
-        if (p->expire_hand == 0 || p->expire_hand >= s->pages.top) {
-            p->expire_hand = 1;
-        }
-        uint32_t at = p->expire_hand;
-        bool has_items = slab_run_has_items(s, at);
-        uint32_t len = has_items ? s->pages.page[at].len : 1;
-        p->expire_hand += len;
-        sw->pages -= len < sw->pages ? len : sw->pages;
-        if (has_items && s->pages.page[at].soonest <= now_ms >> 10) {
-            sw->dropped += expire_run(sh, p, at, now_ms);
-            sw->runs--;
-            runs++;
-        }
+        sweep_step(sh, p, now_ms, sw);
     }
-    return true;
+    return sw->runs > 0;
 }
 
 static uint32_t sweep_pool(struct store_gate *g, struct shard *sh, struct pool *p, uint64_t now_ms)

@@ -2,8 +2,9 @@
 /*
  * Figures of a space, and the walk that checks every structure against every other.
  *
- * Figures are kept per pool by whoever holds the shard and summed here without a lock: each is exact,
- * their sum is of a moment only when nothing runs. Validation is for tests and the DEBUG command.
+ * Figures are kept per pool by whoever holds the shard and summed here without a lock: each is
+ * exact, their sum is of a moment only when nothing runs. Validation is for tests and the DEBUG
+ * command.
  */
 #include "store/priv.h"
 

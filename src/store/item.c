@@ -77,7 +77,8 @@ void item_read(const struct store_item *it, struct item_parts *ret_parts)
     ret_parts->deps = store_item_deps(it, &ret_parts->dep_count);
 }
 
-/* Half-octaves of microseconds would not fit four bits; octave pairs reach 2^28 us, over 4 minutes. */
+/* Half-octaves of microseconds would not fit four bits; octave pairs reach 2^28 us, over 4 minutes.
+ */
 uint8_t item_worth_of_cost(uint32_t cost_us)
 {
     uint32_t octaves = cost_us == 0 ? 0 : 32 - (uint32_t)__builtin_clz(cost_us);

@@ -2,13 +2,14 @@
 /*
  * Runs of pages inside one reserved stretch of addresses; pages.h draws it.
  *
- * Unused runs sit in bins by length: exact below 32 pages, by octave above. Taking prefers free runs
- * (resident, already counted), then hollow ones, then new pages at the top; when the budget refuses,
- * free runs are hollowed out first, if that can help. Giving back joins neighbours of the same kind
- * by their boundary marks. All of it is constant time but for a bounded look through an octave's bin.
+ * Unused runs sit in bins by length: exact below 32 pages, by octave above. Taking prefers free
+ * runs (resident, already counted), then hollow ones, then new pages at the top; when the budget
+ * refuses, free runs are hollowed out first, if that can help. Giving back joins neighbours of the
+ * same kind by their boundary marks. All of it is constant time but for a bounded look through an
+ * octave's bin.
  *
- * The reservation is inaccessible memory and costs nothing; it is opened 256 KB at a time. Descriptors
- * have their own reservation and are charged as the top rises.
+ * The reservation is inaccessible memory and costs nothing; it is opened 256 KB at a time.
+ * Descriptors have their own reservation and are charged as the top rises.
  *
  * Not done: moving runs. Items are moved by whoever knows their references (evict.c).
  */
@@ -19,7 +20,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { EXACT_BINS = 32, BIN_LOOKS = 32, OPEN_STEP = 64, RESERVE_SLACK = 16384 };
+enum { EXACT_BINS = 32, BIN_LOOKS = 32, OPEN_STEP = 64, RESERVE_TIMES = 4, RESERVE_SLACK = 16384 };
+enum { KEEP_MAX = 64, KEEP_SHARE = 256, SHORT_SHARE = 16 };
 
 /* 32-bit references in units of 8 bytes. */
 #define PAGES_MAX ((uint64_t)UINT32_MAX * 8 / STORE_PAGE)
@@ -160,11 +162,10 @@ static bool charge(struct pages *p, uint64_t bytes)
 
 static bool reserve(struct pages *p)
 {
-    uint64_t pages = p->space->budget / STORE_PAGE * 2 + RESERVE_SLACK;
+    uint64_t pages = p->space->budget / STORE_PAGE * RESERVE_TIMES + RESERVE_SLACK;
     p->limit = (uint32_t)(pages < PAGES_MAX ? pages : PAGES_MAX);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *desc =
-        mmap(NULL, p->limit * sizeof(struct page), PROT_READ | PROT_WRITE, flags, -1, 0);
+    void *desc = mmap(NULL, p->limit * sizeof(struct page), PROT_READ | PROT_WRITE, flags, -1, 0);
     if (desc == MAP_FAILED) {
         return false;
     }
@@ -241,6 +242,10 @@ void pages_give(struct pages *p, uint32_t page)
     uint32_t len = p->page[page].len;
     p->page[page].kind = PAGE_INSIDE;
     unused_join(p, page, len, PAGE_FREE);
+    const struct space *s = p->space;
+    if (p->free > p->keep && space_used(s) > s->budget - s->budget / SHORT_SHARE) {
+        pages_trim(p, p->keep); /* another shard may need it more */
+    }
 }
 
 static bool lengthen(struct pages *p, uint32_t page, uint32_t more)
@@ -251,7 +256,8 @@ static bool lengthen(struct pages *p, uint32_t page, uint32_t more)
         unused_cut(p, next, more);
         return true;
     }
-    bool is_hollow = next < p->top && p->page[next].kind == PAGE_HOLLOW && p->page[next].len >= more;
+    bool is_hollow =
+        next < p->top && p->page[next].kind == PAGE_HOLLOW && p->page[next].len >= more;
     if ((!is_hollow && next != p->top) || !space_take(p->space, bytes)) {
         return false;
     }
@@ -283,7 +289,9 @@ bool pages_resize(struct pages *p, uint32_t page, uint32_t len)
 
 void pages_init(struct pages *p, struct space *space)
 {
-    *p = (struct pages){.space = space, .top = 1, .usable = 1};
+    uint64_t share = space->budget / STORE_PAGE / KEEP_SHARE;
+    uint32_t keep = share < KEEP_MAX ? (uint32_t)share : KEEP_MAX;
+    *p = (struct pages){.space = space, .top = 1, .usable = 1, .keep = keep};
 }
 
 void pages_reset(struct pages *p)

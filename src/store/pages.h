@@ -3,20 +3,20 @@
  * pages: the memory of one shard in one space, in runs of 4 KB pages.
  *
  * One stretch of address space is reserved per shard and space, larger than the budget, and made
- * usable from the bottom up. So everything stored has a 32-bit reference (offset / 8) and a pointer is
- * one addition away: half of what a pointer costs in the index.
+ * usable from the bottom up. So everything stored has a 32-bit reference (offset / 8) and a pointer
+ * is one addition away: half of what a pointer costs in the index.
  *
  *      page:   0        1 2 3 | 4 | 5 6 | 7 8 9 10 | 11 ...      top ............ limit
  *              unused   slab    index  free  large   hollow       never used yet
  *
- * A run is one of: in use (slab, large, index), *free* (ours, memory resident, counted), or *hollow*
- * (given back to the system and to the budget; only the addresses are kept). A space that needs bytes
- * in another place hollows out free runs, so fragmentation costs addresses, not budget.
+ * A run is one of: in use (slab, large, index), *free* (ours, memory resident, counted), or
+ * *hollow* (given back to the system and to the budget; only the addresses are kept). A space that
+ * needs bytes in another place hollows out free runs, so fragmentation costs addresses, not budget.
  *
- * P1. The kind of a page is SLAB, LARGE or INDEX only at the first page of such a run, so walkers may
- *     step page by page from anywhere.
- * P2. Free and hollow runs carry their length at both ends and have no neighbour of their own kind.
- * P3. The space was charged: (pages below top that are not hollow) * 4096 + top * sizeof(struct page).
+ * P1. The kind of a page is SLAB, LARGE or INDEX only at the first page of such a run, so walkers
+ * may step page by page from anywhere. P2. Free and hollow runs carry their length at both ends and
+ * have no neighbour of their own kind. P3. The space was charged: (pages below top that are not
+ * hollow) * 4096 + top * sizeof(struct page).
  *
  * Threads: the shard's lock.
  */
@@ -42,10 +42,10 @@ enum page_kind {
 
 struct page {
     uint8_t kind;
-    uint8_t class;    /* slab */
-    uint16_t used;    /* slab: slots taken */
-    uint32_t len;     /* pages in the run; at both ends of free and hollow ones */
-    uint32_t next;    /* slab: runs of the class with room; free, hollow: runs of the bin */
+    uint8_t class; /* slab */
+    uint16_t used; /* slab: slots taken */
+    uint32_t len;  /* pages in the run; at both ends of free and hollow ones */
+    uint32_t next; /* slab: runs of the class with room; free, hollow: runs of the bin */
     uint32_t prev;
     uint16_t free;    /* slab: first free slot, (offset / 8) + 1; 0: none */
     uint16_t carved;  /* slab: offset / 8 of the first slot never used */
@@ -66,6 +66,7 @@ struct pages {
     uint32_t usable;   /* pages below may be touched */
     uint32_t hollow;   /* pages */
     uint32_t free;     /* pages */
+    uint32_t keep;     /* free pages worth keeping when the space is short */
     struct page_bins free_bins;
     struct page_bins hollow_bins;
 };
@@ -89,10 +90,13 @@ static inline void *pages_at(const struct pages *p, uint32_t page)
     return p->base + (size_t)page * STORE_PAGE;
 }
 
-static inline bool pages_contain(const struct pages *p, const void *ptr)
+/* How far a walker at `page` may step: over the run that begins there, or a page. */
+static inline uint32_t pages_step(const struct pages *p, uint32_t page)
 {
-    const char *at = ptr;
-    return p->base != NULL && at >= p->base && at < p->base + (size_t)p->top * STORE_PAGE;
+    const struct page *run = &p->page[page];
+    bool begins =
+        run->kind != PAGE_INSIDE && run->kind != PAGE_FREE_END && run->kind != PAGE_HOLLOW_END;
+    return begins ? run->len : 1;
 }
 
 /* The page of an address inside. */

@@ -2,12 +2,13 @@
 /*
  * What the files of this module share: the structs behind store.h and the steps between them.
  *
- *      store.c   life, gates, holds          entry.c   one key: reading and writing
- *      space.h   budgets                     db.c      whole databases: size, flush, scan, random
- *      pages.c   runs of pages               evict.c   making room
- *      slab.c    slots of size classes       expire.c  upkeep: expired items, memory given back
- *      table.c   index of one database       watch.c   WATCH
- *      item.c    bytes of one item           figures.c statistics, validation
+ *      store.c   life, gates, holds          entry.c   one key, read
+ *      space.h   budgets                     write.c   one key, written
+ *      pages.c   runs of pages               room.c    memory for a write
+ *      slab.c    slots of size classes       evict.c   what leaves when there is none
+ *      table.c   index of one database       expire.c  upkeep: expired items, memory given back
+ *      item.c    bytes of one item           db.c      whole databases: size, flush, scan, random
+ *      watch.c   WATCH                       figures.c statistics, validation
  *
  * A *pool* is what one shard owns in one space. Several tables of a shard share it.
  */
@@ -76,6 +77,17 @@ static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
                           memory_order_relaxed);
 }
 
+static inline void pool_note_bytes(struct pool *p)
+{
+    atomic_store_explicit(&p->figures.item_bytes, p->slab.bytes, memory_order_relaxed);
+}
+
+static inline struct pool *hold_pool(const struct store_hold *h)
+{
+    const struct table *t = h->table;
+    return container_of(t->slab, struct pool, slab);
+}
+
 static inline uint32_t store_table_of(const struct store *s, uint32_t db)
 {
     return atomic_load_explicit(&s->db_table[db], memory_order_relaxed);
@@ -94,15 +106,28 @@ void store_leave(struct store_gate *g, struct shard *sh);
 
 /* --- entry.c --- */
 /* STORE_PRESENT, or why nobody may see it at `now_ms`. */
-enum store_absence entry_judge(const struct store *s, const struct store_item *it,
-                               uint64_t now_ms);
+enum store_absence entry_judge(const struct store *s, const struct store_item *it, uint64_t now_ms);
+/* The item of the hold's key if it may be seen; removes it if it is dead. */
+struct table_at entry_find_live(struct store_hold *h, enum store_absence *ret_why);
 /* Takes an item out of everything and frees it. `why`: what entry_judge() said, for the figures. */
 void entry_drop(struct shard *sh, struct store_item *it, enum store_absence why);
+void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct table_at at,
+                   enum store_absence why);
 
 static inline bool entry_is_dead(enum store_absence why)
 {
     return why == STORE_EXPIRED || why == STORE_OUTDATED || why == STORE_VOID;
 }
+
+/* --- room.c --- */
+/* Memory for an item, and a place for it in the index, whatever must leave for it; NULL and nowhere
+ * when nothing can. Both may change the index: a place found before is void. */
+void *room_for_item(struct store_hold *h, size_t size, struct need *n);
+struct table_at room_for_place(struct store_hold *h, struct need *n);
+
+/* --- expire.c --- */
+/* Drops expired items that a short search finds. */
+uint32_t expire_turn(struct shard *sh, struct pool *p, const struct need *n);
 
 /* --- watch.c --- */
 /* Marks the watches of this key. */

@@ -2,9 +2,9 @@
 /*
  * Size classes over runs of pages; slab.h draws a run and states the rules.
  *
- * Free slots of a run are chained through their first four bytes by offset / 8; slots above `carved`
- * were never touched, so a fresh run costs memory only as it fills. The page descriptor holds the
- * chain's head, so neither a slot nor a run has a header of its own.
+ * Free slots of a run are chained through their first four bytes by offset / 8; slots above
+ * `carved` were never touched, so a fresh run costs memory only as it fills. The page descriptor
+ * holds the chain's head, so neither a slot nor a run has a header of its own.
  *
  * Under AddressSanitizer the bytes of a free slot past the first eight are poisoned.
  */
@@ -128,7 +128,7 @@ static bool run_add(struct slab *s, uint32_t class)
         return false;
     }
     struct page *run = &s->pages.page[page];
-    run->class = (uint8_t)class;
+    run->class = (uint8_t) class;
     s->room[class] += run_slots(run);
     partial_add(s, page);
     return true;

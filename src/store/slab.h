@@ -34,7 +34,7 @@ enum {
 
 struct slab {
     struct pages pages;
-    uint64_t bytes;                /* in slots and large runs that hold items */
+    uint64_t bytes;                 /* in slots and large runs that hold items */
     uint32_t partial[SLAB_CLASSES]; /* runs with room */
     uint32_t room[SLAB_CLASSES];    /* free slots in them */
 };
@@ -71,8 +71,8 @@ static inline bool slab_run_has_items(const struct slab *s, uint32_t page)
 }
 
 size_t slab_run_slot_bytes(const struct slab *s, uint32_t page);
-/* The next live item of a run at or after offset `*at`, which moves past it; NULL at the end. The run
- * may lose items between calls, but when it had become empty it is gone: count down `used`. */
+/* The next live item of a run at or after offset `*at`, which moves past it; NULL at the end. The
+ * run may lose items between calls, but when it had become empty it is gone: count down `used`. */
 struct store_item *slab_run_next(const struct slab *s, uint32_t page, size_t *at);
 /* A run whose items all find room in other runs of its class, and that holds few; 0: none. */
 uint32_t slab_find_spread(const struct slab *s);

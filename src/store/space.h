@@ -2,9 +2,9 @@
 /*
  * A space's budget: how many bytes its databases may own, over all shards.
  *
- * Every page, page descriptor and directory entry is taken from here before it is used and given back
- * when the operating system has it again, so S1 (used <= budget) holds at every instant, not on
- * average. A take that does not fit changes nothing.
+ * Every page, page descriptor and directory entry is taken from here before it is used and given
+ * back when the operating system has it again, so S1 (used <= budget) holds at every instant, not
+ * on average. A take that does not fit changes nothing.
  *
  * Threads: any. `used` is the only thing that shards of a space share; it is touched once per page,
  * never per item. Relaxed: it guards no other memory.

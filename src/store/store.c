@@ -2,9 +2,9 @@
 /*
  * Life of the store, gates and holds. The shape is drawn in store.h, the structs are in priv.h.
  *
- * A gate is a mutex on its own cache line that only its thread takes, unless somebody wants to own the
- * whole store: an owner takes all of them, in order. So a hold costs two uncontended locks, and inside
- * an ownership none, because nobody else can be past a gate.
+ * A gate is a mutex on its own cache line that only its thread takes, unless somebody wants to own
+ * the whole store: an owner takes all of them, in order. So a hold costs two uncontended locks, and
+ * inside an ownership none, because nobody else can be past a gate.
  *
  * Lock order: gates by address, then one shard. A shard that cannot find room may *try* another
  * shard's lock (entry.c); trying cannot deadlock.

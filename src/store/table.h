@@ -7,10 +7,10 @@
  *      hash:    bits 0..31 choose the bucket, bits 40..47 are the tag (high bits chose the shard)
  *
  * The table grows by one bucket at a time: `buckets` lies between `mask + 1` and twice that, and a
- * hash belongs to bucket (hash & (2 * mask + 1)) if there is one, else to (hash & mask). When the load
- * passes TABLE_LOAD items a bucket, the next bucket in turn is split; when it falls far below, the
- * last bucket is joined back. So no operation ever pays for more than one bucket. Buckets whose turn
- * has not come overflow into linked buckets (about one in seven).
+ * hash belongs to bucket (hash & (2 * mask + 1)) if there is one, else to (hash & mask). When the
+ * load passes TABLE_LOAD items a bucket, the next bucket in turn is split; when it falls far below,
+ * the last bucket is joined back. So no operation ever pays for more than one bucket. Buckets whose
+ * turn has not come overflow into linked buckets (about one in seven).
  *
  * A scan walks the buckets in the order of their reversed bits. A split or a join changes only how
  * finely that line is cut, never its order: a cursor is a point on the line and stays right.
@@ -79,14 +79,14 @@ static inline void table_replace(struct table *t, struct table_at at, const stru
 }
 void table_remove(struct table *t, uint64_t hash, struct table_at at);
 
-/* One step towards the right size; call after inserting and removing. */
+/* table_size.c: one step towards the right size; call after inserting and removing. */
 void table_tune(struct table *t);
 /* True when the table is so crowded that memory for growing is worth an eviction. */
 bool table_is_crowded(const struct table *t);
 
 typedef void table_item_fn(void *arg, struct store_item *it);
-/* Calls `fn` for each item of the bucket that point `cursor` lies in and returns how many; moves the
- * cursor to the next bucket, to 0 after the last. `fn` may not change the table. */
+/* Calls `fn` for each item of the bucket that point `cursor` lies in and returns how many; moves
+ * the cursor to the next bucket, to 0 after the last. `fn` may not change the table. */
 uint32_t table_scan(const struct table *t, uint32_t *cursor, table_item_fn *fn, void *arg);
 void table_validate(const struct table *t);
 

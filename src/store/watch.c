@@ -3,8 +3,8 @@
  * WATCH: who wants to know when a key changes.
  *
  * Watches live in their connections and hang on one list per shard. A write asks the list only when
- * there is one, so keys that nobody watches (nearly always all of them) pay one load. A watch names a
- * database by number; items know their table; SWAPDB and flushing go through watch_touch_table().
+ * there is one, so keys that nobody watches (nearly always all of them) pay one load. A watch names
+ * a database by number; items know their table; SWAPDB and flushing go through watch_touch_table().
  *
  * Threads: the shard's lock guards list and flags.
  */

@@ -27,8 +27,8 @@ struct rig {
     uint64_t now_ms;
 };
 
-/* Two spaces, "cache" and "queue" (evicting or not as told), of the same budget; databases 0 to 2 are
- * in the first, 3 in the second. */
+/* Two spaces, "cache" and "queue" (evicting or not as told), of the same budget; databases 0 to 2
+ * are in the first, 3 in the second. */
 static inline void rig_open(struct rig *r, uint64_t budget, bool evict, struct fresh *fresh)
 {
     struct store_space_options spaces[] = {
@@ -63,7 +63,8 @@ static inline void rig_close(struct rig *r)
     assert_null(r->store);
 }
 
-static inline void rig_hold(struct rig *r, uint32_t db, struct slice key, struct store_hold *ret_hold)
+static inline void rig_hold(struct rig *r, uint32_t db, struct slice key,
+                            struct store_hold *ret_hold)
 {
     store_hold(r->store, r->gate, db, key, r->now_ms, ret_hold);
 }

@@ -2,8 +2,8 @@
 /*
  * Random operations against a naive model: an array of what each key must hold.
  *
- * Two stores: a roomy one, which must agree with the model exactly, and a tight evicting one, which may
- * only ever hold a key's newest value or nothing. Time is the test's own. The seed is printed.
+ * Two stores: a roomy one, which must agree with the model exactly, and a tight evicting one, which
+ * may only ever hold a key's newest value or nothing. Time is the test's own. The seed is printed.
  */
 #include "store_test.h"
 
@@ -94,8 +94,8 @@ static void step_put(struct model *m, uint32_t db, uint32_t k)
     char *value = malloc(len + 1);
     fill(m, value, len);
     uint64_t expiry = some_expiry(m);
-    assert_int_equal(
-        rig_put(&m->rig, db, key_of(k, key), (struct slice){value, len}, expiry), ERR_OK);
+    assert_int_equal(rig_put(&m->rig, db, key_of(k, key), (struct slice){value, len}, expiry),
+                     ERR_OK);
     forget(it);
     *it = (struct model_item){true, value, len, expiry};
 }

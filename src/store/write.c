@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One key, written: putting, editing, expiring, removing. All between store_hold() and
+ * store_drop().
+ *
+ * Every write ends in entry_write(): in place when the new item takes the same slot class, else
+ * into new memory; then the index is turned to it and the old memory freed. So a write that finds
+ * no room has changed nothing. While room is made (room.c), the runs of the old item and of what is
+ * being copied are pinned: a value may be a slice of a stored item (RENAME, COPY), which must
+ * neither move nor leave under the copy.
+ *
+ * Threads: the shard's lock, as the hold says.
+ */
+#include "store/priv.h"
+
+#include "base/check.h"
+
+enum { VALUE_MAX = 512 * 1024 * 1024, ROOM_TO_GROW = 8 };
+
+/* Can `old` become an item of `size` bytes where it lies? */
+static bool fits(struct slab *s, struct store_item *old, size_t size)
+{
+    size_t old_size = item_size(old);
+    if (slab_round(size) == slab_round(old_size)) {
+        return true;
+    }
+    if (size <= SLAB_MAX || old_size <= SLAB_MAX) {
+        return false;
+    }
+    size_t have = slab_bytes(s, old);
+    return (size <= have && have - size <= size / ROOM_TO_GROW) || slab_resize(s, old, size);
+}
+
+static bool lies_in(const struct store_item *it, const void *ptr)
+{
+    const char *at = ptr;
+    return at >= (const char *)it && at < (const char *)it + item_size(it);
+}
+
+/* After a write of `it`: expiry noted, watchers told. */
+static void written(struct store_hold *h, const struct store_item *it)
+{
+    struct pool *p = hold_pool(h);
+    struct shard *sh = h->shard;
+    if ((it->place & ITEM_EXPIRES) != 0) {
+        slab_note_expiry(&p->slab, it, item_expiry(it));
+    }
+    if (sh->watches != NULL) {
+        watch_touch(sh, it->place & ITEM_TABLE, h->hash, h->key);
+    }
+    pool_note_bytes(p);
+}
+
+static enum err insert_new(struct store_hold *h, struct store_item *it, struct need *n)
+{
+    struct table *t = h->table;
+    struct pool *p = hold_pool(h);
+    n->pins[3] = it; /* it is not in the index yet */
+    struct table_at at = room_for_place(h, n);
+    if (at.bucket == NULL) {
+        slab_free(&p->slab, it);
+        return ERR_NOSPACE;
+    }
+    table_insert(t, at, h->hash, it);
+    figure_add(&p->figures.keys, 1);
+    table_tune(t);
+    if (table_is_crowded(t) && evict_step(h->shard, p, n)) {
+        table_tune(t);
+    }
+    return ERR_OK;
+}
+
+/* Makes the item at `at` (nowhere: a new one) consist of `parts`. */
+static enum err entry_write(struct store_hold *h, struct table_at at, struct item_parts *parts,
+                            struct store_item **ret_item)
+{
+    struct table *t = h->table;
+    struct slab *s = t->slab;
+    struct store_item *old = at.bucket == NULL ? NULL : table_item(t, at);
+    size_t size = item_parts_size(parts);
+    bool is_shared = old != NULL && (lies_in(old, parts->value.ptr) || lies_in(old, parts->deps));
+    if (old != NULL && !is_shared && fits(s, old, size)) {
+        item_write(old, parts);
+        written(h, old);
+        *ret_item = old;
+        return ERR_OK;
+    }
+    struct need n = {.now_ms = h->now_ms, .pins = {old, parts->value.ptr, parts->deps}};
+    struct store_item *it = NULL;
+    if (is_shared && size > SLAB_MAX) {
+        it = slab_alloc(s, size + size / ROOM_TO_GROW); /* what grows once grows again */
+    }
+    if (it == NULL && (it = room_for_item(h, size, &n)) == NULL) {
+        return ERR_NOSPACE;
+    }
+    item_write(it, parts);
+    if (old != NULL) {
+        table_replace(t, table_find_item(t, h->hash, old), it);
+        slab_free(s, old);
+    } else if (insert_new(h, it, &n) != ERR_OK) {
+        return ERR_NOSPACE;
+    }
+    written(h, it);
+    *ret_item = it;
+    return ERR_OK;
+}
+
+static struct item_parts parts_of_write(const struct store_hold *h, const struct store_write *w)
+{
+    const struct table *t = h->table;
+    const struct shard *sh = h->shard;
+    check(w->dep_count <= FRESH_DEPS_MAX);
+    return (struct item_parts){
+        .key = h->key,
+        .value = w->value,
+        .value_len = w->value.len,
+        .expiry_ms = w->expiry_ms,
+        .stamp = w->dep_count != 0 ? w->stamp : 0,
+        .deps = w->deps,
+        .dep_count = w->dep_count,
+        .worth = item_worth_of_cost(w->cost_us),
+        .table = (uint8_t)(t - sh->tables),
+    };
+}
+
+enum err store_put(struct store_hold *h, const struct store_write *w)
+{
+    if (w->value.len > VALUE_MAX || h->key.len > STORE_KEY_MAX) {
+        return ERR_TOO_BIG;
+    }
+    struct item_parts parts = parts_of_write(h, w);
+    struct table_at at = table_find(h->table, h->hash, h->key);
+    if (at.bucket != NULL) {
+        parts.worth |= table_item(h->table, at)->worth & ITEM_HITS;
+    }
+    struct store_item *it;
+    return entry_write(h, at, &parts, &it);
+}
+
+enum err store_edit(struct store_hold *h, size_t len, const struct store_write *meta,
+                    char **ret_value)
+{
+    if (len > VALUE_MAX || h->key.len > STORE_KEY_MAX) {
+        return ERR_TOO_BIG;
+    }
+    enum store_absence why;
+    struct table_at at = entry_find_live(h, &why);
+    struct item_parts parts;
+    if (at.bucket != NULL) {
+        struct store_item *old = table_item(h->table, at);
+        size_t old_len = old->value_len;
+        char *value = (char *)old + (item_size(old) - old_len);
+        if (fits(&hold_pool(h)->slab, old, item_size(old) - old_len + len)) {
+            old->value_len = (uint32_t)len;
+            if (len > old_len) {
+                memset(value + old_len, 0, len - old_len);
+            }
+            written(h, old);
+            *ret_value = value;
+            return ERR_OK;
+        }
+        item_read(old, &parts);
+        parts.key = h->key;
+        parts.value.len = old_len < len ? old_len : len;
+    } else {
+        at = table_find(h->table, h->hash, h->key); /* unproven: replaced */
+        parts = parts_of_write(h, meta);
+        parts.value = (struct slice){NULL, 0};
+    }
+    parts.value_len = len;
+    struct store_item *it;
+    enum err e = entry_write(h, at, &parts, &it);
+    if (e == ERR_OK) {
+        *ret_value = (char *)it + (item_size(it) - len);
+    }
+    return e;
+}
+
+bool store_remove(struct store_hold *h)
+{
+    enum store_absence why;
+    struct table_at at = entry_find_live(h, &why);
+    bool was_live = at.bucket != NULL;
+    if (why == STORE_UNPROVEN) {
+        at = table_find(h->table, h->hash,
+                        h->key); /* absent to readers, but it must not come back */
+    }
+    if (at.bucket != NULL) {
+        entry_drop_at(h->shard, h->table, h->hash, at, STORE_PRESENT);
+    }
+    return was_live;
+}
+
+enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
+{
+    enum store_absence why;
+    struct table_at at = entry_find_live(h, &why);
+    if (at.bucket == NULL) {
+        *ret_found = false;
+        return ERR_OK;
+    }
+    struct store_item *it = table_item(h->table, at);
+    bool has = (it->place & ITEM_EXPIRES) != 0;
+    size_t size = item_size(it);
+    struct item_parts parts;
+    if (expiry_ms != 0 && has) {
+        memcpy(it->fields, &expiry_ms, sizeof(expiry_ms));
+    } else if (expiry_ms == 0 && has) {
+        it->place &= (uint8_t)~ITEM_EXPIRES; /* a slot that is too large for it will do */
+        memmove(it->fields, it->fields + sizeof(expiry_ms), size - sizeof(*it) - sizeof(expiry_ms));
+    } else if (expiry_ms != 0 && slab_round(size + sizeof(expiry_ms)) == slab_round(size)) {
+        memmove(it->fields + sizeof(expiry_ms), it->fields, size - sizeof(*it));
+        memcpy(it->fields, &expiry_ms, sizeof(expiry_ms));
+        it->place |= ITEM_EXPIRES;
+    } else if (expiry_ms != 0) {
+        item_read(it, &parts);
+        parts.key = h->key;
+        parts.expiry_ms = expiry_ms;
+        enum err e = entry_write(h, at, &parts, &it);
+        if (e != ERR_OK) {
+            return e;
+        }
+    }
+    written(h, it);
+    *ret_found = true;
+    return ERR_OK;
+}
+
+size_t store_item_bytes(const struct store_item *it)
+{
+    return slab_round(item_size(it));
+}
