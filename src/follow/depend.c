@@ -253,7 +253,7 @@ static void note_hash(struct depend *d, const struct relation_target *target, ui
 static void note_item(struct depend *d, const struct change *c, const struct relation_target *target,
                       const struct relation_item *item)
 {
-    struct slice values[DECODE_COLUMNS_MAX < 32 ? DECODE_COLUMNS_MAX : 32];
+    struct slice values[RELATION_ITEM_COLUMNS_MAX];
     if (item->kind == RELATION_TEMPLATE) {
         note_template(d, item->template_index, false);
     }

@@ -136,7 +136,8 @@ struct follow_options {
      * `publish`. `ret_values`: columns that need value marks (memory owned by the result). */
     void *(*analyse)(void *arg, PGconn *conn, const struct follow_catalog *catalog,
                      const struct follow_value_column **ret_values, uint32_t *ret_value_count);
-    /* Follower thread: marks are raised, use it from now on. Takes the result and a catalog ref. */
+    /* Follower thread (or, for a result that came too late, follow_destroy's): marks are raised, use it
+     * from now on. Takes the result; the catalog is borrowed, ref it to keep it. */
     void (*publish)(void *arg, void *analysis, const struct follow_catalog *catalog);
     /* Debug switch that breaks the rule on purpose: `all` is not raised where a change lacks values. */
     bool break_row_all;
@@ -186,10 +187,10 @@ struct follow_wait {
     bool reached;          /* result; false: time-out or no contact, go to the database */
     fresh_pos reached_at;  /* strict: the position that was waited for */
     /* private */
+    struct follow *follow;
     struct mail mail;
     struct list node;
     uint64_t deadline_ms;
-    uint64_t probe;
 };
 /* `done` is always called, later. The wait must stay in memory until then. */
 void follow_wait(struct follow *f, struct follow_wait *w);

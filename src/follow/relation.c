@@ -164,6 +164,9 @@ static int32_t *item_columns(struct gathering *g, uint32_t count)
 static void gather_row(struct gathering *g)
 {
     const struct follow_table *t = g->table;
+    if (t->key_count == 0 || t->key_count > RELATION_ITEM_COLUMNS_MAX) {
+        return;
+    }
     int32_t *columns = item_columns(g, t->key_count);
     for (uint32_t i = 0; i < t->key_count; i++) {
         const struct follow_column *c = &t->columns[t->key[i]];
@@ -172,10 +175,8 @@ static void gather_row(struct gathering *g)
         }
         columns[i] = column_named(g->relation, c->name);
     }
-    if (t->key_count > 0) {
-        g->items[g->count++] = (struct relation_item){
-            .kind = RELATION_ROW, .columns = columns, .column_count = t->key_count};
-    }
+    g->items[g->count++] = (struct relation_item){
+        .kind = RELATION_ROW, .columns = columns, .column_count = t->key_count};
 }
 
 static void gather_values(struct gathering *g)

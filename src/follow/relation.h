@@ -16,6 +16,9 @@
 #include "follow/decode.h"
 #include "follow/follow.h"
 
+/* PostgreSQL's own limit for an index is 32 columns. */
+enum { RELATION_ITEM_COLUMNS_MAX = 32 };
+
 enum relation_item_kind { RELATION_ROW, RELATION_VALUE, RELATION_TEMPLATE };
 
 struct relation_item {

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A follower's life.
+ *
+ *   OFF ─ follow_create ─> CONNECTING ─ probe and stream connect ─> SLOT ─ slot made ─> CATALOG
+ *       new epoch; what is in progress now is noted (drain) ────────────────┘        │ installed
+ *   BACKOFF <─ follow_fail, from anywhere        FOLLOWING <─ all of it ended ─ DRAINING, streaming
+ *      │ 50 ms .. 5 s                                 └─ fresh_open()
+ *      └─────────────> CONNECTING
+ *
+ * The snapshot that says what is in progress is taken right after the slot was made, not after the catalog
+ * was loaded: the fewer transactions began in between, the fewer are waited for in vain.
+ *
+ * While PostgreSQL is away this goes on for ever; each change of reason is logged once. Safety does not
+ * depend on it: without stamps nothing is stored, and hits end max_stale after the last proof.
+ *
+ * Threads: the follower's loop, except follow_create, follow_destroy, follow_version and follow_status.
+ */
+#include "follow/follow_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 5000, TICK_MS = 50, SLOW_MS = 3000,
+       LOCAL_EVENTS_KICK = 2048 };
+
+const char *follow_state_name(enum follow_state s)
+{
+    switch (s) {
+    case FOLLOW_OFF:
+        return "off";
+    case FOLLOW_CONNECTING:
+        return "connecting";
+    case FOLLOW_SLOT:
+        return "slot";
+    case FOLLOW_CATALOG:
+        return "catalog";
+    case FOLLOW_DRAINING:
+        return "draining";
+    case FOLLOW_FOLLOWING:
+        return "following";
+    case FOLLOW_BACKOFF:
+        return "backoff";
+    }
+    unreachable();
+}
+
+/* --- status ------------------------------------------------------------------------------------- */
+
+static void show_status(struct follow *f)
+{
+    f->status.state = f->state;
+    f->status.bytes = stream_bytes(f->stream);
+    lock_acquire(&f->lock);
+    f->shown = f->status;
+    lock_release(&f->lock);
+}
+
+void follow_status(struct follow *f, struct follow_status *ret_status)
+{
+    check_obj(f, FOLLOW_MAGIC);
+    lock_acquire(&f->lock);
+    *ret_status = f->shown;
+    lock_release(&f->lock);
+}
+
+uint64_t follow_version(const struct follow *f)
+{
+    return atomic_load_explicit(&f->version, memory_order_acquire);
+}
+
+/* --- states ------------------------------------------------------------------------------------- */
+
+void follow_enter(struct follow *f, enum follow_state state)
+{
+    f->state = state;
+    f->entered_ms = loop_now_ms(f->loop);
+    f->told_slow = false;
+    show_status(f);
+    log_debug("follow", "%s", follow_state_name(state));
+}
+
+static void connect_now(struct timer *t)
+{
+    struct follow *f = container_of(t, struct follow, retry);
+    f->applied_lsn = 0;
+    follow_enter(f, FOLLOW_CONNECTING);
+    probe_open(f);
+}
+
+static void close_everything(struct follow *f)
+{
+    role_assume(&follower_role);
+    fresh_close(f->fresh);
+    stream_close(f->stream);
+    probe_close(f);
+    schema_stop(f);
+    waits_fail(f);
+    f->in_transaction = false;
+}
+
+void follow_fail(struct follow *f, const char *why)
+{
+    if (f->state == FOLLOW_BACKOFF || f->state == FOLLOW_OFF) {
+        return;
+    }
+    char text[sizeof(f->status.last_error)]; /* `why` may belong to what is closed below */
+    (void)snprintf(text, sizeof(text), "%s", why);
+    memcpy(f->status.last_error, text, sizeof(text));
+    close_everything(f);
+    f->status.reconnects++;
+    f->backoff_ms = f->backoff_ms == 0 ? BACKOFF_FIRST_MS : f->backoff_ms * 2;
+    f->backoff_ms = f->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : f->backoff_ms;
+    if (strcmp(f->logged, text) != 0) {
+        memcpy(f->logged, text, sizeof(f->logged));
+        log_warn("follow", "not following: %s", text);
+    }
+    timer_start(f->loop, &f->retry, f->backoff_ms, connect_now);
+    follow_enter(f, FOLLOW_BACKOFF);
+}
+
+void follow_fail_printf(struct follow *f, const char *fmt, ...)
+{
+    char text[sizeof(f->status.last_error)];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    follow_fail(f, text);
+}
+
+void follow_catalog_known(struct follow *f)
+{
+    if (f->state == FOLLOW_CATALOG) {
+        stream_start(f->stream);
+        follow_enter(f, FOLLOW_DRAINING);
+        follow_progress(f);
+    }
+}
+
+static void start_following(struct follow *f) REQUIRES(follower_role)
+{
+    char lsn[24];
+    fresh_open(f->fresh);
+    f->backoff_ms = 0;
+    f->logged[0] = '\0';
+    f->status.last_error[0] = '\0';
+    follow_enter(f, FOLLOW_FOLLOWING);
+    pg_lsn_format(f->applied_lsn, lsn);
+    log_info("follow", "following from %s", lsn);
+    probe_end_wanted(f); /* the first proof */
+}
+
+static void on_progress(struct loop_task *task)
+{
+    struct follow *f = container_of(task, struct follow, progress);
+    role_assume(&follower_role);
+    schema_progress(f);
+    if (f->state == FOLLOW_DRAINING && probe_drained(f)) {
+        start_following(f);
+    }
+    if (f->state != FOLLOW_BACKOFF && f->state != FOLLOW_OFF) {
+        probe_progress(f);
+    }
+}
+
+void follow_progress(struct follow *f)
+{
+    loop_defer(f->loop, &f->progress, on_progress);
+}
+
+/* Both steps wait for other people's transactions, and nothing else says so. */
+static void tell_slow(struct follow *f)
+{
+    bool waits = f->state == FOLLOW_SLOT || f->state == FOLLOW_DRAINING;
+    if (waits && !f->told_slow && loop_now_ms(f->loop) - f->entered_ms > SLOW_MS) {
+        f->told_slow = true;
+        log_warn("follow", "not following yet: waiting for transactions that are in progress to end; "
+                           "find them in pg_stat_activity (backend_xid) and pg_prepared_xacts");
+    }
+}
+
+static void on_tick(struct timer *t)
+{
+    struct follow *f = container_of(t, struct follow, tick);
+    role_assume(&follower_role);
+    timer_start(f->loop, t, TICK_MS, on_tick);
+    fresh_sample(f->fresh, loop_now_ms(f->loop));
+    if (f->state == FOLLOW_FOLLOWING && (fresh_applied(f->fresh) & 0xfff) >= LOCAL_EVENTS_KICK) {
+        probe_kick(f); /* local events have used up half of what fits between two positions of the log */
+    }
+    if (f->state != FOLLOW_BACKOFF && f->state != FOLLOW_OFF) {
+        probe_tick(f);
+    }
+    tell_slow(f);
+    show_status(f);
+}
+
+/* --- the stream --------------------------------------------------------------------------------- */
+
+static void on_slot(void *arg, uint64_t lsn)
+{
+    struct follow *f = arg;
+    role_assume(&follower_role);
+    fresh_new_epoch(f->fresh, lsn);
+    f->applied_lsn = lsn;
+    apply_reset(f);
+    probe_drain(f);
+    follow_enter(f, FOLLOW_CATALOG);
+    schema_start(f);
+}
+
+static void on_message(void *arg, struct slice message)
+{
+    role_assume(&follower_role);
+    apply_message(arg, message);
+}
+
+static void on_idle(void *arg, uint64_t lsn)
+{
+    role_assume(&follower_role);
+    apply_idle(arg, lsn);
+}
+
+static void on_failed(void *arg, const char *why)
+{
+    follow_fail(arg, why);
+}
+
+static const struct stream_face stream_face = {
+    .slot = on_slot, .message = on_message, .idle = on_idle, .failed = on_failed};
+
+/* --- threads ------------------------------------------------------------------------------------ */
+
+static void *follower_body(void *arg)
+{
+    struct follow *f = arg;
+    role_assume(&follower_role);
+    timer_start(f->loop, &f->tick, TICK_MS, on_tick);
+    timer_start(f->loop, &f->retry, 0, connect_now);
+    loop_run(f->loop);
+    close_everything(f);
+    f->state = FOLLOW_OFF;
+    return NULL;
+}
+
+/* Signals belong to the daemon's thread. */
+static void start_threads(struct follow *f)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    check(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    keeper_create(f);
+    check(pthread_create(&f->thread, NULL, follower_body, f) == 0);
+    (void)pthread_setname_np(f->thread, "follower");
+    check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
+struct follow *follow_create(const struct follow_options *options)
+{
+    const struct policy_database *db = &options->policy->database;
+    struct follow *f = xcalloc(1, sizeof(*f));
+    f->magic = FOLLOW_MAGIC;
+    f->options = *options;
+    f->dsn = db->replication_dsn != NULL ? db->replication_dsn : db->dsn;
+    f->fresh = options->fresh;
+    lock_init(&f->lock, LOCK_RANK_FRESH);
+    f->loop = loop_create();
+    f->stream = stream_create(f->loop, &stream_face, f);
+    f->depend = depend_create(f->fresh, options->policy, options->break_row_all);
+    f->decoder = decoder_create();
+    list_init(&f->progress.node);
+    waits_init(f);
+    probe_init(f);
+    start_threads(f);
+    return f;
+}
+
+void follow_destroy(struct follow **fp)
+{
+    struct follow *f = *fp;
+    *fp = NULL;
+    if (f == NULL) {
+        return;
+    }
+    loop_stop(f->loop);
+    check(pthread_join(f->thread, NULL) == 0);
+    keeper_destroy(f);
+    /* Waits that came too late get their answer, and the keeper's last result its owner. */
+    mailbox_drain(loop_mailbox(f->loop));
+    schema_fini(f);
+    probe_fini(f);
+    stream_destroy(&f->stream);
+    depend_destroy(&f->depend);
+    decoder_destroy(&f->decoder);
+    loop_destroy(&f->loop);
+    lock_fini(&f->lock);
+    free(f);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * When the catalog is loaded, and what is raised before a new one is used.
+ *
+ *   outdated ─> version++ ─> hidden (no snapshot shows the DDL yet) ─> wanted ─> at the keeper ─> answered
+ *                                                    between transactions: install, raise, publish <──┘
+ *
+ * The stream can tell of a schema change before any query sees it (the visibility fence): a catalog
+ * loaded at once would be the old one. So loading waits until a probe's snapshot shows the transaction.
+ *
+ * Installing: from the next row on, marks follow the new catalog. Then whatever means something else now (a
+ * table that differs or is new, a template, a newly marked column) is raised above every stamp given so far,
+ * and only then may anybody store by the new catalog. In the middle of a transaction this waits for its
+ * end: rows already read were marked by the old one.
+ *
+ * Changes that no message told are found by comparing, every CHECK_MS.
+ *
+ * Invariants: S1. `version` rises before A passes the change that outdates it. S2. The answer's memory
+ * has one owner: the job, then publish().
+ */
+#include "follow/follow_priv.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "follow/catalog.h"
+
+#include <stdlib.h>
+
+enum { CHECK_MS = 30000, RETRY_MS = 1000 };
+
+/* --- outdating ---------------------------------------------------------------------------------- */
+
+void schema_outdated(struct follow *f, uint64_t xid)
+{
+    struct schema *s = &f->schema;
+    (void)atomic_fetch_add_explicit(&f->version, 1, memory_order_release);
+    s->load_wanted = true;
+    if (xid != 0) {
+        s->hidden_xids =
+            xrealloc(s->hidden_xids, (s->hidden_count + 1) * sizeof(*s->hidden_xids));
+        s->hidden_xids[s->hidden_count++] = xid;
+    }
+    follow_progress(f);
+}
+
+void schema_snapshot(struct follow *f, struct slice snapshot)
+{
+    struct schema *s = &f->schema;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < s->hidden_count; i++) {
+        if (!fresh_snapshot_shows(snapshot, s->hidden_xids[i])) {
+            s->hidden_xids[left++] = s->hidden_xids[i];
+        }
+    }
+    s->hidden_count = left;
+}
+
+/* --- asking the keeper -------------------------------------------------------------------------- */
+
+static void answered(struct mail *m)
+{
+    struct keeper_job *job = container_of(m, struct keeper_job, mail);
+    job->follow->schema.answered = true;
+    follow_progress(job->follow);
+}
+
+static void ask_keeper(struct follow *f, enum keeper_kind kind)
+{
+    struct schema *s = &f->schema;
+    s->busy = true;
+    s->job = (struct keeper_job){
+        .kind = kind,
+        .version = atomic_load_explicit(&f->version, memory_order_relaxed),
+    };
+    if (kind == KEEPER_CHECK) {
+        s->job.known = depend_catalog(f->depend);
+        follow_catalog_ref(s->job.known);
+    }
+    keeper_post(f, &s->job, answered);
+}
+
+static void check_due(struct timer *t)
+{
+    struct schema *s = container_of(t, struct schema, check);
+    struct follow *f = container_of(s, struct follow, schema);
+    s->check_wanted = true;
+    timer_start(f->loop, t, CHECK_MS, check_due);
+    follow_progress(f);
+}
+
+static void retry_due(struct timer *t)
+{
+    struct schema *s = container_of(t, struct schema, retry);
+    s->load_wanted = true;
+    follow_progress(container_of(s, struct follow, schema));
+}
+
+/* --- installing --------------------------------------------------------------------------------- */
+
+struct raise {
+    struct fresh *fresh;
+    fresh_dep *deps;
+    uint32_t count;
+};
+
+static void raise_wide(struct raise *r, fresh_wide wide)
+{
+    r->deps[r->count++] = fresh_dep_any(r->fresh, wide);
+    r->deps[r->count++] = fresh_dep_all(r->fresh, wide);
+}
+
+static void gather_tables(struct raise *r, const struct follow_catalog *old,
+                          const struct follow_catalog *new)
+{
+    for (uint32_t i = 0; i < new->table_count; i++) {
+        const struct follow_table *t = &new->tables[i];
+        const struct follow_table *before = old != NULL ? follow_catalog_find(old, t->oid) : NULL;
+        if (before == NULL || !catalog_table_equal(t, before)) {
+            raise_wide(r, t->wide);
+        }
+    }
+    for (uint32_t i = 0; old != NULL && i < old->table_count; i++) {
+        if (follow_catalog_find(new, old->tables[i].oid) == NULL) {
+            raise_wide(r, old->tables[i].wide);
+        }
+    }
+}
+
+static void gather_templates(struct raise *r, uint32_t count, const struct follow_catalog *old,
+                             const struct follow_catalog *new)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct follow_template *t = &new->templates[i];
+        if (old != NULL && catalog_template_equal(t, &old->templates[i])) {
+            continue;
+        }
+        if (t->table != NULL) {
+            raise_wide(r, t->wide);
+        }
+        if (old != NULL && old->templates[i].table != NULL) {
+            raise_wide(r, old->templates[i].wide);
+        }
+    }
+}
+
+static void gather_values(struct raise *r, const struct keeper_job *job)
+{
+    for (uint32_t i = 0; i < job->value_count; i++) {
+        const struct follow_table *t =
+            follow_catalog_find(job->catalog, job->values[i].table_oid);
+        if (t != NULL) {
+            raise_wide(r, t->wide);
+        }
+    }
+}
+
+/* Value columns are raised at every load: a table's entries are few against a wrong one. */
+static void raise_changed(struct follow *f, const struct follow_catalog *old,
+                          const struct keeper_job *job)
+{
+    uint32_t templates = f->options.policy->template_count;
+    uint32_t most = job->catalog->table_count + (old != NULL ? old->table_count : 0) +
+                    2 * templates + job->value_count;
+    struct raise r = {.fresh = f->fresh, .deps = xcalloc(2 * (size_t)most + 1, sizeof(*r.deps))};
+    gather_tables(&r, old, job->catalog);
+    gather_templates(&r, templates, old, job->catalog);
+    gather_values(&r, job);
+    /* Above stamps given at A itself; when no local position is left there, the log must move first. */
+    if (r.count > 0 && fresh_local_event(f->fresh, r.deps, r.count) == 0) {
+        probe_kick(f);
+        f->schema.load_wanted = true;
+        (void)atomic_fetch_add_explicit(&f->version, 1, memory_order_release);
+    }
+    free(r.deps);
+}
+
+static void install(struct follow *f, struct keeper_job *job)
+{
+    const struct follow_options *o = &f->options;
+    const struct follow_catalog *old = depend_catalog(f->depend);
+    if (old != NULL) {
+        follow_catalog_ref(old);
+    }
+    depend_install(f->depend, job->catalog, job->values, job->value_count);
+    raise_changed(f, old, job);
+    follow_catalog_unref(old);
+    log_info("follow", "schema: %u tables, %s", job->catalog->table_count,
+             job->catalog->sees_ddl ? "changes are told by the event trigger"
+                                    : "no event trigger: changes are looked for every 30 s");
+    if (o->publish != NULL) {
+        o->publish(o->arg, job->analysis, job->catalog);
+    }
+}
+
+static bool connected(const struct follow *f)
+{
+    return f->state >= FOLLOW_CATALOG && f->state <= FOLLOW_FOLLOWING;
+}
+
+static void load_failed(struct follow *f, const char *why)
+{
+    if (f->state == FOLLOW_CATALOG) {
+        follow_fail(f, why);
+    } else if (connected(f)) {
+        log_warn("follow", "%s; nothing is stored until the schema is known again", why);
+        timer_start(f->loop, &f->schema.retry, RETRY_MS, retry_due);
+    }
+}
+
+static void take_load(struct follow *f, struct keeper_job *job)
+{
+    if (job->catalog == NULL) {
+        load_failed(f, job->why);
+        return;
+    }
+    bool exists = job->catalog->publication_exists;
+    bool newest = job->version == follow_version(f);
+    install(f, job);
+    follow_catalog_unref(job->catalog);
+    if (!connected(f)) {
+        return;
+    }
+    if (!exists) {
+        follow_fail_printf(f, "the publication \"%s\" does not exist; run: freshet setup-sql FILE | psql",
+                           f->options.policy->database.publication);
+    } else if (newest) {
+        follow_catalog_known(f);
+    }
+}
+
+static void take_answer(struct follow *f)
+{
+    struct schema *s = &f->schema;
+    struct keeper_job *job = &s->job;
+    s->answered = false;
+    s->busy = false;
+    if (job->kind == KEEPER_LOAD) {
+        take_load(f, job);
+    } else {
+        follow_catalog_unref(job->known);
+        if (job->changed) {
+            log_info("follow", "the schema changed without a message");
+            schema_outdated(f, 0);
+        }
+    }
+    free(job->why);
+    job->why = NULL;
+}
+
+void schema_progress(struct follow *f)
+{
+    struct schema *s = &f->schema;
+    if (s->answered && !f->in_transaction) {
+        take_answer(f);
+    }
+    if (s->busy || !connected(f)) {
+        return;
+    }
+    if (s->load_wanted && s->hidden_count == 0) {
+        s->load_wanted = false;
+        ask_keeper(f, KEEPER_LOAD);
+    } else if (s->check_wanted && !s->load_wanted && depend_catalog(f->depend) != NULL) {
+        s->check_wanted = false;
+        ask_keeper(f, KEEPER_CHECK);
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+void schema_start(struct follow *f)
+{
+    schema_outdated(f, 0);
+    timer_start(f->loop, &f->schema.check, CHECK_MS, check_due);
+}
+
+void schema_stop(struct follow *f)
+{
+    timer_stop(&f->schema.check);
+    timer_stop(&f->schema.retry);
+    f->schema.hidden_count = 0;
+    f->schema.load_wanted = f->schema.check_wanted = false;
+}
+
+void schema_fini(struct follow *f)
+{
+    if (f->schema.answered) {
+        take_answer(f); /* the result has no other owner */
+    }
+    free(f->schema.hidden_xids);
+}
