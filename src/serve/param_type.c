@@ -29,8 +29,10 @@ static const char *check_integer(struct slice text, int64_t low, int64_t high)
 
 static const char *check_bool(struct buf *text, size_t start, struct slice given)
 {
-    bool yes = slice_is_nocase(given, "true") || slice_is_nocase(given, "t") || slice_is(given, "1");
-    bool no = slice_is_nocase(given, "false") || slice_is_nocase(given, "f") || slice_is(given, "0");
+    bool yes =
+        slice_is_nocase(given, "true") || slice_is_nocase(given, "t") || slice_is(given, "1");
+    bool no =
+        slice_is_nocase(given, "false") || slice_is_nocase(given, "f") || slice_is(given, "0");
     buf_truncate(text, start);
     buf_append_str(text, yes ? "true" : "false");
     return yes || no ? NULL : "must be true or false";
@@ -75,14 +77,30 @@ static const char *check_decimal(struct slice text)
     return exponent > 0 && exponent < 5 ? NULL : wrong;
 }
 
+static int two_digits(const char *at)
+{
+    return (at[0] - '0') * 10 + (at[1] - '0');
+}
+
+/* A day that the calendar has, or PostgreSQL would refuse it without naming the parameter. */
 static const char *check_date(struct slice text)
 {
+    static const char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     static const char form[] = "dddd-dd-dd";
     for (size_t i = 0; i < sizeof(form) - 1; i++) {
         if (text.len != sizeof(form) - 1 ||
             (form[i] == 'd' ? !isdigit((unsigned char)text.ptr[i]) : text.ptr[i] != '-')) {
             return "must be a date, YYYY-MM-DD";
         }
+    }
+    int century = two_digits(text.ptr);
+    int year = two_digits(text.ptr + 2);
+    int month = two_digits(text.ptr + 5);
+    int day = two_digits(text.ptr + 8);
+    bool is_leap = year % 4 == 0 && (year != 0 || century % 4 == 0);
+    if (century + year == 0 || month < 1 || month > 12 || day < 1 ||
+        day > days[month - 1] + (month == 2 && is_leap ? 1 : 0)) {
+        return "is not a day of the calendar";
     }
     return NULL;
 }
@@ -112,8 +130,8 @@ static bool is_utf8(const unsigned char *p, size_t len)
         if (c == 0 || (c >= 0x80 && c < 0xc2) || c > 0xf4 || len - i < more) {
             return false;
         }
-        if ((c == 0xe0 && p[i] < 0xa0) || (c == 0xed && p[i] > 0x9f) || (c == 0xf0 && p[i] < 0x90) ||
-            (c == 0xf4 && p[i] > 0x8f)) {
+        if ((c == 0xe0 && p[i] < 0xa0) || (c == 0xed && p[i] > 0x9f) ||
+            (c == 0xf0 && p[i] < 0x90) || (c == 0xf4 && p[i] > 0x8f)) {
             return false;
         }
         for (; more > 0; more--) {
