@@ -116,7 +116,7 @@ static bool set_ids(struct resp_client *c, const struct slice *ids, uint32_t cou
     uint64_t *list = xmalloc(count * sizeof(*list));
     for (uint32_t i = 0; i < count; i++) {
         int64_t id;
-        if (!number_parse_i64(ids[i], &id) || id < 1) {
+        if (!number_parse_i64(ids[i], &id)) {
             free(list);
             resp_error(&c->conn.out, "ERR Invalid client ID");
             return false;

@@ -91,8 +91,11 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
         ret_names[n++] = "@dangerous";
     }
     ret_names[n++] = (cmd->flags & COMMAND_FAST) != 0 ? "@fast" : "@slow";
+    if ((cmd->flags & COMMAND_KEYSPACE) != 0) {
+        ret_names[n++] = "@keyspace";
+    }
     const char *group = group_category(cmd->group);
-    if (group != NULL) {
+    if (group != NULL && cmd->run != cmd_container) {
         ret_names[n++] = group;
     }
     return n;
@@ -337,7 +340,7 @@ void cmd_command_list(struct resp_client *c, const struct slice *argv, uint32_t 
             list_one(&names, &cmd->subs[j], filter, arg, &count);
         }
     }
-    resp_set(&c->conn.out, c->proto, count);
+    resp_array(&c->conn.out, count);
     buf_append_slice(&c->conn.out, buf_readable(&names));
     buf_fini(&names);
 }

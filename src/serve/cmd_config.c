@@ -132,7 +132,7 @@ static bool setting_is(struct resp_client *c, struct slice name, struct slice va
 void cmd_config_set(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     if (argc % 2 != 0) {
-        reply_wrong_arity(c, "config|set");
+        reply_syntax(c);
         return;
     }
     for (uint32_t i = 2; i < argc; i += 2) {

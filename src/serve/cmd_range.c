@@ -86,7 +86,7 @@ static void patch_value(struct resp_client *c, struct slice key, const uint64_t 
     }
     if (item == NULL) {
         err = create_patched(c, &h, lease, at, patch);
-    } else if (patch.len > 0) {
+    } else {
         err = patch_item(&h, item, at, patch, len);
     }
     store_drop(&h);

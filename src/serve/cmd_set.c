@@ -67,12 +67,14 @@ static bool parse_options(struct resp_client *c, const struct slice *argv, uint3
             return false;
         }
     }
-    if (o.has_expiry &&
-        !expiry_parse(c, o.expiry_arg, o.unit, is_set ? "set" : "getex", &o.expiry)) {
-        return false;
-    }
     *ret_options = o;
     return true;
+}
+
+/* The number behind the unit; false after replying. */
+static bool parse_option_expiry(struct resp_client *c, const char *command, struct set_options *o)
+{
+    return !o->has_expiry || expiry_parse(c, o->expiry_arg, o->unit, command, &o->expiry);
 }
 
 /* --- SET ----------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ void cmd_set(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     struct set_options o;
-    if (!parse_options(c, argv, argc, 3, true, &o)) {
+    if (!parse_options(c, argv, argc, 3, true, &o) || !parse_option_expiry(c, "set", &o)) {
         return;
     }
     if (o.nx || o.xx || o.get || o.keep_ttl) {
@@ -201,6 +203,19 @@ void cmd_getset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 /* --- GETEX --------------------------------------------------------------------------------------
  */
 
+/* Inside the hold, after the value was replied. */
+static enum err change_expiry(struct store_hold *h, const struct store_item *item,
+                              const struct set_options *o)
+{
+    bool found;
+    if (o->expiry.past) {
+        (void)store_remove(h);
+        return ERR_OK;
+    }
+    bool changes = o->has_expiry || (o->persist && store_item_expiry(item) != 0);
+    return changes ? store_expire(h, o->expiry.at_ms, &found) : ERR_OK;
+}
+
 void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct set_options o;
@@ -213,17 +228,13 @@ void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
         reply_null(c);
         return;
     }
+    if (!parse_option_expiry(c, "getex", &o)) {
+        store_drop(&h);
+        return;
+    }
     size_t before = buf_len(&c->conn.out);
     reply_bulk(c, store_item_value(item));
-    enum err err = ERR_OK;
-    bool found;
-    if (o.expiry.past) {
-        (void)store_remove(&h);
-    } else if (o.has_expiry) {
-        err = store_expire(&h, o.expiry.at_ms, &found);
-    } else if (o.persist) {
-        err = store_expire(&h, 0, &found);
-    }
+    enum err err = change_expiry(&h, item, &o);
     store_drop(&h);
     if (err != ERR_OK) {
         buf_truncate(&c->conn.out, before);

@@ -101,6 +101,18 @@ static const struct command *find_known(struct resp_client *c, const struct slic
     return cmd;
 }
 
+/* An EXEC that cannot even run gives the transaction up. */
+static void refuse_arity(struct resp_client *c, const struct command *cmd)
+{
+    if (cmd->run == cmd_exec) {
+        client_discard(c);
+        resp_error(&c->conn.out, "EXECABORT Transaction discarded because of: wrong number of "
+                                 "arguments for 'exec' command");
+    } else {
+        reply_wrong_arity(c, cmd->full_name);
+    }
+}
+
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     const struct command *cmd = find_known(c, argv, argc);
@@ -108,7 +120,7 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
         return NULL;
     }
     if (!command_takes(cmd, argc)) {
-        reply_wrong_arity(c, cmd->full_name);
+        refuse_arity(c, cmd);
         return NULL;
     }
     if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
