@@ -185,7 +185,7 @@ static bool extend(struct pages *p, uint32_t len)
     if (p->base == NULL && !reserve(p)) {
         return false;
     }
-    if (len > p->limit - p->top || !space_take(p->space, len * sizeof(struct page))) {
+    if (len > p->limit - p->top || !charge(p, len * sizeof(struct page))) {
         return false;
     }
     uint32_t top = p->top + len;
