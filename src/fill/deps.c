@@ -101,7 +101,7 @@ static bool add_locked(const struct plan *p, struct fresh *f, struct oids named,
         return true;
     }
     const struct follow_table *t = follow_catalog_find(p->catalog, oid);
-    const char *why = verdict_relation(p->catalog, t);
+    const char *why = plan_unfollowed(p->catalog, t);
     if (why != NULL) {
         *ret_why = why;
         return false;
@@ -131,7 +131,7 @@ bool plan_deps(const struct plan *p, const struct plan_route *r, struct fresh *f
     }
     for (uint32_t i = 0; r->keep == PLAN_FOLLOWED && i < r->table_count; i++) {
         if (!add_named(p, r, f, params, r->tables[i], &deps)) {
-            *ret_why = verdict_relation(p->catalog, NULL);
+            *ret_why = plan_unfollowed(p->catalog, NULL);
             return false;
         }
     }

@@ -87,4 +87,8 @@ bool plan_deps(const struct plan *p, const struct plan_route *r, struct fresh *f
                const char *const *params, const uint32_t *relations, uint32_t relation_count,
                struct fresh_deps *ret_deps, const char **ret_why);
 
+/* Why answers that read this relation cannot be followed (static); NULL: they can. `t` NULL: the
+ * relation is not in the catalog. Views count as followed: the relations behind them are judged. */
+const char *plan_unfollowed(const struct follow_catalog *c, const struct follow_table *t);
+
 #endif

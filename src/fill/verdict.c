@@ -28,7 +28,7 @@ static const char *relations_why(struct arena *a, const struct facts *f,
         } else if (r->relkind == 'S') {
             why = "sequences change without a commit";
         } else {
-            why = verdict_relation(c, follow_catalog_find(c, r->oid));
+            why = plan_unfollowed(c, follow_catalog_find(c, r->oid));
         }
         if (why != NULL) {
             return arena_printf(a, "reads %s: %s", r->name != NULL ? r->name : "a relation", why);

@@ -14,10 +14,6 @@ void verdict_judge(struct arena *a, const struct facts *f,
                    const struct functions_verdict *functions, const struct follow_catalog *c,
                    struct plan_route *r);
 
-/* Why answers that read this relation cannot be followed (static); NULL: they can. `t` NULL: the
- * relation is not in the catalog. Views count as followed: the relations behind them are judged. */
-const char *verdict_relation(const struct follow_catalog *c, const struct follow_table *t);
-
 /* Narrows the dependency on one table to a row or a value, where the facts allow it. */
 void verdict_narrow(const struct facts *f, const struct follow_catalog *c, struct plan_route *r);
 

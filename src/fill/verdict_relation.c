@@ -76,7 +76,7 @@ static const char *table_trouble(const struct follow_catalog *c, const struct fo
     return NULL;
 }
 
-const char *verdict_relation(const struct follow_catalog *c, const struct follow_table *t)
+const char *plan_unfollowed(const struct follow_catalog *c, const struct follow_table *t)
 {
     if (t == NULL) {
         return "it is temporary, or newer than what freshet knows of the schema";

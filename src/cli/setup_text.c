@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * setup-sql: the parts whose text does not depend on the tables: the role and the event triggers.
+ *
+ * What the trigger's function sends, one logical message for each, inside the transaction of the
+ * change, so that it arrives in commit order:
+ *
+ *     prefix "freshet.ddl"    "table OID"    a table was made, altered or dropped
+ *                             "matview OID"  a materialized view was refreshed
+ *                             "all"          anything else: views, functions, policies, types,
+ * schemas
+ *
+ * A table whose name also exists in another schema may change what a statement means through the
+ * search path, so it counts as "all". What cannot change an answer is not sent: indexes, sequences,
+ * triggers, statistics, comments; nor temporary objects, nor what the script of an extension makes
+ * (the extension itself counts).
+ */
+#include "cli/setup.h"
+
+#include <stdio.h>
+
+enum { ROTATING = 4, QUOTED_MAX = 512 };
+
+static const char *quoted(const char *text, char quote)
+{
+    static char buffers[ROTATING][QUOTED_MAX];
+    static unsigned next;
+    char *out = buffers[next++ % ROTATING];
+    size_t n = 0;
+    out[n++] = quote;
+    for (; *text != '\0' && n < QUOTED_MAX - 3; text++) {
+        if (*text == quote) {
+            out[n++] = quote;
+        }
+        out[n++] = *text;
+    }
+    out[n++] = quote;
+    out[n] = '\0';
+    return out;
+}
+
+const char *setup_identifier(const char *name)
+{
+    return quoted(name, '"');
+}
+
+const char *setup_literal(const char *text)
+{
+    return quoted(text, '\'');
+}
+
+void setup_role(const struct setup *s)
+{
+    const char *role = setup_identifier(s->role);
+    printf("\n-- 1. The role. REPLICATION lets it read the stream, and with it every row of every "
+           "published\n"
+           "--    table, whatever is granted below: keep its password as you keep the database's "
+           "own.\n"
+           "--    Managed services: Amazon RDS wants `GRANT rds_replication TO ...` instead of "
+           "REPLICATION.\n"
+           "DO $freshet$\n"
+           "BEGIN\n"
+           "    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s) THEN\n"
+           "        CREATE ROLE %s;\n"
+           "    END IF;\n"
+           "END $freshet$;\n"
+           "ALTER ROLE %s LOGIN REPLICATION;\n"
+           "-- ALTER ROLE %s PASSWORD '...'; -- unless pg_hba.conf lets it in without\n",
+           setup_literal(s->role), role, role, role);
+}
+
+static const char event_triggers[] =
+    "\n"
+    "-- 4. Schema changes, REFRESH MATERIALIZED VIEW and partitions that come and go leave no "
+    "trace in the\n"
+    "--    stream of rows. This function puts a note of each into the stream, in commit order. If "
+    "the\n"
+    "--    service does not allow event triggers, leave this part out: materialized views and "
+    "partitioned\n"
+    "--    tables are then not cached, and other schema changes are noticed only when the TTL "
+    "ends.\n"
+    "BEGIN;\n"
+    "CREATE SCHEMA IF NOT EXISTS freshet;\n"
+    "CREATE OR REPLACE FUNCTION freshet.freshet_notify_ddl() RETURNS event_trigger\n"
+    "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $freshet$\n"
+    "DECLARE\n"
+    "    change record;\n"
+    "    notes text[] := '{}';\n"
+    "    note text;\n"
+    "BEGIN\n"
+    "    IF tg_event = 'sql_drop' THEN\n"
+    "        FOR change IN\n"
+    "            SELECT d.objid AS oid, d.object_type AS kind, d.object_name AS name\n"
+    "              FROM pg_event_trigger_dropped_objects() d\n"
+    "             WHERE NOT d.is_temporary\n"
+    "               AND d.object_type NOT IN ('table column', 'table constraint', 'default "
+    "value',\n"
+    "                                         'trigger', 'sequence', 'statistics object')\n"
+    "               AND (d.original OR d.object_type NOT IN ('index', 'type'))\n"
+    "        LOOP\n"
+    "            notes := notes || CASE\n"
+    "                WHEN change.kind = 'table' AND NOT EXISTS (\n"
+    "                    SELECT FROM pg_class c WHERE c.relname = change.name\n"
+    "                       AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))\n"
+    "                THEN 'table ' || change.oid\n"
+    "                ELSE 'all' END;\n"
+    "        END LOOP;\n"
+    "    ELSIF tg_tag NOT IN ('COMMENT', 'SECURITY LABEL') THEN\n"
+    "        FOR change IN\n"
+    "            SELECT d.objid AS oid, d.object_type AS kind, c.relname AS name\n"
+    "              FROM pg_event_trigger_ddl_commands() d\n"
+    "              LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid\n"
+    "             WHERE NOT d.in_extension\n"
+    "               AND d.schema_name IS DISTINCT FROM 'pg_temp'\n"
+    "               AND d.object_type NOT IN ('index', 'sequence', 'trigger', 'statistics "
+    "object')\n"
+    "        LOOP\n"
+    "            notes := notes || CASE\n"
+    "                WHEN tg_tag = 'REFRESH MATERIALIZED VIEW' THEN 'matview ' || change.oid\n"
+    "                WHEN change.kind IN ('table', 'table column') AND NOT EXISTS (\n"
+    "                    SELECT FROM pg_class c WHERE c.relname = change.name AND c.oid <> "
+    "change.oid\n"
+    "                       AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))\n"
+    "                THEN 'table ' || change.oid\n"
+    "                ELSE 'all' END;\n"
+    "        END LOOP;\n"
+    "    END IF;\n"
+    "    IF 'all' = ANY (notes) THEN\n"
+    "        notes := '{all}';\n"
+    "    END IF;\n"
+    "    FOR note IN SELECT DISTINCT n FROM unnest(notes) n LOOP\n"
+    "        PERFORM pg_logical_emit_message(true, 'freshet.ddl', note);\n"
+    "    END LOOP;\n"
+    "END $freshet$;\n"
+    "DROP EVENT TRIGGER IF EXISTS freshet_ddl;\n"
+    "CREATE EVENT TRIGGER freshet_ddl ON ddl_command_end\n"
+    "    EXECUTE FUNCTION freshet.freshet_notify_ddl();\n"
+    "DROP EVENT TRIGGER IF EXISTS freshet_drop;\n"
+    "CREATE EVENT TRIGGER freshet_drop ON sql_drop\n"
+    "    EXECUTE FUNCTION freshet.freshet_notify_ddl();\n"
+    "-- ALWAYS: also in sessions with session_replication_role = replica.\n"
+    "ALTER EVENT TRIGGER freshet_ddl ENABLE ALWAYS;\n"
+    "ALTER EVENT TRIGGER freshet_drop ENABLE ALWAYS;\n"
+    "COMMIT;\n";
+
+void setup_event_triggers(void)
+{
+    (void)fputs(event_triggers, stdout);
+}
