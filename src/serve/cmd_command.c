@@ -177,7 +177,7 @@ static void reply_one_info(struct resp_client *c, const struct command *cmd, boo
     reply_words(out, c->proto, categories, category_count);
     resp_set(out, c->proto, 0); /* tips */
     reply_key_specs(out, c->proto, cmd);
-    resp_array(out, is_sub ? 0 : cmd->sub_count);
+    resp_set(out, c->proto, is_sub ? 0 : cmd->sub_count);
 }
 
 static void reply_info(struct resp_client *c, const struct command *cmd)

@@ -155,7 +155,7 @@ static void queue_command(struct resp_client *c)
 {
     if (buf_len(&c->queue) + c->raw.len > REQUEST_BULKS * known_limits.bulk_max) {
         c->multi_failed = true;
-        resp_error(&c->conn.out, "ERR transaction too big; see limits.bulk_max in the policy");
+        resp_error(&c->conn.out, "ERR transaction too big; see limits.bulk in the policy");
         return;
     }
     buf_append_slice(&c->queue, c->raw);
@@ -227,7 +227,7 @@ static size_t data(struct conn *conn, struct slice in)
         }
         if (result == RESP_MORE) {
             if (rest.len > REQUEST_BULKS * known_limits.bulk_max) {
-                refuse_protocol(c, "too big request; see limits.bulk_max in the policy");
+                refuse_protocol(c, "too big request; see limits.bulk in the policy");
             }
             break;
         }
