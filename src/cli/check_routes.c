@@ -84,7 +84,7 @@ static void report_verdict(struct report *r, const struct live *l, const struct 
 
 static const char missing_sql[] =
     "SELECT c.oid::pg_catalog.regclass::text, w.privilege, c.relkind = 'S'"
-    "  FROM pg_catalog.unnest($1::oid[], $2::int[]) n(oid, perms)"
+    "  FROM unnest($1::oid[], $2::int[]) n(oid, perms)"
     "  JOIN pg_catalog.pg_class c ON c.oid = n.oid"
     "  JOIN (VALUES (1, 'INSERT'), (2, 'SELECT'), (4, 'UPDATE'), (8, 'DELETE'), (256, 'USAGE'))"
     "       w(bit, privilege) ON n.perms & w.bit <> 0"

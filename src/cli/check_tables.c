@@ -114,9 +114,9 @@ static void check_template(struct report *r, const struct policy_template *t,
     }
     struct buf text;
     buf_init(&text);
-    buf_printf(&text, "%s", t->column_count > 0 ? "a row's key: " : "every change of the table");
+    buf_append_str(&text, t->column_count > 0 ? "by " : "every change");
     for (uint32_t i = 0; i < t->column_count; i++) {
-        buf_printf(&text, "%s%s %s", i > 0 ? ", " : "", t->columns[i], kind_name(f->kinds[i]));
+        buf_printf(&text, "%s%s (%s)", i > 0 ? ", " : "", t->columns[i], kind_name(f->kinds[i]));
     }
     if (f->why != NULL) {
         buf_printf(&text, "; %s", f->why);

@@ -137,7 +137,9 @@ int cli_setup_sql(int argc, char **argv)
     hash_setup();
     buf_init(&complaints);
     const struct policy *p = policy_load(a.file, &complaints);
-    (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
+    if (buf_len(&complaints) > 0) {
+        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
+    }
     buf_fini(&complaints);
     if (p == NULL) {
         return 1;

@@ -96,7 +96,7 @@ static const char event_triggers[] =
     "               AND d.object_type NOT IN ('table column', 'table constraint', 'default "
     "value',\n"
     "                                         'trigger', 'sequence', 'statistics object')\n"
-    "               AND (d.original OR d.object_type NOT IN ('index', 'type'))\n"
+    "               AND (d.original OR d.object_type NOT IN ('index', 'type', 'toast table'))\n"
     "        LOOP\n"
     "            notes := notes || CASE\n"
     "                WHEN change.kind = 'table' AND NOT EXISTS (\n"
