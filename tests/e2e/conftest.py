@@ -62,3 +62,15 @@ def freshet(tmp_path):
 def served(shop, freshet):
     """The shop behind a freshet that already follows it."""
     return freshet(shop_policy(shop.role_dsn)).following()
+
+
+@pytest.fixture(scope="module")
+def shared(postgres, shop_template, tmp_path_factory):
+    """As `served`, but one for a whole file: for tests that write nothing."""
+    database = postgres.create(shop_template)
+    daemon = Freshet(tmp_path_factory.mktemp("shared"), shop_policy(database.role_dsn))
+    yield daemon.start().following()
+    code = daemon.stop()
+    print(f"--- {daemon.log}\n{daemon.log_text()}")
+    postgres.drop(database)
+    assert code == 0

@@ -55,9 +55,9 @@ def test_http_1_0_closes_unless_it_says_so_itself(freshet):
             assert s.recv(1) == b""
 
 
-def test_half_closed_connection_gets_its_answers(served):
+def test_half_closed_connection_gets_its_answers(shared):
     """`printf ... | nc`: the client's side ends before the answers are made."""
-    http = served.http()
+    http = shared.http()
     http.raw(get("/api/customers?business_id=2") + get("/api/customers?business_id=3"))
     http.socket.shutdown(1)
     answers = take_answers(read_to_end(http.socket))
@@ -67,22 +67,22 @@ def test_half_closed_connection_gets_its_answers(served):
 # --- pipelines ----------------------------------------------------------------------------------------
 
 
-def test_pipelined_answers_come_in_order(served):
+def test_pipelined_answers_come_in_order(shared):
     """Hits and misses mixed: a parked miss must not be overtaken by the hits behind it."""
-    http = served.http()
+    http = shared.http()
     for i in range(2, 60, 2):
         http.get(f"/api/products/{i}")
     wanted = list(range(1, 61))
     last = get("/api/products/1", "Connection: close\r\n")
-    data = exchange(address(served), b"".join(get(f"/api/products/{i}") for i in wanted) + last)
+    data = exchange(address(shared), b"".join(get(f"/api/products/{i}") for i in wanted) + last)
     answers = take_answers(data)
     assert [a.json()["id"] for a in answers] == wanted + [1]
     assert answers[1].hit or answers[3].hit, "the test wants hits among the misses"
 
 
-def test_pipelined_refusals_and_answers_come_in_order(served):
+def test_pipelined_refusals_and_answers_come_in_order(shared):
     paths = [PRODUCTS, "/nowhere", "/api/products", "/api/products/2", "/api/products/x"]
-    data = exchange(address(served), b"".join(get(p) for p in paths) + get("/", "Connection: close\r\n"))
+    data = exchange(address(shared), b"".join(get(p) for p in paths) + get("/", "Connection: close\r\n"))
     assert [a.status for a in take_answers(data)] == [200, 404, 400, 200, 400, 404]
 
 
@@ -106,10 +106,10 @@ def test_long_pipeline_larger_than_every_buffer(freshet):
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 17])
-def test_pieces_make_no_difference(served, step):
-    http = served.http()
+def test_pieces_make_no_difference(shared, step):
+    http = shared.http()
     whole = http.get(PRODUCTS).body
-    data = exchange(address(served), get(PRODUCTS) + get(PRODUCTS, "Connection: close\r\n"), step)
+    data = exchange(address(shared), get(PRODUCTS) + get(PRODUCTS, "Connection: close\r\n"), step)
     assert [a.body for a in take_answers(data)] == [whole, whole]
 
 
@@ -138,19 +138,19 @@ def test_expect_100_continue_invites_the_body(served):
 # --- HEAD and OPTIONS ---------------------------------------------------------------------------------
 
 
-def test_head_is_get_without_its_body(served):
-    http = served.http()
+def test_head_is_get_without_its_body(shared):
+    http = shared.http()
     until(lambda: http.get(PRODUCTS).hit, "a hit")
     full = http.get(PRODUCTS)
-    data = exchange(address(served), get(PRODUCTS, method="HEAD") + get(PRODUCTS, "Connection: close\r\n"))
+    data = exchange(address(shared), get(PRODUCTS, method="HEAD") + get(PRODUCTS, "Connection: close\r\n"))
     head, after = take_answers(data, ["HEAD", "GET"])
     assert head.status == 200 and head.hit and after.body == full.body
     for name in ("ETag", "Content-Type", "Content-Length", "Cache-Control"):
         assert head.header(name) == full.header(name)
 
 
-def test_head_of_a_problem_has_no_body(served):
-    data = exchange(address(served), get("/nowhere", method="HEAD")
+def test_head_of_a_problem_has_no_body(shared):
+    data = exchange(address(shared), get("/nowhere", method="HEAD")
                     + get("/api/products", method="HEAD") + get("/", "Connection: close\r\n"))
     answers = take_answers(data, ["HEAD", "HEAD", "GET"])
     assert [a.status for a in answers] == [404, 400, 404]
@@ -161,8 +161,8 @@ def test_head_of_a_problem_has_no_body(served):
                                           ("/api/products/7", {"GET", "HEAD", "OPTIONS"}),
                                           ("/api/sales", {"POST", "OPTIONS"}),
                                           ("*", {"GET", "HEAD", "POST", "OPTIONS"})])
-def test_options_says_what_a_path_allows(served, target, allow):
-    data = exchange(address(served), get(target, method="OPTIONS") + get("/", "Connection: close\r\n"))
+def test_options_says_what_a_path_allows(shared, target, allow):
+    data = exchange(address(shared), get(target, method="OPTIONS") + get("/", "Connection: close\r\n"))
     answer, rest = take_answer(data)
     assert answer.status == 204
     assert {m.strip() for m in answer.header("Allow").split(",")} == allow
@@ -170,8 +170,8 @@ def test_options_says_what_a_path_allows(served, target, allow):
     assert take_answer(rest)[0].status == 404
 
 
-def test_options_of_an_unknown_path(served):
-    assert served.http().request("OPTIONS", "/nowhere").status == 404
+def test_options_of_an_unknown_path(shared):
+    assert shared.http().request("OPTIONS", "/nowhere").status == 404
 
 
 # --- limits -------------------------------------------------------------------------------------------
