@@ -40,6 +40,7 @@ static const struct {
     {NULL, "No such file or directory", "start PostgreSQL, or correct the host in database.dsn"},
     {NULL, "Connection refused", "start PostgreSQL, or correct host and port in database.dsn"},
     {NULL, "is starting up", "nothing to do: freshet tries again"},
+    {NULL, "not yet accepting connections", "nothing to do: freshet tries again"},
     {NULL, "shutting down", "nothing to do: freshet tries again"},
     {NULL, "terminating connection", "nothing to do: freshet connects again"},
     {NULL, "server closed the connection", "nothing to do: freshet connects again"},

@@ -172,13 +172,18 @@ static bool take_row(struct decoder *d, struct reader *r, struct decode_row *ret
     if (tag == 'K' || tag == 'O') {
         row.old_kind = tag == 'K' ? DECODE_OLD_KEY : DECODE_OLD_FULL;
         row.old_row = take_tuple(r, d->old_values);
-        tag = r->left > 0 ? take_u8(r) : 0;
+        if (r->left == 0) {
+            *ret_row = row;
+            return true;
+        }
+        tag = take_u8(r);
     }
-    if (tag == 'N') {
-        row.new_row = take_tuple(r, d->new_values);
+    if (tag != 'N') {
+        return false;
     }
+    row.new_row = take_tuple(r, d->new_values);
     *ret_row = row;
-    return (tag == 'N' || tag == 0) && !r->bad;
+    return true;
 }
 
 static bool has_new(const struct decode_row *row)

@@ -112,7 +112,7 @@ struct keeper {
     struct loop *loop;
     PGconn *conn;           /* keeper only */
     PGcancel *cancel;       /* follow's lock; of `conn` */
-    bool stopped;           /* after the thread was joined */
+    bool stopping;          /* follow's lock */
 };
 
 /* --- the follower ------------------------------------------------------------------------------- */

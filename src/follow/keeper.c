@@ -9,6 +9,7 @@
 #include "follow/follow_priv.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "follow/advice.h"
 #include "follow/catalog.h"
 
@@ -29,6 +30,12 @@ static void keeper_drop(struct follow *f)
     f->keeper.conn = NULL;
 }
 
+static void keeper_notice(void *arg, const char *message)
+{
+    (void)arg;
+    log_debug("follow", "%s", message);
+}
+
 static bool keeper_connect(struct follow *f, char **ret_why)
 {
     struct keeper *k = &f->keeper;
@@ -45,6 +52,7 @@ static bool keeper_connect(struct follow *f, char **ret_why)
         keeper_drop(f);
         return false;
     }
+    (void)PQsetNoticeProcessor(k->conn, keeper_notice, NULL);
     set_cancel(f, PQgetCancel(k->conn));
     PQclear(PQexec(k->conn, "set datestyle to 'ISO'; set statement_timeout to '30s'"));
     return true;
@@ -72,21 +80,47 @@ static void run_check(struct follow *f, struct keeper_job *job)
     follow_catalog_unref(now);
 }
 
+static bool is_stopping(struct follow *f)
+{
+    lock_acquire(&f->lock);
+    bool stopping = f->keeper.stopping;
+    lock_release(&f->lock);
+    return stopping;
+}
+
+static void run_once(struct follow *f, struct keeper_job *job)
+{
+    if (!keeper_connect(f, &job->why)) {
+        return;
+    }
+    if (job->kind == KEEPER_LOAD) {
+        run_load(f, job);
+    } else {
+        run_check(f, job);
+    }
+    if (job->why != NULL) {
+        char *advised = advice_for(job->why, NULL);
+        free(job->why);
+        job->why = advised;
+        keeper_drop(f);
+    }
+}
+
 static void run(struct mail *m)
 {
     struct keeper_job *job = container_of(m, struct keeper_job, mail);
     struct follow *f = job->follow;
-    if (f->keeper.stopped) {
+    bool is_old = f->keeper.conn != NULL;
+    if (is_stopping(f)) {
         job->why = xstrdup("freshet stops");
-    } else if (keeper_connect(f, &job->why)) {
-        if (job->kind == KEEPER_LOAD) {
-            run_load(f, job);
-        } else {
-            run_check(f, job);
-        }
+    } else {
+        run_once(f, job);
     }
-    if (job->why != NULL) {
-        keeper_drop(f);
+    if (job->why != NULL && is_old && !is_stopping(f)) {
+        /* The kept connection may have died since: that says nothing about the server now. */
+        free(job->why);
+        job->why = NULL;
+        run_once(f, job);
     }
     mailbox_post(loop_mailbox(f->loop), &job->mail, job->done);
 }
@@ -118,13 +152,13 @@ void keeper_destroy(struct follow *f)
     char why[256];
     loop_stop(f->keeper.loop);
     lock_acquire(&f->lock);
+    f->keeper.stopping = true;
     if (f->keeper.cancel != NULL) {
         (void)PQcancel(f->keeper.cancel, why, sizeof(why));
     }
     lock_release(&f->lock);
     check(pthread_join(f->keeper.thread, NULL) == 0);
     /* A job that it did not come to still gets its answer. */
-    f->keeper.stopped = true;
     mailbox_drain(loop_mailbox(f->keeper.loop));
     loop_destroy(&f->keeper.loop);
 }

@@ -18,6 +18,7 @@
 #include "pg/link.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -74,6 +75,14 @@ static void link_ready(struct loop_source *src, unsigned events)
     }
 }
 
+/* libpq would print them. */
+static void link_notice(void *arg, const PGresult *r)
+{
+    (void)arg;
+    const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    log_debug("pg", "%s", text != NULL ? text : "a notice without words");
+}
+
 static void link_poll(struct loop_source *src, unsigned events)
 {
     struct pg_link *k = container_of(src, struct pg_link, source);
@@ -91,6 +100,7 @@ static void link_poll(struct loop_source *src, unsigned events)
     timer_stop(&k->connect_timer);
     k->connected = true;
     (void)PQsetnonblocking(k->conn, 1);
+    (void)PQsetNoticeReceiver(k->conn, link_notice, NULL);
     loop_watch(k->loop, src, PQsocket(k->conn), LOOP_READ, link_ready);
     k->face->connected(k);
 }
