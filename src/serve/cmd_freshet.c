@@ -5,10 +5,11 @@
  *   FRESHET.GET key                           -> [value or nil, token or nil]
  *   FRESHET.SET key value TOKEN token [EX s | PX ms | EXAT t | PXAT t]   -> OK
  *
- * A token is a stamp from before the client's read, so FRESHET.SET is exact where a plain SET has to
- * assume the first miss of the last `implicit_lease`: any client, any pool, however slow. Take a token with
- * every miss and give it back with the value. A token is nil while there is no contact with the database;
- * then the value may be used but not stored. Keys that match no template need no token.
+ * A token is a stamp from before the client's read, so FRESHET.SET is exact where a plain SET has
+ * to assume the first miss of the last `implicit_lease`: any client, any pool, however slow. Take a
+ * token with every miss and give it back with the value. A token is nil while there is no contact
+ * with the database; then the value may be used but not stored. Keys that match no template need no
+ * token.
  */
 #include "serve/resp_expiry.h"
 

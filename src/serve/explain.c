@@ -64,6 +64,43 @@ static void put_deps(struct worker *w, struct buf *out, fresh_pos stamp, const f
     }
 }
 
+static const char *refusal_text(enum refusal_kind kind)
+{
+    switch (kind) {
+    case REFUSAL_NONE:
+        break;
+    case REFUSAL_READ_OUTDATED:
+        return "a read found the entry outdated and removed it";
+    case REFUSAL_READ_VOID:
+        return "a read found the entry of an earlier epoch and removed it";
+    case REFUSAL_READ_UNPROVEN:
+        return "a read had to miss, there was no proof of contact with the database";
+    case REFUSAL_WRITE_OUTDATED:
+        return "a SET was not stored, a change came between the read that it answers and the SET";
+    case REFUSAL_WRITE_UNSTAMPED:
+        return "a SET was not stored";
+    case REFUSAL_FILL_OUTDATED:
+        return "a fill was not stored, a change came while its statement ran";
+    }
+    return "";
+}
+
+/* What the last read or write of this key was refused for; the entry itself is usually gone. */
+static void put_refusal(struct worker *w, uint32_t db, struct slice key, struct buf *out)
+{
+    struct refusal r;
+    if (!refusals_find(w->server->refusals, db, key, &r)) {
+        return;
+    }
+    buf_printf(out, "last refused: %.3f s ago, %s%s%s\n",
+               (double)(loop_now_ms(w->loop) - r.at_ms) / 1000.0, refusal_text(r.kind),
+               r.why != NULL ? ": " : "", r.why != NULL ? r.why : "");
+    if (r.mark != 0) {
+        put_position(w, out, "its stamp", r.stamp);
+        put_deps(w, out, r.stamp, &r.dep, 1);
+    }
+}
+
 static void put_contact(struct worker *w, struct buf *out)
 {
     struct server *s = w->server;
@@ -178,6 +215,7 @@ void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *ou
         }
     }
     put_entry(w, db, key, out, false);
+    put_refusal(w, db, key, out);
     put_contact(w, out);
 }
 
@@ -253,6 +291,7 @@ void explain_route(struct worker *w, struct slice method, struct slice target, s
         buf_init(&key);
         route_key(route, &params, &key);
         put_entry(w, w->server->http_db, buf_readable(&key), out, true);
+        put_refusal(w, w->server->http_db, buf_readable(&key), out);
         buf_fini(&key);
     }
     buf_fini(&params.text);

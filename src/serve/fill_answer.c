@@ -120,6 +120,10 @@ void fill_answer_store(struct request *r, struct flight_answer *a)
                            FRESH_HIT) {
         serve_count(w, fills_outdated);
         a->note = "outdated meanwhile";
+        struct refusal refusal = {
+            .kind = REFUSAL_FILL_OUTDATED, .at_ms = r->now_ms, .stamp = a->stamp};
+        refusal_blame(&refusal, s->fresh, &a->deps);
+        refusals_note(s->refusals, s->http_db, buf_readable(&r->key), &refusal);
         return;
     }
     struct store_hold hold;

@@ -349,28 +349,51 @@ void lease_with_stamp(struct worker *w, uint32_t db, struct slice key, fresh_pos
     end(ret_lease);
 }
 
-bool lease_holds(struct worker *w, const struct lease *lease, uint64_t now_ms)
+static bool refuse(struct worker *w, const struct lease *lease, const struct store_hold *h,
+                   enum refusal_kind kind, const char *why)
 {
-    switch (lease->kind) {
-    case LEASE_PLAIN:
-        return true;
-    case LEASE_REFUSED:
-        serve_count(w, set_unfollowed);
-        return false;
-    case LEASE_STORE:
-        break;
-    }
-    enum fresh_verdict v = fresh_judge(w->server->fresh, lease->stamp, lease->deps.dep,
-                                       lease->deps.count, now_ms);
-    if (v == FRESH_HIT) {
-        return true;
-    }
-    if (v == FRESH_UNPROVEN) {
-        serve_count(w, set_unfollowed);
-    } else {
+    if (kind == REFUSAL_WRITE_OUTDATED) {
         serve_count(w, set_outdated);
+    } else {
+        serve_count(w, set_unfollowed);
+    }
+    w->refused.db = h->db;
+    w->refused.key = h->key;
+    w->refused.refusal =
+        (struct refusal){.kind = kind, .at_ms = h->now_ms, .stamp = lease->stamp, .why = why};
+    if (kind == REFUSAL_WRITE_OUTDATED) {
+        refusal_blame(&w->refused.refusal, w->server->fresh, &lease->deps);
     }
     return false;
+}
+
+bool lease_holds(struct worker *w, const struct lease *lease, const struct store_hold *h)
+{
+    if (lease->kind == LEASE_PLAIN) {
+        return true;
+    }
+    if (lease->kind == LEASE_REFUSED) {
+        return refuse(w, lease, h, REFUSAL_WRITE_UNSTAMPED, lease->why);
+    }
+    switch (fresh_judge(w->server->fresh, lease->stamp, lease->deps.dep, lease->deps.count,
+                        h->now_ms)) {
+    case FRESH_HIT:
+        return true;
+    case FRESH_OUTDATED:
+    case FRESH_VOID:
+        return refuse(w, lease, h, REFUSAL_WRITE_OUTDATED, NULL);
+    case FRESH_UNPROVEN:
+        return refuse(w, lease, h, REFUSAL_WRITE_UNSTAMPED, "no contact with the database");
+    }
+    unreachable();
+}
+
+void lease_note_refused(struct worker *w)
+{
+    if (w->refused.refusal.kind != REFUSAL_NONE) {
+        refusals_note(w->server->refusals, w->refused.db, w->refused.key, &w->refused.refusal);
+        w->refused.refusal.kind = REFUSAL_NONE;
+    }
 }
 
 void lease_apply(const struct lease *lease, struct store_write *ret_write)

@@ -91,19 +91,35 @@ static void report_miss(struct resp_client *c, struct slice key)
     }
 }
 
+static void report_refusal(struct resp_client *c, struct slice key, enum store_absence why)
+{
+    enum refusal_kind kind = refusal_of_absence(why);
+    if (kind != REFUSAL_NONE) {
+        refusals_note(c->worker->server->refusals, c->db, key,
+                      &(struct refusal){.kind = kind, .at_ms = client_now(c)});
+    }
+}
+
+static struct store_item *find_item(struct resp_client *c, struct store_hold *h,
+                                    enum store_absence *ret_why)
+{
+    return c->no_touch ? store_peek(h, ret_why) : store_lookup(h, ret_why);
+}
+
 struct store_item *client_item(struct resp_client *c, struct store_hold *h)
 {
     if (c->proof_failed) {
         return NULL;
     }
-    return c->no_touch ? store_peek(h, NULL) : store_lookup(h, NULL);
+    return find_item(c, h, NULL);
 }
 
 bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
                  struct store_item **ret_item)
 {
     client_hold(c, key, ret_hold);
-    struct store_item *item = client_item(c, ret_hold);
+    enum store_absence why = STORE_NO_KEY;
+    struct store_item *item = c->proof_failed ? NULL : find_item(c, ret_hold, &why);
     if (__builtin_expect(item != NULL, 1)) {
         serve_count(c->worker, resp_hits);
         *ret_item = item;
@@ -111,6 +127,7 @@ bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret
     }
     store_drop(ret_hold);
     serve_count(c->worker, resp_misses);
+    report_refusal(c, key, why);
     report_miss(c, key);
     return false;
 }
@@ -119,12 +136,14 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
                  struct store_item **ret_item)
 {
     client_hold(c, key, ret_hold);
-    struct store_item *item = c->proof_failed ? NULL : store_peek(ret_hold, NULL);
+    enum store_absence why = STORE_NO_KEY;
+    struct store_item *item = c->proof_failed ? NULL : store_peek(ret_hold, &why);
     if (item != NULL) {
         *ret_item = item;
         return true;
     }
     store_drop(ret_hold);
+    report_refusal(c, key, why);
     report_miss(c, key);
     return false;
 }
@@ -145,7 +164,7 @@ enum err client_put_exact(struct resp_client *c, struct store_hold *h, const str
                           struct store_write *w)
 {
     if (lease != NULL) {
-        if (!lease_holds(c->worker, lease, h->now_ms)) {
+        if (!lease_holds(c->worker, lease, h)) {
             (void)store_remove(h);
             return ERR_OK;
         }

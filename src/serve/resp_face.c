@@ -148,6 +148,7 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
     c->last = cmd;
     serve_count(c->worker, resp_commands);
     cmd->run(c, argv, argc);
+    lease_note_refused(c->worker);
     count_reply(c, before);
 }
 

@@ -21,6 +21,7 @@
 #include "net/net.h"
 #include "pg/pg.h"
 #include "policy/policy.h"
+#include "serve/refusals.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -82,6 +83,7 @@ struct server {
     struct follow *follow;    /* NULL without a database */
     struct flights *flights;
     struct listen *listen;    /* worker 0's */
+    struct refusals *refusals; /* for explain */
     struct leases *leases;    /* NULL when no template is in the policy */
     struct serve_breaks breaks;
     struct worker *workers;
@@ -104,6 +106,11 @@ struct worker {
     const struct plan *plan;   /* a reference; replaced by mail */
     struct serve_counters counters;
     struct timer upkeep;       /* expiry, a few times a second */
+    struct {                   /* noted by lease_holds() inside a hold, until lease_note_refused() */
+        struct refusal refusal;
+        uint32_t db;
+        struct slice key;
+    } refused;
     struct list spare_requests; /* recycled HTTP requests */
     uint32_t spare_request_count;
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
@@ -157,9 +164,11 @@ void lease_for_write(struct worker *w, struct lease_session *ls, uint32_t db, st
  * but never newer than the template's lease. */
 void lease_with_stamp(struct worker *w, uint32_t db, struct slice key, fresh_pos stamp,
                       struct lease *ret_lease);
+/* Outside every hold: passes a refused write on to `refusals`. The key that was written is still there. */
+void lease_note_refused(struct worker *w);
 /* Inside the hold: may it be stored? Counts and answers false when born outdated or refused; the caller
  * then removes the key and answers as if stored. */
-bool lease_holds(struct worker *w, const struct lease *lease, uint64_t now_ms);
+bool lease_holds(struct worker *w, const struct lease *lease, const struct store_hold *h);
 /* Fills stamp and deps of a store_write from a lease that holds. */
 void lease_apply(const struct lease *lease, struct store_write *ret_write);
 

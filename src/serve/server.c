@@ -107,6 +107,7 @@ static void make_shared(struct server *s)
     });
     s->store = make_store(s);
     s->flights = flights_create();
+    s->refusals = refusals_create();
     s->leases = p->template_count > 0 ? leases_create(p) : NULL;
 }
 
@@ -231,6 +232,7 @@ static void destroy(struct server *s)
 {
     follow_destroy(&s->follow);
     workers_fini(s);
+    refusals_destroy(&s->refusals);
     leases_destroy(&s->leases);
     flights_destroy(&s->flights);
     store_destroy(&s->store);

@@ -220,6 +220,10 @@ static enum step step_lookup(struct request *r)
     }
     serve_count(w, http_misses);
     r->fwd = fwd_of(why);
+    if (refusal_of_absence(why) != REFUSAL_NONE) {
+        refusals_note(w->server->refusals, w->server->http_db, buf_readable(&r->key),
+                      &(struct refusal){.kind = refusal_of_absence(why), .at_ms = r->now_ms});
+    }
     return STEP_FILL;
 }
 
