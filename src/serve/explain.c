@@ -55,12 +55,13 @@ static void put_deps(struct worker *w, struct buf *out, fresh_pos stamp, const f
         const char *which = "one row or value";
         const char *name = wide_name(w->plan->catalog, s->policy, s->fresh, deps[i], &which);
         fresh_pos mark = fresh_mark(s->fresh, deps[i]);
-        char token[FRESH_TOKEN_MAX] = "never in this epoch";
+        char token[FRESH_TOKEN_MAX] = "";
         if (mark >= fresh_floor(s->fresh) && mark != 0) {
             (void)fresh_token_format(s->fresh, mark, token);
         }
-        buf_printf(out, "depends on: %s%s%s, changed at %s%s\n", which, name != NULL ? " " : "",
-                   name != NULL ? name : "", token, stamp < mark ? " (after the stamp)" : "");
+        buf_printf(out, "depends on: %s%s%s, %s%s%s\n", which, name != NULL ? " " : "",
+                   name != NULL ? name : "", token[0] != '\0' ? "changed at " : "unchanged in this epoch",
+                   token, stamp < mark ? " (after the stamp)" : "");
     }
 }
 
