@@ -76,15 +76,23 @@ static void check_prefixes(struct report *r, const struct policy *p)
     }
 }
 
+/* What the loader said, one line each; of a valid policy these are warnings. */
+static void pass_on(struct report *r, struct slice complaints)
+{
+    for (size_t i = 0; i < complaints.len; i++) {
+        r->warnings += complaints.ptr[i] == '\n';
+    }
+    if (complaints.len > 0) {
+        (void)fwrite(complaints.ptr, 1, complaints.len, stderr);
+    }
+}
+
 static const struct policy *check_file(struct report *r, const char *file)
 {
     struct buf complaints;
     buf_init(&complaints);
     const struct policy *p = policy_load(file, &complaints);
-    if (buf_len(&complaints) > 0) {
-        (void)fflush(stdout);
-        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
-    }
+    pass_on(r, buf_readable(&complaints));
     if (p == NULL) {
         (void)fprintf(stderr, "%s: not valid\n", file);
     } else {

@@ -73,15 +73,26 @@ static const char published_sql[] = CALLED_AND_WORDS(
         "   JOIN pg_namespace n ON n.oid = c.relnamespace"
         "  GROUP BY c.oid, n.nspname, c.relname, c.relpersistence ORDER BY 1";
 
-/* What to grant. Functions that run with their owner's rights need nothing beyond EXECUTE. */
+/* What to grant. Functions that run with their owner's rights need nothing beyond EXECUTE; row
+ * security asks its tables with the reader's rights. */
 static const char grants_sql[] = CALLED_AND_WORDS(
     " AND NOT b.prosecdef AND b.provolatile <> 'v'") ", needs(oid, perms) AS ("
                                                      "  SELECT * FROM unnest($1::oid[], $3::int[]) "
-                                                     "UNION ALL SELECT oid, 2 FROM mentioned"
-                                                     "), merged(oid, perms) AS (SELECT oid, "
-                                                     "bit_or(perms) FROM needs GROUP BY oid)"
-                                                     "SELECT n.nspname, format('%I.%I', n.nspname, "
-                                                     "c.relname),"
+                                                     "UNION SELECT oid, 2 FROM mentioned"
+                                                     "  UNION SELECT d.refobjid, 2 FROM needs n "
+                                                     "JOIN pg_policy p ON p.polrelid = n.oid"
+                                                     "    JOIN pg_depend d ON d.classid = "
+                                                     "'pg_policy'::regclass AND d.objid = p.oid"
+                                                     "     AND d.refclassid = 'pg_class'::regclass "
+                                                     "AND d.refobjid <> n.oid"
+                                                     "), merged(oid, perms) AS ("
+                                                     "  SELECT n.oid, bit_or(n.perms) & CASE WHEN "
+                                                     "c.relkind = 'S' THEN 258 ELSE 15 END"
+                                                     "    FROM needs n JOIN pg_class c ON c.oid = "
+                                                     "n.oid AND c.oid >= 16384 GROUP BY n.oid, "
+                                                     "c.relkind)"
+                                                     " SELECT n.nspname, format('%I.%I', "
+                                                     "n.nspname, c.relname),"
                                                      "       CASE WHEN c.relkind = 'S' THEN "
                                                      "'sequence' ELSE 'table' END,"
                                                      "       array_to_string(ARRAY["
@@ -94,9 +105,7 @@ static const char grants_sql[] = CALLED_AND_WORDS(
                                                      "         CASE WHEN m.perms & 256 <> 0 THEN "
                                                      "'USAGE' END], ', ')"
                                                      "  FROM merged m JOIN pg_class c ON c.oid = "
-                                                     "m.oid AND c.oid >= 16384"
-                                                     "   AND (c.relkind = 'S') = (m.perms & 256 <> "
-                                                     "0)"
+                                                     "m.oid AND m.perms <> 0"
                                                      "  JOIN pg_namespace n ON n.oid = "
                                                      "c.relnamespace"
                                                      " UNION ALL SELECT n.nspname, "

@@ -167,7 +167,7 @@ static const char *judge_one(PGconn *conn, struct arena *a, const PGresult *r, i
         return arena_printf(
             a,
             "reads a text as %s while it runs, and 'today' or 'now' would mean something "
-            "else tomorrow: declare the parameter as %s, or use to_date()",
+            "else tomorrow: declare the parameter as %s, or use to_date() or to_timestamp()",
             how + 5, how + 5);
     }
     if (volatility == 's') {
