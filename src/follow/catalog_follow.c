@@ -113,7 +113,8 @@ static const char *unusable_columns(const struct follow_table *t, const struct p
 static const char *coarse(const struct follow_table *t, const struct policy_template *pt)
 {
     for (uint32_t i = 0; i < pt->column_count; i++) {
-        if (!column_named(t, pt->columns[i])->identity) {
+        const struct follow_column *c = column_named(t, pt->columns[i]);
+        if (c == NULL || !c->identity) {
             return "the replica identity lacks a placeholder's column: every UPDATE or DELETE voids the "
                    "whole template; ALTER TABLE ... REPLICA IDENTITY FULL makes it exact";
         }

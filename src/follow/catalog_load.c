@@ -90,12 +90,17 @@ static struct follow_table *find_table(struct loading *l, uint32_t oid)
     return t != NULL ? &l->tables[t - l->tables] : NULL;
 }
 
+/* The loader made the columns; they are const for everybody else. */
+static struct follow_column *own_columns(struct follow_table *t)
+{
+    return (struct follow_column *)(uintptr_t)t->columns;
+}
+
 static struct follow_column *find_column(struct follow_table *t, int16_t attnum)
 {
     for (uint32_t i = 0; i < t->column_count; i++) {
         if (t->columns[i].attnum == attnum) {
-            /* The loader made them; they are const for everybody else. */
-            return (struct follow_column *)(uintptr_t)&t->columns[i];
+            return &own_columns(t)[i];
         }
     }
     return NULL;
@@ -269,7 +274,7 @@ static void take_member(struct loading *l, struct follow_table *t, const PGresul
     (void)l;
     t->published = !true_at(r, row, 1);
     for (uint32_t i = 0; i < t->column_count; i++) {
-        struct follow_column *c = find_column(t, t->columns[i].attnum);
+        struct follow_column *c = &own_columns(t)[i];
         c->streamed = c->streamed && column_listed(r, row, count, c->name);
     }
 }
@@ -303,7 +308,7 @@ static void load_members(struct loading *l)
     for (uint32_t i = 0; i < l->count; i++) {
         struct follow_table *t = &l->tables[i];
         for (uint32_t k = 0; k < t->column_count && !t->published; k++) {
-            find_column(t, t->columns[k].attnum)->streamed = false;
+            own_columns(t)[k].streamed = false;
         }
     }
 }

@@ -136,11 +136,8 @@ void follow_fail_printf(struct follow *f, const char *fmt, ...)
 
 void follow_catalog_known(struct follow *f)
 {
-    if (f->state == FOLLOW_CATALOG) {
-        stream_start(f->stream);
-        follow_enter(f, FOLLOW_DRAINING);
-        follow_progress(f);
-    }
+    f->catalog_known = true;
+    follow_progress(f);
 }
 
 static void start_following(struct follow *f) REQUIRES(follower_role)
@@ -161,6 +158,10 @@ static void on_progress(struct loop_task *task)
     struct follow *f = container_of(task, struct follow, progress);
     role_assume(&follower_role);
     schema_progress(f);
+    if (f->state == FOLLOW_CATALOG && f->catalog_known && f->probe.xmax != 0) {
+        stream_start(f->stream); /* its short transaction ids can be made long */
+        follow_enter(f, FOLLOW_DRAINING);
+    }
     if (f->state == FOLLOW_DRAINING && probe_drained(f)) {
         start_following(f);
     }
@@ -209,6 +210,7 @@ static void on_slot(void *arg, uint64_t lsn)
     role_assume(&follower_role);
     fresh_new_epoch(f->fresh, lsn);
     f->applied_lsn = lsn;
+    f->catalog_known = false;
     apply_reset(f);
     probe_drain(f);
     follow_enter(f, FOLLOW_CATALOG);

@@ -39,7 +39,7 @@ struct probe {
     bool over_unconfirmed;    /* commits waited for the fence when it was sent */
     uint64_t sent_ms;
     uint64_t segment_bytes;
-    uint64_t xmax;            /* of the latest snapshot */
+    uint64_t xmax;            /* of the latest snapshot; 0: none yet */
     uint32_t fence_wait_ms;   /* back-off while the fence is blocked */
     uint64_t fence_due_ms;
     struct timer again;
@@ -48,7 +48,8 @@ struct probe {
     uint32_t proof_first;
     uint32_t proof_count;
     /* start-up */
-    bool drain_wanted;        /* the next snapshot says what must end */
+    bool drain_wanted;        /* the next probe's snapshot says what must end */
+    bool drain_sent;          /* that of the probe in flight does */
     bool draining;
     uint64_t *drain_xids;
     uint32_t drain_count;
@@ -137,6 +138,7 @@ struct follow {
     struct stream *stream;
     struct depend *depend;
     struct decoder *decoder;
+    bool catalog_known;       /* this connection's */
     bool in_transaction;
     uint32_t xid;             /* of the transaction, low half */
     uint64_t applied_lsn;

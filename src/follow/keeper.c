@@ -153,10 +153,13 @@ void keeper_destroy(struct follow *f)
     loop_stop(f->keeper.loop);
     lock_acquire(&f->lock);
     f->keeper.stopping = true;
-    if (f->keeper.cancel != NULL) {
-        (void)PQcancel(f->keeper.cancel, why, sizeof(why));
-    }
+    PGcancel *cancel = f->keeper.cancel;
+    f->keeper.cancel = NULL;
     lock_release(&f->lock);
+    if (cancel != NULL) {
+        (void)PQcancel(cancel, why, sizeof(why));
+        PQfreeCancel(cancel);
+    }
     check(pthread_join(f->keeper.thread, NULL) == 0);
     /* A job that it did not come to still gets its answer. */
     mailbox_drain(loop_mailbox(f->keeper.loop));

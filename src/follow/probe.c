@@ -183,7 +183,10 @@ static void take_drain(struct follow *f, struct slice snapshot)
 {
     struct probe *p = &f->probe;
     if (p->drain_wanted) {
-        p->drain_wanted = false;
+        return; /* sent before the slot was made (P1) */
+    }
+    if (p->drain_sent) {
+        p->drain_sent = false;
         note_running(p, snapshot);
     }
     uint32_t left = 0;
@@ -239,6 +242,8 @@ static void send_if_due(struct loop_task *task)
     }
     p->in_flight = true;
     p->end_wanted = false;
+    p->drain_sent = p->drain_wanted;
+    p->drain_wanted = false;
     p->over_unconfirmed = fresh_unconfirmed(f->fresh);
     p->sent_ms = loop_now_ms(f->loop);
     f->status.probes++;
@@ -384,7 +389,8 @@ void probe_close(struct follow *f)
     timer_stop(&p->again);
     timer_stop(&p->kick);
     p->step = p->kicker_step = PROBE_CLOSED;
-    p->in_flight = p->draining = p->drain_wanted = p->end_wanted = false;
+    p->in_flight = p->draining = p->drain_wanted = p->drain_sent = p->end_wanted = false;
+    p->xmax = 0;
     p->proof_count = p->drain_count = 0;
     p->highest_lsn = p->kicked_lsn = 0;
     p->fence_wait_ms = 0;
