@@ -21,6 +21,7 @@ static const struct verb {
     {"setup-sql", cli_setup_sql, "print the SQL that a database administrator runs once"},
     {"explain", cli_explain, "say why a key or a route would hit or miss now"},
     {"stats", cli_stats, "print the running daemon's counters"},
+    {"verify", cli_verify, "check that a running daemon never answers older than it promises"},
 };
 
 static void help(FILE *to)

@@ -8,5 +8,6 @@ int cli_check(int argc, char **argv);
 int cli_setup_sql(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_stats(int argc, char **argv);
+int cli_verify(int argc, char **argv);
 
 #endif
