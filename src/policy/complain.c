@@ -32,12 +32,16 @@ bool policy_complaints_full(const struct complaints *c)
 static void append_clean(struct buf *out, const char *text)
 {
     for (size_t i = 0; text[i] != '\0'; i++) {
-        unsigned char c = (unsigned char)text[i];
+        bool is_control = (unsigned char)text[i] < 0x20 || text[i] == 0x7f;
         if (i == TEXT_MAX) {
             buf_append_str(out, "...");
             return;
         }
-        buf_append_char(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
+        if (is_control) {
+            buf_append_char(out, '?');
+        } else {
+            buf_append_char(out, text[i]);
+        }
     }
 }
 

@@ -244,9 +244,10 @@ static void divide(struct loader *l, struct division *d)
         return;
     }
     uint64_t left = total - d->given - http;
+    uint64_t share = d->sharers > 0 ? left / d->sharers : 0;
     for (uint32_t i = 0; i < d->count; i++) {
         if (d->spaces[i].memory == 0) {
-            d->spaces[i].memory = left / d->sharers;
+            d->spaces[i].memory = share;
         }
     }
     if (d->adds_http) {

@@ -3,9 +3,9 @@
  * policy: one YAML file becomes one immutable struct, or a list of complaints.
  *
  * Loading reads the file and the SQL files that it names, checks everything that can be checked
- * without a database, and either returns a policy or says for every mistake: file, line, column, key,
- * reason, and the nearest valid key. Nothing is guessed. Options live in policy/options.def: one line
- * gives the parser, the reference docs and the "nearest key" their data.
+ * without a database, and either returns a policy or says for every mistake: file, line, column,
+ * key, reason, and the nearest valid key. Nothing is guessed. Options live in policy/options.def:
+ * one line gives the parser, the reference docs and the "nearest key" their data.
  *
  * A policy never changes after loading: any thread may read it. Strings live in its own arena.
  * Durations are milliseconds, sizes are bytes.
@@ -45,67 +45,69 @@ struct policy_listen {
 };
 
 struct policy_database {
-    const char *dsn;              /* NULL: no database; nothing is followed */
-    const char *replication_dsn;  /* direct connection when `dsn` is a pooler; NULL: same as dsn */
-    const char *publication;      /* default "freshet" */
-    uint32_t pool;                /* connections of all workers together, default 8 */
-    uint32_t max_stale_ms;        /* default 500 */
+    const char *dsn;               /* NULL: no database; nothing is followed */
+    const char *replication_dsn;   /* direct connection when `dsn` is a pooler; NULL: same as dsn */
+    const char *publication;       /* default "freshet" */
+    uint32_t pool;                 /* connections of all workers together, default 8 */
+    uint32_t max_stale_ms;         /* default 500 */
     uint32_t statement_timeout_ms; /* default 10 s */
-    uint32_t marks;               /* hashed mark slots, power of two, default 2^20 */
+    uint32_t marks;                /* hashed mark slots, power of two, default 2^20 */
 };
 
 struct policy_limits {
-    uint64_t bulk_max;       /* RESP argument, 64 MB */
-    uint32_t pipeline_max;   /* RESP output buffered before reading pauses, 1 MB */
-    uint32_t http_head_max;  /* 16 KB */
-    uint64_t http_body_max;  /* 8 MB */
-    uint32_t http_idle_ms;   /* keep-alive, 75 s */
-    uint32_t http_head_ms;   /* time to send a whole request head, 10 s */
-    uint32_t connections;    /* all faces together, 10,000 */
+    uint64_t bulk_max;      /* RESP argument, 64 MB */
+    uint32_t pipeline_max;  /* RESP output buffered before reading pauses, 1 MB */
+    uint32_t http_head_max; /* 16 KB */
+    uint64_t http_body_max; /* 8 MB */
+    uint32_t http_idle_ms;  /* keep-alive, 75 s */
+    uint32_t http_head_ms;  /* time to send a whole request head, 10 s */
+    uint32_t connections;   /* all faces together, 10,000 */
 };
 
 struct policy_space {
     const char *name;
-    int db;                  /* Redis database, -1: none ("http"). "default": all, see db_space */
-    uint64_t memory;         /* budget; shares are worked out while loading */
-    bool evict;              /* evict: auto | never */
-    uint32_t ttl_ms;         /* default TTL, 0: none */
-    const char *prefix;      /* NULL: none. '*' is the shortest run without ':' */
+    int db;             /* Redis database, -1: none ("http"). "default": all, see db_space */
+    uint64_t memory;    /* budget; shares are worked out while loading */
+    bool evict;         /* evict: auto | never */
+    uint32_t ttl_ms;    /* default TTL, 0: none */
+    const char *prefix; /* NULL: none. '*' is the shortest run without ':' */
     enum policy_consistency consistency;
 };
 
-/* --- key templates ------------------------------------------------------------------------------ */
+/* --- key templates ---------------------------------------------------------------------------- */
 
 /* "sales_{business_id}_*": literal text, {column}, and '*' for any run of characters. */
 struct policy_template {
-    uint32_t index;          /* among all templates */
+    uint32_t index; /* among all templates */
     const char *text;
-    const char *schema;      /* of the table; NULL: whatever search_path finds */
+    const char *schema; /* of the table; NULL: whatever search_path finds */
     const char *table;
     uint32_t implicit_lease_ms; /* default 10 s */
     const char *const *columns; /* placeholder columns, in order of first appearance */
-    uint32_t column_count;   /* 0: depends on every change of the table */
-    uint32_t line;           /* in the policy file */
-    const void *pieces;      /* private */
+    uint32_t column_count;      /* 0: depends on every change of the table */
+    uint32_t line;              /* in the policy file */
+    const void *pieces;         /* private */
     uint32_t piece_count;
 };
 
-/* Calls `found` for each way in which `key` (without its space's prefix) matches a template; with '*'
- * or several placeholders one template may match in several ways. `values` are the placeholders' texts
- * in the order of `columns`, slices into the key. A column that occurs twice must have one value.
+/* Calls `found` for each way in which `key` (without its space's prefix) matches a template; with
+ * '*' or several placeholders one template may match in several ways. `values` are the
+ * placeholders' texts in the order of `columns`, slices into the key. A column that occurs twice
+ * must have one value.
  * `values` NULL: the template may match, but in more ways than are listed (over POLICY_SPLITS_MAX,
  * or the key is too long to be split); it is reported once, and the key depends on its `any`.
  * Without columns `values` is not NULL and not to be read. No allocation, bounded time. */
-typedef void policy_match_fn(void *arg, const struct policy_template *t, const struct slice *values);
+typedef void policy_match_fn(void *arg, const struct policy_template *t,
+                             const struct slice *values);
 void policy_match_key(const struct policy *p, struct slice key, policy_match_fn *found, void *arg);
 /* The identity of one rendering: the same for a match and for a row with these column values. */
 uint64_t policy_template_hash(const struct policy_template *t, const struct slice *values);
-/* Removes the space's prefix; false when `key` does not begin with it (then no template applies). */
+/* Removes the space's prefix; false when `key` does not begin with it: no template applies. */
 bool policy_strip_prefix(const struct policy_space *s, struct slice key, struct slice *ret_rest);
 /* Can a key of that space match any template? False lets the hot path skip everything above. */
 bool policy_space_followed(const struct policy *p, const struct policy_space *s);
 
-/* --- routes ------------------------------------------------------------------------------------- */
+/* --- routes ----------------------------------------------------------------------------------- */
 
 enum policy_answer {
     POLICY_ANSWER_ARRAY,  /* every row an object */
@@ -119,35 +121,35 @@ struct policy_param {
 };
 
 struct policy_segment {
-    const char *text;     /* literal, already percent-decoded; or the parameter's name */
+    const char *text; /* literal, already percent-decoded; or the parameter's name */
     bool is_param;
 };
 
 struct policy_route {
     uint32_t index;
     uint32_t line;
-    const char *match;              /* as written: "GET /api/products/{id}" */
-    const char *method;             /* "GET" or "POST" */
+    const char *match;  /* as written: "GET /api/products/{id}" */
+    const char *method; /* "GET" or "POST" */
     const struct policy_segment *segments;
     uint32_t segment_count;
-    const char *sql_file;           /* NULL when the SQL stands in the policy itself */
-    const char *sql;                /* positional: $1..$n */
+    const char *sql_file;              /* NULL when the SQL stands in the policy itself */
+    const char *sql;                   /* positional: $1..$n */
     const struct policy_param *params; /* in order $1..$n */
     uint32_t param_count;
-    enum policy_answer answer;      /* default: array for GET, object for POST */
+    enum policy_answer answer;           /* default: array for GET, object for POST */
     enum policy_consistency consistency; /* default follow */
-    uint32_t fresh_ms;              /* TTL, the safety net; default 1 h; 0: do not store */
-    uint32_t timeout_ms;            /* statement; default database.statement_timeout */
+    uint32_t fresh_ms;                   /* TTL, the safety net; default 1 h; 0: do not store */
+    uint32_t timeout_ms;                 /* statement; default database.statement_timeout */
 };
 
-/* The route for a method and an undecoded path, NULL when none; `ret_methods` (may be NULL) gets a bit
- * per method ("GET" 1, "POST" 2) that the path has, for 405 and OPTIONS. Path values are returned
- * undecoded in template order. Literal segments beat parameters, segment by segment. */
+/* The route for a method and an undecoded path, NULL when none; `ret_methods` (may be NULL) gets a
+ * bit per method ("GET" 1, "POST" 2) that the path has, for 405 and OPTIONS. Path values are
+ * returned undecoded in template order. Literal segments beat parameters, segment by segment. */
 const struct policy_route *policy_find_route(const struct policy *p, struct slice method,
                                              struct slice path, struct slice *ret_values,
                                              unsigned *ret_methods);
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct policy_auth {
     const char *password; /* resp AUTH and admin bearer token; NULL: none */
@@ -159,30 +161,31 @@ struct policy {
     struct policy_database database;
     struct policy_limits limits;
     struct policy_auth auth;
-    uint64_t memory;         /* default: a quarter of the machine's memory */
-    uint32_t workers;        /* default: half the cores, at least 1 */
-    bool debug;              /* DEBUG command and the checker's break switches */
+    uint64_t memory;  /* default: a quarter of the machine's memory */
+    uint32_t workers; /* default: half the cores, at least 1 */
+    bool debug;       /* DEBUG command and the checker's break switches */
     const char *log_level;
     const struct policy_space *spaces;
     uint32_t space_count;
     int8_t db_space[POLICY_DBS]; /* db number -> space index; -1: SELECT is refused */
-    int http_space;          /* index of the space that holds HTTP answers; -1: no routes */
+    int http_space;              /* index of the space that holds HTTP answers; -1: no routes */
     const struct policy_template *templates;
     uint32_t template_count;
     const struct policy_route *routes;
     uint32_t route_count;
-    void *arena;                     /* private */
+    void *arena;                      /* private */
     const struct policy_index *index; /* private */
 };
 
 /* NULL when the file has mistakes: then `complaints` has one line for each
- * ("shop.yaml:12:5: routes[2].fresch: unknown key; did you mean `fresh`?"). Warnings go there too when
- * the policy is valid. */
+ * ("shop.yaml:12:5: routes[2].fresch: unknown key; did you mean `fresh`?"). Warnings go there too
+ * when the policy is valid. */
 const struct policy *policy_load(const char *file, struct buf *complaints);
 void policy_unload(const struct policy **p);
 
-/* ":name" parameters to "$1": skips quotes, dollar quotes, comments and casts. Names in order; false
- * and a reason when it cannot be (unterminated quote, too many parameters, several statements). */
+/* ":name" parameters to "$1": skips quotes, dollar quotes, comments and casts. Names in order;
+ * false and a reason when it cannot be (unterminated quote, too many parameters, several
+ * statements). */
 bool policy_sql_positional(const char *sql, struct buf *ret_sql,
                            struct slice ret_names[POLICY_PARAMS_MAX], uint32_t *ret_count,
                            const char **ret_reason);

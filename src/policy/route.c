@@ -162,12 +162,13 @@ static int compare_routes(const void *a, const void *b)
 
 void policy_index_routes(struct arena *arena, const struct policy *p, struct policy_index *index)
 {
-    const struct policy_route **order = arena_alloc(arena, (p->route_count + 1) * sizeof(*order));
+    const struct policy_route **order =
+        arena_alloc(arena, (p->route_count + 1) * sizeof(const struct policy_route *));
     for (uint32_t i = 0; i < p->route_count; i++) {
         order[i] = &p->routes[i];
         index->route_start[p->routes[i].segment_count + 1]++;
     }
-    qsort(order, p->route_count, sizeof(*order), compare_routes);
+    qsort(order, p->route_count, sizeof(const struct policy_route *), compare_routes);
     for (size_t i = 1; i < array_len(index->route_start); i++) {
         index->route_start[i] += index->route_start[i - 1];
     }
@@ -232,7 +233,7 @@ const struct policy_route *policy_find_route(const struct policy *p, struct slic
                                              struct slice path, struct slice *ret_values,
                                              unsigned *ret_methods)
 {
-    struct slice segments[SEGMENTS_MAX];
+    struct slice segments[SEGMENTS_MAX] = {0};
     const struct policy_index *index = p->index;
     const struct policy_route *found = NULL;
     unsigned methods = 0;

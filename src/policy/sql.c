@@ -56,9 +56,8 @@ static void scan_quoted(struct scan *s, char quote, bool has_escapes)
 {
     s->at++;
     for (; *s->at != '\0'; s->at++) {
-        if (has_escapes && *s->at == '\\' && s->at[1] != '\0') {
-            s->at++;
-        } else if (*s->at == quote && s->at[1] == quote) {
+        bool is_escape = has_escapes && *s->at == '\\' && s->at[1] != '\0';
+        if (is_escape || (*s->at == quote && s->at[1] == quote)) {
             s->at++;
         } else if (*s->at == quote) {
             s->at++;
@@ -184,8 +183,8 @@ static void replace_parameter(struct scan *s)
 
 static void scan_colon(struct scan *s, const char *start)
 {
-    char before = s->at > start ? s->at[-1] : ' ';
-    bool follows_operand = is_word(before) || before == ']' || before == ')' || before == '"';
+    bool follows_operand =
+        s->at > start && (is_word(s->at[-1]) || memchr("])\"", s->at[-1], 3) != NULL);
     if (s->at[1] == ':' || s->at[1] == '=') {
         s->at += 2;
     } else if (!is_letter(s->at[1]) || (s->brackets > 0 && follows_operand)) {

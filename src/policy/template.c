@@ -167,7 +167,7 @@ bool policy_template_compile(struct arena *arena, struct policy_template *t, con
 void policy_index_templates(struct arena *arena, const struct policy *p, struct policy_index *index)
 {
     const struct policy_template **order =
-        arena_alloc(arena, (p->template_count + 1) * sizeof(*order));
+        arena_alloc(arena, (p->template_count + 1) * sizeof(const struct policy_template *));
     uint32_t *start = index->template_start;
     for (uint32_t i = 0; i < p->template_count; i++) {
         const struct compiled *c = p->templates[i].pieces;

@@ -47,7 +47,7 @@ bool policy_text_read(struct arena *arena, const char *file, size_t max, struct 
     struct stat st;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        *ret_why = arena_printf(arena, "cannot be read: %s", strerror(errno));
+        *ret_why = arena_printf(arena, "cannot be read: %s", strerrordesc_np(errno));
         goto out;
     }
     if (!S_ISREG(st.st_mode)) {
@@ -62,7 +62,7 @@ bool policy_text_read(struct arena *arena, const char *file, size_t max, struct 
     char *mem = arena_alloc(arena, room + 1);
     ssize_t len = read_all(fd, mem, room);
     if (len < 0) {
-        *ret_why = arena_printf(arena, "cannot be read: %s", strerror(errno));
+        *ret_why = arena_printf(arena, "cannot be read: %s", strerrordesc_np(errno));
         goto out;
     }
     if ((size_t)len == room) {

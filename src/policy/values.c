@@ -162,7 +162,9 @@ bool policy_parse_choice(struct arena *arena, const char *choices, const char *t
     }
     char *list = arena_strdup(arena, choices);
     for (char *p = list; *p != '\0'; p++) {
-        *p = *p == '|' ? '/' : *p;
+        if (*p == '|') {
+            *p = '/';
+        }
     }
     *ret_why = nearest != NULL
                    ? arena_printf(arena, "is none of %s; did you mean `%s`?", list, nearest)

@@ -207,6 +207,7 @@ static bool on_open(struct builder *b, enum policy_node_kind kind, const yaml_ch
 
 static void on_close(struct builder *b)
 {
+    check(b->depth > 0);
     struct frame *f = &b->frames[--b->depth];
     f->node->weight = 1 + b->weight - f->weight_before;
     if (f->anchor != NULL) {
@@ -306,7 +307,8 @@ const struct policy_node *policy_yaml_parse(struct arena *arena, struct slice te
 {
     struct policy_spot bad;
     if (!policy_text_is_clean(text, &bad)) {
-        policy_complain(say, bad, "", "the bytes here are not UTF-8 text; save the file as UTF-8");
+        policy_complain(say, bad, "",
+                        "a control character, or no UTF-8 text; save the file as UTF-8");
         return NULL;
     }
     struct builder b = {.arena = arena, .say = say};
