@@ -11,7 +11,8 @@
  * no row filter on it. With publish_via_partition_root partitions are no members: the stream would then
  * lose TRUNCATE of a leaf, so partitioned tables are not followed in that mode.
  *
- * The DDL trigger is known by its name: an event trigger "freshet_..." on ddl_command_end, enabled.
+ * The DDL triggers are known by their names: event triggers "freshet_...", enabled, one on
+ * ddl_command_end and one on sql_drop.
  *
  * Threads: the keeper's, or a command's; blocking.
  */
@@ -320,9 +321,9 @@ static void load_settings(struct loading *l)
     PGresult *r = ask(l,
                       "select pg_catalog.current_setting('search_path'),"
                       " pg_catalog.current_setting('server_version'),"
-                      " exists (select from pg_catalog.pg_event_trigger"
-                      " where evtname like 'freshet\\_%' and evtevent = 'ddl_command_end'"
-                      " and evtenabled in ('O', 'A'))",
+                      " (select count(distinct evtevent) = 2 from pg_catalog.pg_event_trigger"
+                      " where evtname like 'freshet\\_%' and evtenabled in ('O', 'A')"
+                      " and evtevent in ('ddl_command_end', 'sql_drop'))",
                       NULL);
     if (rows_of(r) == 1) {
         l->c->pub.search_path = text_at(l, r, 0, 0);

@@ -449,16 +449,20 @@ static void note_family(struct depend *d, uint32_t oid)
 
 void depend_ddl(struct depend *d, struct slice content)
 {
-    d->outdated = true;
     const char *space = content.len > 0 ? memchr(content.ptr, ' ', content.len) : NULL;
     uint64_t oid = 0;
-    if (space != NULL &&
-        number_parse_u64(slice_from(content, (size_t)(space - content.ptr) + 1), &oid) &&
-        oid <= UINT32_MAX) {
-        note_family(d, (uint32_t)oid);
-    } else {
+    if (space == NULL ||
+        !number_parse_u64(slice_from(content, (size_t)(space - content.ptr) + 1), &oid) ||
+        oid > UINT32_MAX) {
         note_everything(d);
+        d->outdated = true;
+        return;
     }
+    note_family(d, (uint32_t)oid);
+    /* A REFRESH changes rows, not the schema. */
+    bool refreshed = slice_is((struct slice){content.ptr, (size_t)(space - content.ptr)}, "matview") &&
+                     follow_catalog_find(d->with.catalog, (uint32_t)oid) != NULL;
+    d->outdated = d->outdated || !refreshed;
 }
 
 const fresh_dep *depend_deps(const struct depend *d, uint32_t *ret_count)

@@ -30,7 +30,7 @@ void depend_relation(struct depend *d, const struct decode_relation *r);
 /* INSERT, UPDATE, DELETE. False: the row contradicts its relation, or has none; the stream is broken. */
 bool depend_row(struct depend *d, enum decode_kind kind, const struct decode_row *row);
 bool depend_truncate(struct depend *d, const struct decode_truncate *t);
-/* Content of a "freshet.ddl" message: "all", or what happened to one table: "table 16400". */
+/* Content of a "freshet.ddl" message: "table OID" (its schema), "matview OID" (refreshed), or "all". */
 void depend_ddl(struct depend *d, struct slice content);
 
 /* What the transaction marks so far; valid until the next depend_begin(). */

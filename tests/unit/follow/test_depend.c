@@ -443,6 +443,15 @@ static void ddl_marks_what_it_names(void **state)
     depend_ddl(depend, SLICE("table 20005")); /* the root: its leaf too */
     assert_true(all_marked(LEAF));
 
+    depend_begin(depend);
+    depend_ddl(depend, SLICE("matview 20002")); /* refreshed: rows, not schema */
+    assert_true(any_marked(SLUGGED));
+    assert_true(all_marked(SLUGGED));
+    assert_false(depend_outdated(depend));
+    depend_begin(depend);
+    depend_ddl(depend, SLICE("matview 99999")); /* one that the catalog does not know */
+    assert_true(depend_outdated(depend));
+
     static const char *const everything[] = {"all", "", "table", "table x", "table 99999999999",
                                              "table 20001 "};
     for (size_t i = 0; i < array_len(everything); i++) {

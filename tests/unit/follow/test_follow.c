@@ -449,6 +449,7 @@ static void a_schema_change_without_a_message_shows_in_the_rows(void **state)
 {
     uint64_t version = follow_version(follow);
     sql("alter event trigger freshet_ddl disable");
+    sql("alter event trigger freshet_drop disable");
     fresh_dep all = all_dep("thing");
     fresh_pos before = stamp_now();
     sql("alter table thing add column extra int");
@@ -460,6 +461,10 @@ static void a_schema_change_without_a_message_shows_in_the_rows(void **state)
     sql("alter table thing drop column extra");
     sql("alter event trigger freshet_ddl enable");
     change("create table told(id int)");
+    until(is_current);
+    assert_false(catalog->sees_ddl); /* half of them is not enough */
+    sql("alter event trigger freshet_drop enable");
+    change("create table told_again(id int)");
     until(is_current);
     assert_true(catalog->sees_ddl);
     change("delete from thing where id = 90");
@@ -598,7 +603,8 @@ static const char schema_sql[] =
     "create publication freshet for table thing, full_row, trunc, part, keyless, logged_again;"
     "create function freshet_tell() returns event_trigger language plpgsql as $$ begin"
     " perform pg_logical_emit_message(true, 'freshet.ddl', 'all'); end $$;"
-    "create event trigger freshet_ddl on ddl_command_end execute function freshet_tell()";
+    "create event trigger freshet_ddl on ddl_command_end execute function freshet_tell();"
+    "create event trigger freshet_drop on sql_drop execute function freshet_tell()";
 
 static const struct policy *make_policy(void)
 {
