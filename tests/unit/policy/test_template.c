@@ -180,6 +180,18 @@ static void no_key_takes_forever(void **state)
     policy_unload(&p);
 }
 
+static void a_search_without_end_is_cut_short(void **state)
+{
+    const struct policy *p = with_templates("k{a}x{b}x{c}x{d}x{e}zz*y");
+    char key[1000];
+    memset(key, 'x', sizeof(key));
+    key[0] = 'k';
+    key[sizeof(key) - 1] = 'y';
+    match(p, (struct slice){key, sizeof(key)}, NULL); /* does not fit, after 10^11 tries */
+    assert_string_equal(seen, "k{a}x{b}x{c}x{d}x{e}zz*y(?,?,?,?,?)");
+    policy_unload(&p);
+}
+
 static void long_keys_without_placeholders_are_exact(void **state)
 {
     const struct policy *p = with_templates("k*m*z");
@@ -351,6 +363,7 @@ int main(void)
         cmocka_unit_test(keys_are_bytes),
         cmocka_unit_test(too_many_ways_are_one_report_without_values),
         cmocka_unit_test(no_key_takes_forever),
+        cmocka_unit_test(a_search_without_end_is_cut_short),
         cmocka_unit_test(long_keys_without_placeholders_are_exact),
         cmocka_unit_test(matching_agrees_with_trying_everything),
         cmocka_unit_test(renderings_are_told_apart),
