@@ -5,9 +5,9 @@
  * Slots that the hand frees lie behind it, so what is stored next has the hand's whole circle to be
  * asked for. Nothing is linked: a victim's place in the index is found by hashing its key again.
  *
- * Bounded work: a visit is one run (some tens of items). Each visit that frees nothing raises the
- * bar by one hit; above ITEM_HITS nobody passes it, so at most 16 visits go by without a victim. In
- * a space that never evicts only dead items leave, and the hand looks into NEVER_VISITS runs for a
+ * Bounded work: a visit is one run (some tens of items). BAR_RUNS visits in a row that free nothing
+ * raise the bar by one hit; above ITEM_HITS nobody passes it. It sinks again when most of a run
+ * goes. A space that never evicts lets only the dead go, and looks into NEVER_VISITS runs for a
  * need.
  *
  * Not done: frequency beyond eviction (a sketch), a window for newcomers, the cost of a fill.
@@ -18,7 +18,8 @@
 #include "base/hash.h"
 #include "store/priv.h"
 
-enum { PRICE_MEANS = 4, NEVER_VISITS = 128, IDLE_CIRCLES = ITEM_HITS + 3 };
+enum { PRICE_MEANS = 4, BAR_RUNS = 32, NEVER_VISITS = 128 };
+enum { IDLE_CIRCLES = (ITEM_HITS + 3) * BAR_RUNS };
 
 bool need_pins_run(const struct need *n, const struct slab *s, uint32_t page)
 {
@@ -90,6 +91,17 @@ static uint32_t drop_dead(struct shard *sh, struct pool *p, uint32_t page, uint6
     return dropped;
 }
 
+static void tune_bar(struct evict *e, uint32_t taken, uint32_t dropped)
+{
+    if (dropped > 0) {
+        e->idle_runs = 0;
+        e->bar -= dropped * 2 > taken && e->bar > 0;
+    } else if (++e->idle_runs >= BAR_RUNS && e->bar <= ITEM_HITS) {
+        e->idle_runs = 0;
+        e->bar++;
+    }
+}
+
 static uint32_t drop_cold(struct shard *sh, struct pool *p, uint32_t page)
 {
     uint32_t price = price_of(p, slab_run_slot_bytes(&p->slab, page));
@@ -110,11 +122,7 @@ static uint32_t drop_cold(struct shard *sh, struct pool *p, uint32_t page)
         entry_drop(sh, it, STORE_PRESENT);
         dropped++;
     }
-    if (dropped == 0 && p->evict.bar <= ITEM_HITS) {
-        p->evict.bar++;
-    } else if (dropped * 2 > taken && p->evict.bar > 0) {
-        p->evict.bar--;
-    }
+    tune_bar(&p->evict, taken, dropped);
     return dropped;
 }
 

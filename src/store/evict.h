@@ -10,7 +10,7 @@
  *   3. A clock over slab runs, aware of sizes. A hit only counts up in the item. In the run under
  * the hand the expired, outdated and void go first; only if there are none, the cold: each must
  * have earned, since the last visit, a hit for each four mean item sizes it occupies. Survivors pay
- *      with their hits. While whole runs survive the bar rises, so one step is bounded work.
+ *      with their hits. While run after run survives the bar rises, so a step is bounded work.
  *
  * Cost per item: 4 bits in its header. Threads: the shard's lock.
  */
@@ -24,6 +24,7 @@ enum { NEED_PINS = 4 };
 struct evict {
     uint32_t hand; /* page */
     uint32_t bar;  /* hits demanded beyond the price */
+    uint32_t idle_runs;
 };
 
 /* Somebody needs memory. */

@@ -21,8 +21,10 @@
 #define unpoison(ptr, len) ((void)(ptr), (void)(len))
 #endif
 
-enum { FINE_MAX = 512, FINE_CLASSES = FINE_MAX / 8, OCTAVE_CLASSES = 16, RUN_PAGES_MAX = 32 };
-enum { BUCKET_BYTES = 64, MIN_SLOTS = 8, MIN_SLOTS_BIG = 4, BIG = 4096, SPREAD_LOOKS = 16 };
+enum { FINE_MAX = 512, FINE_CLASSES = FINE_MAX / 8, OCTAVE_CLASSES = 16 };
+enum { RUN_PAGES_MIN = 4, RUN_PAGES_MAX = 32, RUN_SHARE = 512 };
+enum { TAIL_FINE_MAX = 1024, TAIL_FINE = 128, TAIL_COARSE = 32 };
+enum { BUCKET_BYTES = 64, SPREAD_LOOKS = 16 };
 
 struct hole {
     uint32_t next; /* (offset / 8) + 1 */
@@ -58,18 +60,16 @@ static uint32_t class_bytes(uint32_t class)
     return (coarse % OCTAVE_CLASSES + OCTAVE_CLASSES + 1) << (octave - 4);
 }
 
-static uint32_t class_pages(uint32_t slot)
+/* How many pages a run of such slots should have: the fewest with a small tail. */
+static uint32_t class_pages(uint32_t slot, uint32_t most)
 {
-    uint32_t min_slots = slot < BIG ? MIN_SLOTS : MIN_SLOTS_BIG;
+    uint32_t share = slot <= TAIL_FINE_MAX ? TAIL_FINE : TAIL_COARSE;
     uint32_t best = 0;
     uint32_t best_tail = 0;
-    for (uint32_t n = 1; n <= RUN_PAGES_MAX; n++) {
+    for (uint32_t n = (slot + STORE_PAGE - 1) / STORE_PAGE; n <= most || best == 0; n++) {
         uint32_t bytes = n * STORE_PAGE;
         uint32_t tail = bytes % slot;
-        if (bytes / slot < min_slots) {
-            continue;
-        }
-        if (tail * 64 <= bytes) {
+        if (tail * share <= bytes) {
             return n;
         }
         if (best == 0 || (uint64_t)tail * best < (uint64_t)best_tail * n) {
@@ -123,7 +123,11 @@ static void partial_remove(struct slab *s, uint32_t page)
 
 static bool run_add(struct slab *s, uint32_t class)
 {
-    uint32_t page = pages_take(&s->pages, class_pages(class_bytes(class)), PAGE_SLAB);
+    uint32_t slot = class_bytes(class);
+    uint32_t page = pages_take(&s->pages, class_pages(slot, s->run_pages_max), PAGE_SLAB);
+    if (page == 0 && slot <= STORE_PAGE) {
+        page = pages_take(&s->pages, 1, PAGE_SLAB);
+    }
     if (page == 0) {
         return false;
     }
@@ -194,7 +198,7 @@ void *slab_alloc(struct slab *s, size_t size)
     if (s->partial[class] == 0 && !run_add(s, class)) {
         class = class_with_room(s, class);
         if (class == SLAB_CLASSES) {
-            return NULL;
+            return size > STORE_PAGE ? large_alloc(s, size) : NULL;
         }
     }
     return slot_take(s, s->partial[class]);
@@ -308,23 +312,24 @@ struct store_item *slab_run_next(const struct slab *s, uint32_t page, size_t *at
     return NULL;
 }
 
-/* When a class has as many free slots as a run has slots, any of its runs with room can be emptied
- * into the others: the free slots outside it are then at least as many as the taken ones inside. */
+/* When a class has as many free slots as a run has slots, that run can be emptied into the others:
+ * the free slots outside it are then at least as many as the taken ones inside. */
 uint32_t slab_find_spread(const struct slab *s)
 {
     for (uint32_t c = 0; c < SLAB_ITEM_CLASSES; c++) {
-        uint32_t best = s->partial[c];
-        if (best == 0 || s->room[c] < run_slots(&s->pages.page[best])) {
-            continue;
-        }
-        uint32_t at = s->pages.page[best].next;
+        uint32_t best = 0;
+        uint32_t at = s->partial[c];
         for (int looks = 0; at != 0 && looks < SPREAD_LOOKS; looks++) {
-            if (s->pages.page[at].used < s->pages.page[best].used) {
+            const struct page *run = &s->pages.page[at];
+            bool is_sparser = best == 0 || run->used < s->pages.page[best].used;
+            if (is_sparser && s->room[c] >= run_slots(run)) {
                 best = at;
             }
-            at = s->pages.page[at].next;
+            at = run->next;
         }
-        return best;
+        if (best != 0) {
+            return best;
+        }
     }
     return 0;
 }
@@ -339,6 +344,10 @@ void slab_init(struct slab *s, struct space *space)
 {
     memset(s, 0, sizeof(*s));
     pages_init(&s->pages, space);
+    uint64_t share = space->budget / STORE_PAGE / RUN_SHARE;
+    s->run_pages_max = share < RUN_PAGES_MIN   ? RUN_PAGES_MIN
+                       : share < RUN_PAGES_MAX ? (uint32_t)share
+                                               : RUN_PAGES_MAX;
 }
 
 void slab_reset(struct slab *s)

@@ -5,17 +5,17 @@
  * Small pieces come from runs that hold slots of one size class: every 8 bytes up to 512, then 16
  * classes per octave up to 32 KB (3 % rounding on average). Larger pieces are runs of their own.
  *
- *      run of class 136:  | slot | slot | free | slot | ... carved | never used | tail < 1/64 |
+ *      run of class 136:  | slot | slot | free | slot | ... carved | never used | tail |
  *
- * The class of a run is the one with the least tail among 1 to 32 pages, so most small runs are one
- * page: an almost empty store owns little, and a run soon empties when its items go.
+ * A run has as few pages as leave a small tail, mostly one to three and at most 32: an almost empty
+ * store owns little, and a run soon empties when its items go.
  *
  * L1. A run with no slot taken does not exist: its pages went back.
  * L2. A run is in its class's list if and only if it has room.
  * L3. Byte 7 of a slot that holds no item has no ITEM_LIVE, from the moment the slot is taken.
  *
- * When the budget is spent, a slot up to an eighth larger than needed will do before anything is
- * evicted, so half-empty classes are not lost memory.
+ * When the budget has no room for a run, a slot up to an eighth larger than needed will do, and a
+ * piece above a page gets pages of its own: half-empty classes are not lost memory.
  *
  * Threads: the shard's lock.
  */
@@ -34,6 +34,7 @@ enum {
 
 struct slab {
     struct pages pages;
+    uint32_t run_pages_max;         /* by the budget */
     uint64_t bytes;                 /* in slots and large runs that hold items */
     uint32_t partial[SLAB_CLASSES]; /* runs with room */
     uint32_t room[SLAB_CLASSES];    /* free slots in them */

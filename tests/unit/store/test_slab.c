@@ -89,15 +89,27 @@ static void a_spent_budget_lets_a_slightly_larger_slot_do(void **state)
     (void)state;
     struct slab_rig r;
     slab_open(&r, 2 * (STORE_PAGE + sizeof(struct page)));
-    void *roomy = slab_alloc(&r.slab, 200); /* its run of 3 pages does not fit: none */
-    assert_null(roomy);
     assert_non_null(slab_alloc(&r.slab, 128));
     assert_non_null(slab_alloc(&r.slab, 256));
     char *near = slab_alloc(&r.slab, 120); /* no run of its own: 128 has room */
     assert_non_null(near);
     assert_int_equal(slab_bytes(&r.slab, near), 128);
     assert_null(slab_alloc(&r.slab, 64)); /* 128 would be twice of what is needed */
+    assert_null(slab_alloc(&r.slab, 5000));
     slab_free(&r.slab, near);
+    slab_close(&r);
+}
+
+/* The best run for slots of 152 bytes has three pages; with one page left, one page will do. */
+static void a_run_is_as_short_as_the_budget_demands(void **state)
+{
+    (void)state;
+    struct slab_rig r;
+    slab_open(&r, STORE_PAGE + sizeof(struct page));
+    for (uint32_t i = 0; i < STORE_PAGE / 152; i++) {
+        assert_non_null(slab_alloc(&r.slab, 152));
+    }
+    assert_null(slab_alloc(&r.slab, 152));
     slab_close(&r);
 }
 
@@ -169,6 +181,7 @@ int main(void)
         cmocka_unit_test(every_class_serves_its_sizes_and_wastes_little_of_its_runs),
         cmocka_unit_test(a_run_that_empties_gives_its_pages_back),
         cmocka_unit_test(a_spent_budget_lets_a_slightly_larger_slot_do),
+        cmocka_unit_test(a_run_is_as_short_as_the_budget_demands),
         cmocka_unit_test(random_pieces_keep_their_bytes),
         cmocka_unit_test(references_lead_back_to_their_addresses),
     };
