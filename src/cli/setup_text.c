@@ -15,9 +15,11 @@
  * triggers, statistics, comments; nor temporary objects, nor what the script of an extension makes
  * (the extension itself counts).
  */
+#include "base/alloc.h"
 #include "cli/setup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { ROTATING = 4, QUOTED_MAX = 512 };
 
@@ -49,15 +51,34 @@ const char *setup_literal(const char *text)
     return quoted(text, '\'');
 }
 
+void setup_oids_add(struct setup_oids *set, uint32_t oid, uint32_t perms)
+{
+    set->oid = xrealloc(set->oid, (set->count + 1) * sizeof *set->oid);
+    set->perms = xrealloc(set->perms, (set->count + 1) * sizeof *set->perms);
+    set->oid[set->count] = oid;
+    set->perms[set->count++] = perms;
+}
+
+void setup_oids_fini(struct setup_oids *set)
+{
+    free(set->oid);
+    free(set->perms);
+}
+
+void setup_oids_add_functions(struct setup_oids *set, const struct plan_route *r)
+{
+    for (uint32_t i = 0; i < r->function_count; i++) {
+        setup_oids_add(set, r->functions[i], 0);
+    }
+}
+
 void setup_role(const struct setup *s)
 {
     const char *role = setup_identifier(s->role);
-    printf("\n-- 1. The role. REPLICATION lets it read the stream, and with it every row of every "
-           "published\n"
-           "--    table, whatever is granted below: keep its password as you keep the database's "
-           "own.\n"
-           "--    Managed services: Amazon RDS wants `GRANT rds_replication TO ...` instead of "
-           "REPLICATION.\n"
+    printf("\n-- 1. The role. REPLICATION lets it read the stream, and with it every row of\n"
+           "--    every published table, whatever is granted below: keep its password as you\n"
+           "--    keep the database's own. Managed services: Amazon RDS wants\n"
+           "--    `GRANT rds_replication TO ...` instead of REPLICATION.\n"
            "DO $freshet$\n"
            "BEGIN\n"
            "    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s) THEN\n"
@@ -71,14 +92,11 @@ void setup_role(const struct setup *s)
 
 static const char event_triggers[] =
     "\n"
-    "-- 4. Schema changes, REFRESH MATERIALIZED VIEW and partitions that come and go leave no "
-    "trace in the\n"
-    "--    stream of rows. This function puts a note of each into the stream, in commit order. If "
-    "the\n"
-    "--    service does not allow event triggers, leave this part out: materialized views and "
-    "partitioned\n"
-    "--    tables are then not cached, and other schema changes are noticed only when the TTL "
-    "ends.\n"
+    "-- 4. Schema changes, REFRESH MATERIALIZED VIEW, and partitions that come and go leave\n"
+    "--    no trace in the stream of rows. This function puts a note of each into it, in\n"
+    "--    commit order. If the service does not allow event triggers, leave this part out:\n"
+    "--    materialized views and partitioned tables are then not cached, and other schema\n"
+    "--    changes are noticed only when the TTL ends.\n"
     "BEGIN;\n"
     "CREATE SCHEMA IF NOT EXISTS freshet;\n"
     "CREATE OR REPLACE FUNCTION freshet.freshet_notify_ddl() RETURNS event_trigger\n"
@@ -93,9 +111,8 @@ static const char event_triggers[] =
     "            SELECT d.objid AS oid, d.object_type AS kind, d.object_name AS name\n"
     "              FROM pg_event_trigger_dropped_objects() d\n"
     "             WHERE NOT d.is_temporary\n"
-    "               AND d.object_type NOT IN ('table column', 'table constraint', 'default "
-    "value',\n"
-    "                                         'trigger', 'sequence', 'statistics object')\n"
+    "               AND d.object_type NOT IN ('table column', 'table constraint', 'trigger',\n"
+    "                                         'default value', 'sequence', 'statistics object')\n"
     "               AND (d.original OR d.object_type NOT IN ('index', 'type', 'toast table'))\n"
     "        LOOP\n"
     "            notes := notes || CASE\n"
@@ -112,15 +129,14 @@ static const char event_triggers[] =
     "              LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid\n"
     "             WHERE NOT d.in_extension\n"
     "               AND d.schema_name IS DISTINCT FROM 'pg_temp'\n"
-    "               AND d.object_type NOT IN ('index', 'sequence', 'trigger', 'statistics "
-    "object')\n"
+    "               AND d.object_type NOT IN ('index', 'sequence', 'trigger',\n"
+    "                                         'statistics object')\n"
     "        LOOP\n"
     "            notes := notes || CASE\n"
     "                WHEN tg_tag = 'REFRESH MATERIALIZED VIEW' THEN 'matview ' || change.oid\n"
     "                WHEN change.kind IN ('table', 'table column') AND NOT EXISTS (\n"
-    "                    SELECT FROM pg_class c WHERE c.relname = change.name AND c.oid <> "
-    "change.oid\n"
-    "                       AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))\n"
+    "                    SELECT FROM pg_class c WHERE c.relname = change.name\n"
+    "                       AND c.oid <> change.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))\n"
     "                THEN 'table ' || change.oid\n"
     "                ELSE 'all' END;\n"
     "        END LOOP;\n"

@@ -20,8 +20,8 @@ static const char *relations_why(struct arena *a, const struct facts *f,
     for (uint32_t i = 0; i < f->relation_count; i++) {
         const struct facts_relation *r = &f->relations[i];
         const char *why = NULL;
-        if (r->relkind == 'v') {
-            continue;
+        if (r->uses == 0 || r->relkind == 'v') {
+            continue; /* named for its privileges alone, or a view: what stands behind it counts */
         }
         if (r->oid < FIRST_USER_OID) {
             why = "system catalogs are not in the publication";
@@ -85,7 +85,7 @@ static void list_relations(struct arena *a, const struct facts *f, struct plan_r
         arena_alloc(a, (f->relation_count + f->class_constants.count + 1) * sizeof *needs);
     for (uint32_t i = 0; i < f->relation_count; i++) {
         const struct facts_relation *relation = &f->relations[i];
-        if (relation->relkind != 'v') {
+        if (relation->uses > 0 && relation->relkind != 'v') {
             tables[r->table_count++] = relation->oid;
         }
         if (relation->perms != 0) {
