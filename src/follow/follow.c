@@ -270,7 +270,8 @@ struct follow *follow_create(const struct follow_options *options)
     struct follow *f = xcalloc(1, sizeof(*f));
     f->magic = FOLLOW_MAGIC;
     f->options = *options;
-    f->dsn = db->replication_dsn != NULL ? db->replication_dsn : db->dsn;
+    f->dsn = db->dsn;
+    f->stream_dsn = db->replication_dsn != NULL ? db->replication_dsn : db->dsn;
     f->fresh = options->fresh;
     lock_init(&f->lock, LOCK_RANK_FRESH);
     f->loop = loop_create();

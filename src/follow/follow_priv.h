@@ -122,7 +122,8 @@ struct follow {
     uint32_t magic;
     /* immutable after create */
     struct follow_options options;
-    const char *dsn;
+    const char *dsn;          /* the statements' role and server */
+    const char *stream_dsn;   /* direct, with the right to replicate */
     struct fresh *fresh;
     pthread_t thread;
     struct loop *loop;

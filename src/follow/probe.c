@@ -144,7 +144,7 @@ static const struct pg_session_face kicker_face = {
 static void kicker_open(struct follow *f)
 {
     f->probe.kicker_step = PROBE_CONNECTING;
-    pg_session_connect(f->probe.kicker, f->dsn, "fallback_application_name=freshet");
+    pg_session_connect(f->probe.kicker, f->stream_dsn, "fallback_application_name=freshet");
 }
 
 /* --- start-up ----------------------------------------------------------------------------------- */
@@ -318,7 +318,7 @@ static void take_settings(struct follow *f, const PGresult *r)
     }
     f->probe.step = PROBE_READY;
     follow_enter(f, FOLLOW_SLOT);
-    stream_open(f->stream, f->dsn, f->options.policy->database.publication);
+    stream_open(f->stream, f->stream_dsn, f->options.policy->database.publication);
     kicker_open(f);
 }
 
@@ -378,7 +378,7 @@ void probe_fini(struct follow *f)
 void probe_open(struct follow *f)
 {
     f->probe.step = PROBE_CONNECTING;
-    pg_session_connect(f->probe.session, f->dsn, "fallback_application_name=freshet");
+    pg_session_connect(f->probe.session, f->stream_dsn, "fallback_application_name=freshet");
 }
 
 void probe_close(struct follow *f)
