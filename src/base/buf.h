@@ -56,7 +56,7 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline struct slice buf_readable(const struct buf *b)
 {
-    return (struct slice){b->mem + b->start, b->end - b->start};
+    return (struct slice){b->mem != NULL ? b->mem + b->start : NULL, b->end - b->start};
 }
 
 #endif

@@ -42,7 +42,7 @@ static inline bool slice_is_nocase(struct slice a, const char *text)
 
 static inline struct slice slice_from(struct slice a, size_t start)
 {
-    return (struct slice){a.ptr + start, a.len - start};
+    return (struct slice){start > 0 ? a.ptr + start : a.ptr, a.len - start};
 }
 
 #endif
