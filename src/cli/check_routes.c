@@ -82,8 +82,10 @@ static void report_verdict(struct report *r, const struct live *l, const struct 
 /* --- privileges ---------------------------------------------------------------------------------
  */
 
+/* clang-format off: SQL reads better in its own lines */
 static const char missing_sql[] =
-    "SELECT c.oid::pg_catalog.regclass::text, w.privilege, c.relkind = 'S'"
+    "SELECT c.oid::pg_catalog.regclass::text, w.privilege,"
+    "       CASE WHEN c.relkind = 'S' THEN 'sequence ' ELSE '' END"
     "  FROM unnest($1::oid[], $2::int[]) n(oid, perms)"
     "  JOIN pg_catalog.pg_class c ON c.oid = n.oid"
     "  JOIN (VALUES (1, 'INSERT'), (2, 'SELECT'), (4, 'UPDATE'), (8, 'DELETE'), (256, 'USAGE'))"
@@ -92,9 +94,11 @@ static const char missing_sql[] =
     "                AND NOT pg_catalog.has_sequence_privilege(c.oid, 'USAGE')"
     "            WHEN w.bit = 8 THEN NOT pg_catalog.has_table_privilege(c.oid, w.privilege)"
     "            ELSE NOT pg_catalog.has_any_column_privilege(c.oid, w.privilege) END"
-    " UNION ALL SELECT p.oid::pg_catalog.regprocedure::text, 'EXECUTE', false FROM "
-    "pg_catalog.pg_proc p"
-    "  WHERE p.oid = ANY ($3::oid[]) AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')";
+    " UNION ALL"
+    " SELECT p.oid::pg_catalog.regprocedure::text, 'EXECUTE', 'function '"
+    "   FROM pg_catalog.pg_proc p WHERE p.oid = ANY ($3::oid[])"
+    "    AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')";
+/* clang-format on */
 
 static void check_privileges(struct report *r, const struct live *l, const struct plan_route *p)
 {
@@ -109,16 +113,9 @@ static void check_privileges(struct report *r, const struct live *l, const struc
     const char *const texts[] = {params[0], params[1], params[2]};
     PGresult *m = live_query(l->conn, missing_sql, 3, texts);
     for (int i = 0; i < PQntuples(m); i++) {
-        bool is_function = strcmp(PQgetvalue(m, i, 1), "EXECUTE") == 0;
-        bool is_sequence = *PQgetvalue(m, i, 2) == 't';
         report_line(r, REPORT_PROBLEM, p->route->match,
-                    "the role may not %s %s%s: run what "
-                    "`freshet setup-sql` prints",
-                    PQgetvalue(m, i, 1),
-                    is_function   ? "function "
-                    : is_sequence ? "sequence "
-                                  : "",
-                    PQgetvalue(m, i, 0));
+                    "the role may not %s %s%s: run what `freshet setup-sql` prints",
+                    PQgetvalue(m, i, 1), PQgetvalue(m, i, 2), PQgetvalue(m, i, 0));
     }
     PQclear(m);
     for (size_t i = 0; i < array_len(params); i++) {

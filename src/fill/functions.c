@@ -26,36 +26,28 @@
 
 #include <stdlib.h>
 
+/* clang-format off: SQL reads better in its own lines */
 static const char functions_sql[] =
     "WITH called(oid, how) AS ("
     "  SELECT unnest($1::oid[]), 'call'"
-    "  UNION ALL SELECT oprcode::oid, 'call' FROM pg_catalog.pg_operator WHERE oid = ANY "
-    "($2::oid[])"
-    "  UNION ALL SELECT typinput::oid, 'read ' || oid::regtype::text"
-    "              FROM pg_catalog.pg_type WHERE oid = ANY ($3::oid[])"
+    "  UNION ALL SELECT oprcode::oid, 'call' FROM pg_catalog.pg_operator"
+    "   WHERE oid = ANY ($2::oid[])"
+    "  UNION ALL SELECT typinput::oid, 'read ' || oid::pg_catalog.regtype::text"
+    "    FROM pg_catalog.pg_type WHERE oid = ANY ($3::oid[])"
     "  UNION ALL SELECT u.oid, 'call' FROM pg_catalog.pg_aggregate g, LATERAL unnest(ARRAY["
-    "              g.aggtransfn::oid, g.aggfinalfn::oid, g.aggmtransfn::oid, g.aggminvtransfn::oid,"
-    "              g.aggmfinalfn::oid]) u(oid) WHERE g.aggfnoid = ANY ($1::oid[]))"
-    " SELECT DISTINCT p.oid, pg_catalog.format('%s.%s', n.nspname, p.proname), p.provolatile, "
-    "l.lanname,"
-    "        coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc), c.how, e.extname, "
-    "p.proname"
+    "      g.aggtransfn::oid, g.aggfinalfn::oid, g.aggmtransfn::oid, g.aggminvtransfn::oid,"
+    "      g.aggmfinalfn::oid]) u(oid) WHERE g.aggfnoid = ANY ($1::oid[]))"
+    " SELECT DISTINCT p.oid, pg_catalog.format('%s.%s', n.nspname, p.proname), p.provolatile,"
+    "        l.lanname, coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc), c.how,"
+    "        e.extname, p.proname"
     "   FROM called c JOIN pg_catalog.pg_proc p ON p.oid = c.oid"
     "   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
     "   JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
-    "   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
-    "         AND d.objid = p.oid AND d.deptype = 'e'"
+    "   LEFT JOIN pg_catalog.pg_depend d"
+    "     ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+    "    AND d.objid = p.oid AND d.deptype = 'e'"
     "   LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid"
     "  ORDER BY p.oid, c.how";
-
-/* What a source mentions that is not repeatable, or may hide something. */
-static const char mentions_sql[] =
-    "SELECT 'function', p.oid, p.proname FROM pg_catalog.pg_proc p"
-    " WHERE p.provolatile <> 'i' AND p.oid <> $3::oid"
-    "   AND (p.proname = ANY ($2::text[]) OR (p.oid >= 16384 AND p.proname = ANY ($1::text[])))"
-    " UNION ALL SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'row security of' END, 0, c.relname"
-    "  FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relname = ANY ($1::text[])"
-    "   AND (c.relkind = 'v' OR c.relrowsecurity)";
 
 enum {
     COL_OID,
@@ -67,6 +59,18 @@ enum {
     COL_EXTENSION,
     COL_SHORT
 };
+
+/* What a source mentions that is not repeatable, or may hide something: $1 its words, $2 those that
+ * are followed by '(', $3 the function itself. */
+static const char mentions_sql[] =
+    "SELECT 'function', p.oid, p.proname FROM pg_catalog.pg_proc p"
+    " WHERE p.provolatile <> 'i' AND p.oid <> $3::oid"
+    "   AND (p.proname = ANY ($2::text[]) OR (p.oid >= 16384 AND p.proname = ANY ($1::text[])))"
+    " UNION ALL"
+    " SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'row security of' END, 0, c.relname"
+    "  FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relname = ANY ($1::text[])"
+    "   AND (c.relkind = 'v' OR c.relrowsecurity)";
+/* clang-format on */
 
 static const char advice[] = "pass the value as a parameter, or say `consistency: ttl`";
 
