@@ -2,7 +2,8 @@
 /*
  * The command table and its index.
  *
- * Names are folded to upper case into three words, so that comparing is three integer compares. The
+ * Names are folded to upper case into three words, their length in the last byte, so that comparing is
+ * three integer compares. The
  * index is open addressing over a power of two several times the number of commands; a slot holds
  * the place in the table plus one. Subcommands follow their container in the table and are searched
  * in turn.
@@ -16,7 +17,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-enum { SLOTS = 512, NAME_MAX_LEN = 24 };
+enum { SLOTS = 512, NAME_BYTES = 24 };
 
 static struct command table[] = {
 #define COMMAND(name, arity, letters, first, last, step, group, since, run, summary)               \
@@ -37,14 +38,15 @@ static uint32_t top_count;
 /* False when the name is longer than any command's. */
 static inline bool fold(struct slice name, uint64_t ret_word[3])
 {
-    char upper[NAME_MAX_LEN] = {0};
-    if (name.len > sizeof(upper)) {
+    char upper[NAME_BYTES] = {0};
+    if (name.len >= sizeof(upper)) {
         return false;
     }
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
         upper[i] = (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     }
+    upper[NAME_BYTES - 1] = (char)name.len;
     memcpy(ret_word, upper, sizeof(upper));
     return true;
 }
