@@ -82,7 +82,7 @@ static void report_verdict(struct report *r, const struct live *l, const struct 
 /* --- privileges ---------------------------------------------------------------------------------
  */
 
-/* clang-format off: SQL reads better in its own lines */
+/* clang-format off */
 static const char missing_sql[] =
     "SELECT c.oid::pg_catalog.regclass::text, w.privilege,"
     "       CASE WHEN c.relkind = 'S' THEN 'sequence ' ELSE '' END"

@@ -13,7 +13,7 @@
 
 /* What to grant. Functions that run with their owner's rights need nothing beyond EXECUTE; row
  * security asks its tables with the reader's rights. */
-/* clang-format off: SQL reads better in its own lines */
+/* clang-format off */
 static const char grants_sql[] = CALLED_AND_WORDS(
     " AND NOT b.prosecdef AND b.provolatile <> 'v'") ", needs(oid, perms) AS ("
                                                      "  SELECT * FROM unnest($1::oid[], $3::int[]) "

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* clang-format off: SQL reads better in its own lines */
+/* clang-format off */
 static const char published_sql[] = CALLED_AND_WORDS(
     "") ", used(oid, mentioned) AS ("
         "  SELECT unnest($1::oid[]), false UNION SELECT oid, true FROM mentioned"

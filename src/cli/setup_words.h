@@ -20,14 +20,14 @@
     "    CROSS JOIN LATERAL (SELECT DISTINCT lower(m[1]) FROM regexp_matches("                     \
     "      coalesce(pg_get_function_sqlbody(b.oid), b.prosrc),"                                    \
     "      '([[:alpha:]_][[:alnum:]_$]*)', 'g') m) w(word)"                                        \
-    "    JOIN pg_proc p ON p.oid >= 16384 AND p.proname = w.word AND p.prokind = 'f'"              \
+    "    JOIN pg_proc p ON p.oid >= 16384 AND lower(p.proname) = w.word AND p.prokind = 'f'"       \
     "), words(word) AS ("                                                                          \
     "  SELECT DISTINCT lower(m[1]) FROM called c JOIN pg_proc b ON b.oid = c.oid" descend          \
     "    JOIN pg_language l ON l.oid = b.prolang AND l.lanname IN ('sql', 'plpgsql')"              \
     "    CROSS JOIN LATERAL regexp_matches(coalesce(pg_get_function_sqlbody(b.oid), b.prosrc),"    \
     "      '([[:alpha:]_][[:alnum:]_$]*)', 'g') m"                                                 \
     "), mentioned(oid) AS ("                                                                       \
-    "  SELECT c.oid FROM words w JOIN pg_class c ON c.relname = w.word AND c.oid >= 16384"         \
+    "  SELECT c.oid FROM words w JOIN pg_class c ON lower(c.relname) = w.word AND c.oid >= 16384"  \
     "     AND c.relkind IN ('r', 'p', 'v', 'm')"                                                   \
     "    JOIN pg_namespace n ON n.oid = c.relnamespace"                                            \
     "   WHERE pg_table_is_visible(c.oid) OR n.nspname IN (SELECT word FROM words)"                 \

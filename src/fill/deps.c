@@ -10,7 +10,7 @@
  *     a locked heir         nothing, when an ancestor is there: a heir's change marks its ancestors
  *
  * A parameter that is NULL or not written in the one canonical way names no row: the table's `any`
- * then.
+ * then. A parameter that names the clock ('today') forbids storing.
  *
  * Invariants: D1. Every relation that was read has a mark in the set, or the answer is refused. D2.
  * A row's or value's mark never comes without the table's `all`.
@@ -19,6 +19,7 @@
  */
 #include "fill/plan.h"
 
+#include "fill/stable.h"
 #include "fill/verdict.h"
 
 struct oids {
@@ -71,6 +72,18 @@ static bool value_hash(const struct plan_value *value, const char *const *params
     }
     *ret_hash = follow_value_hash(value->table_oid, value->attnum, text);
     return true;
+}
+
+/* PostgreSQL reads 'today' as a date whose answer is another one tomorrow. */
+static bool names_clock(const struct plan_route *r, const char *const *params)
+{
+    uint32_t count = params != NULL ? r->statement.param_count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (params[i] != NULL && stable_text_names_clock(params[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* One relation of the statement. */
@@ -129,13 +142,21 @@ bool plan_deps(const struct plan *p, const struct plan_route *r, struct fresh *f
         *ret_why = r->why;
         return false;
     }
-    for (uint32_t i = 0; r->keep == PLAN_FOLLOWED && i < r->table_count; i++) {
+    if (r->keep == PLAN_TTL) {
+        *ret_deps = deps;
+        return true;
+    }
+    if (names_clock(r, params)) {
+        *ret_why = "a parameter says now, today, tomorrow or yesterday";
+        return false;
+    }
+    for (uint32_t i = 0; i < r->table_count; i++) {
         if (!add_named(p, r, f, params, r->tables[i], &deps)) {
             *ret_why = plan_unfollowed(p->catalog, NULL);
             return false;
         }
     }
-    for (uint32_t i = 0; r->keep == PLAN_FOLLOWED && i < relation_count; i++) {
+    for (uint32_t i = 0; i < relation_count; i++) {
         if (!add_locked(p, f, named, locked, relations[i], &deps, ret_why)) {
             return false;
         }

@@ -26,7 +26,7 @@
 
 #include <stdlib.h>
 
-/* clang-format off: SQL reads better in its own lines */
+/* clang-format off */
 static const char functions_sql[] =
     "WITH called(oid, how) AS ("
     "  SELECT unnest($1::oid[]), 'call'"
@@ -39,7 +39,7 @@ static const char functions_sql[] =
     "      g.aggmfinalfn::oid]) u(oid) WHERE g.aggfnoid = ANY ($1::oid[]))"
     " SELECT DISTINCT p.oid, pg_catalog.format('%s.%s', n.nspname, p.proname), p.provolatile,"
     "        l.lanname, coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc), c.how,"
-    "        e.extname, p.proname"
+    "        e.extname, p.proname, p.proparallel"
     "   FROM called c JOIN pg_catalog.pg_proc p ON p.oid = c.oid"
     "   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
     "   JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
@@ -50,26 +50,23 @@ static const char functions_sql[] =
     "  ORDER BY p.oid, c.how";
 
 enum {
-    COL_OID,
-    COL_NAME,
-    COL_VOLATILE,
-    COL_LANGUAGE,
-    COL_SOURCE,
-    COL_HOW,
-    COL_EXTENSION,
-    COL_SHORT
+    COL_OID, COL_NAME, COL_VOLATILE, COL_LANGUAGE, COL_SOURCE, COL_HOW, COL_EXTENSION, COL_SHORT,
+    COL_PARALLEL
 };
 
 /* What a source mentions that is not repeatable, or may hide something: $1 its words, $2 those that
  * are followed by '(', $3 the function itself. */
 static const char mentions_sql[] =
-    "SELECT 'function', p.oid, p.proname FROM pg_catalog.pg_proc p"
+    "SELECT 'function', p.oid, p.proname FROM pg_catalog.pg_proc p,"
+    "       LATERAL pg_catalog.lower(p.proname::text COLLATE \"C\") w(word)"
     " WHERE p.provolatile <> 'i' AND p.oid <> $3::oid"
-    "   AND (p.proname = ANY ($2::text[]) OR (p.oid >= 16384 AND p.proname = ANY ($1::text[])))"
+    "   AND (w.word = ANY ($2::text[]) OR (p.oid >= 16384 AND w.word = ANY ($1::text[])))"
     " UNION ALL"
-    " SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'row security of' END, 0, c.relname"
-    "  FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relname = ANY ($1::text[])"
-    "   AND (c.relkind = 'v' OR c.relrowsecurity)";
+    " SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence'"
+    "        ELSE 'row security of' END, 0, c.relname"
+    "  FROM pg_catalog.pg_class c WHERE c.oid >= 16384"
+    "   AND pg_catalog.lower(c.relname::text COLLATE \"C\") = ANY ($1::text[])"
+    "   AND (c.relkind IN ('v', 'S') OR c.relrowsecurity)";
 /* clang-format on */
 
 static const char advice[] = "pass the value as a parameter, or say `consistency: ttl`";
@@ -148,7 +145,15 @@ static const char *judge_stable(PGconn *conn, struct arena *a, const PGresult *r
                                : "depends on more than the rows";
         return arena_printf(a, "%s() %s: %s", PQgetvalue(r, i, COL_SHORT), what, advice);
     }
-    if (strcmp(language, "sql") == 0 || strcmp(language, "plpgsql") == 0) {
+    bool has_body = strcmp(language, "sql") == 0 || strcmp(language, "plpgsql") == 0;
+    if (has_body && *PQgetvalue(r, i, COL_PARALLEL) == 's') {
+        return arena_printf(
+            a,
+            "%s() is PARALLEL SAFE, so its reads may happen where nobody sees them: "
+            "ALTER FUNCTION %s PARALLEL RESTRICTED, or say `consistency: ttl`",
+            name, name);
+    }
+    if (has_body) {
         return judge_body(conn, a, name, PQgetvalue(r, i, COL_OID), PQgetvalue(r, i, COL_SOURCE));
     }
     if (strcmp(language, "c") == 0 && stable_extension_is_safe(PQgetvalue(r, i, COL_EXTENSION))) {

@@ -210,31 +210,43 @@ static void name_relations(struct making *m, struct facts *f)
     PQclear(r);
 }
 
+/* NULL and the facts, or why there are none. */
+static const char *read_facts(struct making *m, const struct told *told, struct facts *ret_facts)
+{
+    const char *why = NULL;
+    int server = PQserverVersion(m->conn) / 10000;
+    if (server < SERVER_OLDEST || server > SERVER_NEWEST) {
+        return arena_printf(m->arena,
+                            "freshet knows the parse trees of PostgreSQL %d to %d, not of %d: say "
+                            "`consistency: ttl`",
+                            SERVER_OLDEST, SERVER_NEWEST, server);
+    }
+    if (told->tree.len == 0) {
+        return "PostgreSQL did not show its parse tree (debug_print_rewritten): say "
+               "`consistency: ttl`";
+    }
+    return analyse(m->scratch, told->tree, ret_facts, &why) ? NULL : why;
+}
+
 static void judge(struct making *m, const struct follow_catalog *c, const struct told *told,
                   struct plan_route *r)
 {
     struct facts f;
     struct functions_verdict functions;
-    const char *why = NULL;
-    int server = PQserverVersion(m->conn) / 10000;
     if (told->error != NULL) {
         r->why = told->error;
         r->broken = true;
-    } else if (server < SERVER_OLDEST || server > SERVER_NEWEST) {
-        r->why =
-            arena_printf(m->arena,
-                         "freshet knows the parse trees of PostgreSQL %d to %d, not of %d: say "
-                         "`consistency: ttl`",
-                         SERVER_OLDEST, SERVER_NEWEST, server);
-    } else if (told->tree.len == 0) {
-        r->why = "PostgreSQL did not show its parse tree (debug_print_rewritten): say "
-                 "`consistency: ttl`";
-    } else if (!analyse(m->scratch, told->tree, &f, &why)) {
-        r->why = why;
-    } else {
+        return;
+    }
+    r->why = read_facts(m, told, &f);
+    if (r->why == NULL) {
         name_relations(m, &f);
         functions_judge(m->conn, m->arena, &f, &functions);
         verdict_judge(m->arena, &f, &functions, c, r);
+    } else if (strcmp(r->route->method, "GET") == 0 && r->route->consistency == POLICY_TTL &&
+               r->route->fresh_ms > 0) {
+        r->keep = PLAN_TTL; /* it runs read-only, and nobody asked for more than a TTL */
+        r->why = NULL;
     }
 }
 

@@ -122,6 +122,24 @@ bool stable_extension_is_safe(const char *extension)
     return has_word(safe, array_len(safe), extension);
 }
 
+bool stable_text_names_clock(const char *text)
+{
+    static const char *const names[] = {"now", "today", "tomorrow", "yesterday"};
+    while (*text != '\0') {
+        size_t len = 0;
+        while (isalpha((unsigned char)text[len])) {
+            len++;
+        }
+        for (size_t i = 0; i < array_len(names); i++) {
+            if (slice_is_nocase((struct slice){text, len}, names[i])) {
+                return true;
+            }
+        }
+        text += len > 0 ? len : 1;
+    }
+    return false;
+}
+
 /* --- a function's source
  * ---------------------------------------------------------------------------- */
 
@@ -149,6 +167,7 @@ void body_scan(struct arena *a, const char *source, struct body_words *ret_words
         .words = arena_alloc(a, most * sizeof(char *)),
         .calls = arena_alloc(a, most * sizeof(char *)),
     };
+    const char *before = "";
     for (const char *at = source; *at != '\0';) {
         if (!starts_word(*at)) {
             at++;
@@ -163,6 +182,8 @@ void body_scan(struct arena *a, const char *source, struct body_words *ret_words
             *c = (char)tolower((unsigned char)*c);
         }
         add_word(ret_words->words, &ret_words->word_count, word);
+        ret_words->catches |= strcmp(word, "exception") == 0 && strcmp(before, "raise") != 0;
+        before = word;
         const char *next = at + strspn(at, "\" \t\r\n");
         if (*next == '(' || strncmp(next, "/*", 2) == 0 || strncmp(next, "--", 2) == 0) {
             add_word(ret_words->calls, &ret_words->call_count, word);
@@ -184,5 +205,5 @@ const char *body_suspect(const struct body_words *w)
             return w->words[i];
         }
     }
-    return NULL;
+    return w->catches ? "exception" : NULL;
 }

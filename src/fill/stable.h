@@ -19,6 +19,8 @@ bool stable_is_safe(uint32_t function_oid);
 bool stable_reads_clock(uint32_t function_oid);
 /* An extension whose STABLE functions, written in C, read neither clock nor tables. */
 bool stable_extension_is_safe(const char *extension);
+/* Does a parameter's text hold a word that means another time tomorrow ('today', 'now')? */
+bool stable_text_names_clock(const char *text);
 
 /* What a function's source text mentions. */
 struct body_words {
@@ -26,6 +28,7 @@ struct body_words {
     uint32_t word_count;
     const char **calls; /* those that are followed by '(' */
     uint32_t call_count;
+    bool catches; /* a block EXCEPTION WHEN: what was read before the error leaves no lock behind */
 };
 void body_scan(struct arena *a, const char *source, struct body_words *ret_words);
 /* A word that no function with a repeatable answer may mention (current_date, 'today', execute,

@@ -42,7 +42,16 @@ CREATE FUNCTION calls_ages(int) RETURNS bool STABLE LANGUAGE sql AS 'SELECT ages
 CREATE FUNCTION dynamic(text) RETURNS bigint STABLE LANGUAGE plpgsql AS
     'DECLARE n bigint; BEGIN EXECUTE $1 INTO n; RETURN n; END';
 CREATE FUNCTION by_view() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM fresh_product';
+CREATE VIEW "Loud" AS SELECT now();
+CREATE FUNCTION by_loud() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT * FROM "Loud"';
 CREATE FUNCTION by_policy() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM hidden';
+CREATE FUNCTION catching() RETURNS bigint STABLE LANGUAGE plpgsql AS
+    'BEGIN RETURN (SELECT count(*) FROM product); EXCEPTION WHEN others THEN RETURN 0; END';
+CREATE FUNCTION raising() RETURNS bigint STABLE LANGUAGE plpgsql AS
+    'BEGIN RAISE EXCEPTION ''no''; END';
+CREATE FUNCTION by_sequence() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT last_value FROM ticket_id_seq';
+CREATE FUNCTION parallel(int) RETURNS text STABLE PARALLEL SAFE LANGUAGE sql AS
+    'SELECT name FROM category WHERE id = $1';
 CREATE FUNCTION dice() RETURNS int LANGUAGE sql AS 'SELECT 4';
 CREATE FUNCTION constant(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION volatile_state(int, int) RETURNS int VOLATILE LANGUAGE sql AS 'SELECT $1 + $2';
@@ -163,6 +172,7 @@ KEPT = {
     "SELECT modern(1)": "no table, and what its functions read",
     "SELECT procedural(1)": "no table, and what its functions read",
     "SELECT constant(1)": "no table, and what its functions read",
+    "SELECT raising()": "no table, and what its functions read",
     "SELECT 1 AS one": "no table",
 }
 
@@ -195,6 +205,10 @@ UNKEPT = {
     "SELECT modern_today()": "public.modern_today() mentions `current_date`",
     "SELECT dynamic('SELECT 1')": "public.dynamic() mentions `execute`",
     "SELECT by_view()": "public.by_view() uses view fresh_product",
+    "SELECT by_loud()": "public.by_loud() uses view Loud",
+    "SELECT catching()": "public.catching() mentions `exception`",
+    "SELECT by_sequence()": "public.by_sequence() uses sequence ticket_id_seq",
+    "SELECT parallel(1)": "ALTER FUNCTION public.parallel PARALLEL RESTRICTED",
     "SELECT by_policy()": "public.by_policy() uses row security of hidden",
 }
 

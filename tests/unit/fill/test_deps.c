@@ -204,6 +204,19 @@ static void ttl_answers_depend_on_nothing(void **state)
     assert_string_equal(b->why, "no");
 }
 
+static void a_parameter_that_names_the_clock_forbids_storing(void **state)
+{
+    struct bench *b = *state;
+    const char *const params[] = {"2026-11-23", "today"};
+    reads(b, "product");
+    b->route.statement.param_count = 1;
+    assert_true(deps_of(b, params, NULL, 0));
+    b->route.statement.param_count = 2;
+    assert_false(deps_of(b, params, NULL, 0));
+    b->route.keep = PLAN_TTL;
+    assert_true(deps_of(b, params, NULL, 0));
+}
+
 static void too_many_tables_forbid_storing(void **state)
 {
     struct bench *b = *state;
@@ -239,6 +252,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(partitions_are_covered_by_their_root, setup, teardown),
         cmocka_unit_test_setup_teardown(unfollowed_relations_forbid_storing, setup, teardown),
         cmocka_unit_test_setup_teardown(ttl_answers_depend_on_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_parameter_that_names_the_clock_forbids_storing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(too_many_tables_forbid_storing, setup, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

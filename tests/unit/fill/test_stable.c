@@ -86,6 +86,8 @@ static void suspicious_sources_are_named(void **state)
         {"SELECT 1 FROM pg_class", "pg_class"},
         {"SELECT 1 FROM information_schema.tables", "information_schema"},
         {"SELECT localtimestamp", "localtimestamp"},
+        {"BEGIN x(); EXCEPTION /* c */ WHEN others THEN NULL; END", "exception"},
+        {"BEGIN RAISE EXCEPTION 'when'; END", NULL},
     };
     for (size_t i = 0; i < array_len(cases); i++) {
         struct arena a;
@@ -101,12 +103,28 @@ static void suspicious_sources_are_named(void **state)
     }
 }
 
+static void parameters_that_name_the_clock_are_noticed(void **state)
+{
+    (void)state;
+    static const char *const clock[] = {"now",         "TODAY",       " tomorrow ",
+                                        "today 10:00", "{yesterday}", "[now,)"};
+    static const char *const other[] = {"",      "snow",   "nowhere", "2026-11-23",
+                                        "epoch", "to day", "know",    "infinity"};
+    for (size_t i = 0; i < array_len(clock); i++) {
+        assert_true(stable_text_names_clock(clock[i]));
+    }
+    for (size_t i = 0; i < array_len(other); i++) {
+        assert_false(stable_text_names_clock(other[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formatting_is_repeatable_and_the_clock_is_not),
         cmocka_unit_test(a_scan_finds_words_and_calls),
         cmocka_unit_test(suspicious_sources_are_named),
+        cmocka_unit_test(parameters_that_name_the_clock_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
