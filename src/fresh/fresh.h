@@ -91,6 +91,11 @@ fresh_pos fresh_stamp(struct fresh *f);
 /* The stamp that a read begun `ago_ms` ago would have had, or an older one; 0 when unknown. For SETs
  * that answer no known miss. */
 fresh_pos fresh_stamp_ago(struct fresh *f, uint64_t now_ms, uint64_t ago_ms);
+/* Have these dependencies changed more than once within the last `ago_ms`? Then a value that a client
+ * wrote to the database itself within that time may already have been replaced. True when it cannot be
+ * excluded. */
+bool fresh_changed_twice(struct fresh *f, const fresh_dep *deps, uint32_t count, uint64_t now_ms,
+                         uint64_t ago_ms);
 
 /* What a SQL fill notes before its query is sent. */
 struct fresh_window {

@@ -41,11 +41,13 @@ struct fresh {
     bool break_fence;
     bool break_late_marks;
     _Atomic fresh_pos *marks; /* slots + 2 * FRESH_WIDES_MAX; relaxed max, ordered by `now` */
+    _Atomic fresh_pos *earlier; /* the change before the last, as far as marks; same order */
 
     /* atomic */
     _Atomic fresh_pos now;     /* release: advance(); acquire: fresh_stamp(), fresh_applied() */
     _Atomic fresh_pos visible; /* 0: no stamps. release: confirm; acquire: fresh_stamp() */
     _Atomic fresh_pos floor;   /* release: fresh_new_epoch(); acquire: fresh_judge() */
+    _Atomic fresh_pos born;    /* A at the first fresh_open(), 0 before it; relaxed */
     _Atomic uint64_t proof_ms; /* relaxed: a bound, not an order */
     _Atomic uint64_t epoch;    /* relaxed; exact pairs are read under `lock` */
 

@@ -6,6 +6,9 @@
  * mapped, not allocated, so untouched slots cost no memory. Marks only rise (F1): raising is an atomic
  * max, so the follower and local events need no lock between them.
  *
+ * Beside each mark stands the position of the change before its last one (`earlier`). It never judges an
+ * entry; it tells whether something has changed twice lately (fresh_changed_twice).
+ *
  * When all wide pairs are taken, further names share pairs by hash: a collision can only void too much.
  */
 #include "base/alloc.h"
@@ -33,6 +36,10 @@ struct fresh *fresh_create(const struct fresh_options *options)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     check(mem != MAP_FAILED);
     f->marks = mem;
+    mem = mmap(NULL, marks_bytes(f->slots), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    check(mem != MAP_FAILED);
+    f->earlier = mem;
     lock_init(&f->lock, LOCK_RANK_FRESH);
     f->wide_names = xcalloc(FRESH_WIDES_MAX, sizeof(*f->wide_names));
     f->base = POS_N_MASK + 1;
@@ -55,16 +62,26 @@ void fresh_destroy(struct fresh **fp)
     free(f->ring.at);
     free(f->late);
     check(munmap((void *)(uintptr_t)f->marks, marks_bytes(f->slots)) == 0);
+    check(munmap((void *)(uintptr_t)f->earlier, marks_bytes(f->slots)) == 0);
     lock_fini(&f->lock);
     free(f);
 }
 
-void marks_raise(struct fresh *f, fresh_dep dep, fresh_pos to)
+/* Returns the lower one of what was there and `to`. */
+static fresh_pos raise_to(_Atomic fresh_pos *mark, fresh_pos to)
 {
-    _Atomic fresh_pos *mark = &f->marks[dep];
     fresh_pos old = atomic_load_explicit(mark, memory_order_relaxed);
     while (old < to && !atomic_compare_exchange_weak_explicit(mark, &old, to, memory_order_relaxed,
                                                               memory_order_relaxed)) {
+    }
+    return old < to ? old : to;
+}
+
+void marks_raise(struct fresh *f, fresh_dep dep, fresh_pos to)
+{
+    fresh_pos last = atomic_load_explicit(&f->marks[dep], memory_order_relaxed);
+    if (last != to) {
+        (void)raise_to(&f->earlier[dep], raise_to(&f->marks[dep], to));
     }
 }
 
@@ -141,4 +158,33 @@ enum fresh_verdict fresh_judge(const struct fresh *f, fresh_pos stamp, const fre
         }
     }
     return fresh_proof_age(f, now_ms) <= f->max_stale_ms ? FRESH_HIT : FRESH_UNPROVEN;
+}
+
+/*
+ * All positions above `since` that the marks and the changes before them show must be one and the same. What
+ * was registered before the process first followed is no change. A later epoch begins with one, because
+ * what was committed while contact was lost is not known.
+ */
+bool fresh_changed_twice(struct fresh *f, const fresh_dep *deps, uint32_t count, uint64_t now_ms,
+                         uint64_t ago_ms)
+{
+    fresh_pos born = atomic_load_explicit(&f->born, memory_order_relaxed);
+    fresh_pos floor = fresh_floor(f);
+    fresh_pos since = fresh_stamp_ago(f, now_ms, ago_ms);
+    fresh_pos seen = 0;
+    if (since < floor || since < born) {
+        seen = floor > born ? floor : 0;
+        since = floor > born ? floor : born;
+    }
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        const _Atomic fresh_pos *from = i % 2 == 0 ? f->marks : f->earlier;
+        fresh_pos at = atomic_load_explicit(&from[deps[i / 2]], memory_order_relaxed);
+        if (at > since && at != seen) {
+            if (seen != 0) {
+                return true;
+            }
+            seen = at;
+        }
+    }
+    return false;
 }

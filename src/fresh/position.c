@@ -148,6 +148,9 @@ void fresh_new_epoch(struct fresh *f, uint64_t lsn)
 void fresh_open(struct fresh *f)
 {
     f->open = true;
+    if (atomic_load_explicit(&f->born, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&f->born, fresh_applied(f), memory_order_relaxed);
+    }
     atomic_store_explicit(&f->visible, f->confirmed, memory_order_release);
 }
 

@@ -16,6 +16,12 @@
  * live records a miss goes unrecorded, and until that miss has aged past the lease the whole set answers
  * "unknown": SETs then take the stamp of `implicit_lease` ago. L3. Keys are compared by 64-bit hash.
  *
+ * Nor does a SET say that it answers a miss at all: a client that has just written the row SETs what it
+ * wrote (write-through), and may find somebody else's miss, newer than its own write. L4. Its value is wrong
+ * only if the row changed again after its write, and both changes lie within the lease. So nothing is
+ * stored by a plain SET while its dependencies have changed twice within the lease. A write-through that
+ * finds no miss is stamped older than its own commit, and never stored.
+ *
  * Threads: any; each of 64 stripes has a lock, never held together with a shard.
  */
 #include "base/alloc.h"
@@ -322,6 +328,7 @@ void lease_for_write(struct worker *w, struct lease_session *ls, uint32_t db, st
         ret_lease->stamp = own_miss(ls, hash);
     } else {
         ret_lease->stamp = first_miss(s->leases, hash, lease_ms, now_ms);
+        ret_lease->assumed_ms = s->breaks.oldest_miss ? 0 : lease_ms;
     }
     if (s->breaks.oldest_miss) {
         forget_oldest(s->leases, hash, fresh_stamp(s->fresh), now_ms);
@@ -367,6 +374,14 @@ static bool refuse(struct worker *w, const struct lease *lease, const struct sto
     return false;
 }
 
+/* L4. See the essay. */
+static bool may_be_overwritten(struct worker *w, const struct lease *lease, uint64_t now_ms)
+{
+    return lease->assumed_ms > 0 &&
+           fresh_changed_twice(w->server->fresh, lease->deps.dep, lease->deps.count, now_ms,
+                               lease->assumed_ms);
+}
+
 bool lease_holds(struct worker *w, const struct lease *lease, const struct store_hold *h)
 {
     if (lease->kind == LEASE_PLAIN) {
@@ -378,7 +393,10 @@ bool lease_holds(struct worker *w, const struct lease *lease, const struct store
     switch (fresh_judge(w->server->fresh, lease->stamp, lease->deps.dep, lease->deps.count,
                         h->now_ms)) {
     case FRESH_HIT:
-        return true;
+        return !may_be_overwritten(w, lease, h->now_ms) ||
+               refuse(w, lease, h, REFUSAL_WRITE_OUTDATED,
+                      "changed more than once within implicit_lease, and a plain SET may stand for a "
+                      "write in between");
     case FRESH_OUTDATED:
     case FRESH_VOID:
         return refuse(w, lease, h, REFUSAL_WRITE_OUTDATED, NULL);

@@ -125,8 +125,9 @@ uint64_t serve_counter_sum(const struct server *s, size_t offset);
 /*
  * A SET on a key that matches a template is stored with the template's dependencies and a stamp from
  * before the client's read: the position at the first miss of that key within `implicit_lease`, or the
- * position of `implicit_lease` ago when no miss is known. Decide the lease before store_hold(); judge
- * it inside, just before storing.
+ * position of `implicit_lease` ago when no miss is known. Since a SET may also answer no miss but a write of
+ * the client's own, nothing is stored that has changed twice within that time. Decide the lease before
+ * store_hold(); judge it inside, just before storing.
  */
 enum lease_kind {
     LEASE_PLAIN,   /* not followed: store without stamp */
@@ -137,6 +138,7 @@ enum lease_kind {
 struct lease {
     enum lease_kind kind;
     fresh_pos stamp;
+    uint32_t assumed_ms; /* the stamp is that of a miss which the write may not answer; 0: it is exact */
     const char *why; /* LEASE_REFUSED: static text for explain */
     struct fresh_deps deps;
 };

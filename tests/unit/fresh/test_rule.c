@@ -197,6 +197,85 @@ static void stamp_of_the_past_is_never_newer_than_asked(void **state)
     fresh_destroy(&f);
 }
 
+static void confirm_all(struct fresh *f)
+{
+    role_assume(&follower_role);
+    (void)fresh_confirm(f, SLICE("1000:1000:"));
+}
+
+static bool twice(struct fresh *f, const fresh_dep *deps, uint32_t count, uint64_t now_ms)
+{
+    return fresh_changed_twice(f, deps, count, now_ms, 100);
+}
+
+static void two_changes_are_known_until_one_of_them_is_long_ago(void **state)
+{
+    role_assume(&follower_role);
+    struct fresh *f = make();
+    fresh_dep deps[] = {fresh_dep_hash(f, 1ULL << 32), fresh_dep_hash(f, 2ULL << 32)};
+    fresh_dep other = fresh_dep_hash(f, 3ULL << 32);
+    assert_false(twice(f, deps, 2, 10));
+    commit(f, 1100, 10, deps[0]);
+    assert_false(twice(f, deps, 2, 10));
+    commit(f, 1150, 11, other);
+    assert_false(twice(f, deps, 2, 10)); /* somebody else's change */
+    commit(f, 1200, 12, deps[0]);
+    assert_true(twice(f, deps, 2, 10));
+    assert_false(twice(f, &deps[1], 1, 10));
+    confirm_all(f);
+    fresh_sample(f, 50);
+    commit(f, 1300, 13, deps[1]); /* one dependency changed then, another now */
+    assert_true(twice(f, deps, 2, 149));
+    assert_false(twice(f, deps, 2, 150));
+    commit(f, 1400, 14, deps[1]);
+    assert_true(twice(f, deps, 2, 150));
+    fresh_destroy(&f);
+}
+
+static void changes_of_several_dependencies_in_one_commit_are_one(void **state)
+{
+    role_assume(&follower_role);
+    struct fresh *f = make();
+    fresh_dep deps[] = {fresh_dep_hash(f, 1ULL << 32), fresh_dep_hash(f, 2ULL << 32)};
+    fresh_apply(f, &(struct fresh_commit){.end_lsn = 1100, .xid = 10, .deps = deps, .count = 2});
+    assert_false(twice(f, deps, 2, 10));
+    fresh_destroy(&f);
+}
+
+static void lost_contact_counts_as_a_change(void **state)
+{
+    role_assume(&follower_role);
+    struct fresh *f = make();
+    fresh_dep dep = fresh_dep_hash(f, 1ULL << 32);
+    fresh_sample(f, 10);
+    fresh_new_epoch(f, 5000);
+    fresh_open(f);
+    assert_false(twice(f, &dep, 1, 110));
+    commit(f, 5100, 20, dep);
+    assert_true(twice(f, &dep, 1, 110)); /* what the sample knew was of the epoch before */
+    confirm_all(f);
+    fresh_sample(f, 120);
+    assert_false(twice(f, &dep, 1, 220));
+    fresh_destroy(&f);
+}
+
+static void what_was_registered_before_the_start_is_no_change(void **state)
+{
+    role_assume(&follower_role);
+    hash_setup_seed(7);
+    struct fresh *f = fresh_create(&(struct fresh_options){.slots = 64, .max_stale_ms = 500});
+    fresh_new_epoch(f, 1000);
+    fresh_apply_idle(f, 1050);
+    fresh_wide wide = fresh_register(f, SLICE("k:1"));
+    fresh_open(f);
+    fresh_dep deps[] = {fresh_dep_any(f, wide), fresh_dep_all(f, wide)};
+    commit(f, 1100, 10, deps[0]);
+    assert_false(twice(f, deps, 2, 10));
+    commit(f, 1200, 11, deps[0]);
+    assert_true(twice(f, deps, 2, 10));
+    fresh_destroy(&f);
+}
+
 static void tokens_come_back_as_they_went(void **state)
 {
     role_assume(&follower_role);
@@ -263,6 +342,10 @@ int main(void)
         cmocka_unit_test(hits_need_a_recent_proof_of_contact),
         cmocka_unit_test(registration_counts_only_for_later_stamps),
         cmocka_unit_test(stamp_of_the_past_is_never_newer_than_asked),
+        cmocka_unit_test(two_changes_are_known_until_one_of_them_is_long_ago),
+        cmocka_unit_test(changes_of_several_dependencies_in_one_commit_are_one),
+        cmocka_unit_test(lost_contact_counts_as_a_change),
+        cmocka_unit_test(what_was_registered_before_the_start_is_no_change),
         cmocka_unit_test(tokens_come_back_as_they_went),
         cmocka_unit_test(broken_fence_and_late_marks_are_really_broken),
         cmocka_unit_test(snapshots_are_read_as_postgresql_means_them),
