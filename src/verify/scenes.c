@@ -135,6 +135,25 @@ bool scene_late_write_through(struct stage *s, uint32_t id)
            get_again(s, id);
 }
 
+/* The same, but a reader's miss comes before that SET, newer than what it stands for. Whether the reader has
+ * SET its own value yet makes no difference. */
+bool scene_borrowed_miss(struct stage *s, uint32_t id)
+{
+    struct redis_miss write = {
+        .target = row_of_stage(id), .face = FACE_REDIS, .missed_us = clock_now_us()};
+    struct redis_miss miss;
+    struct actor *a = s->actor;
+    struct buf page;
+    buf_init(&page);
+    bool ok = stage_write(s, id) && db_read(a, &s->db, write.target, &s->page) && stage_write(s, id) &&
+              stage_settle(s, id) && fresh_miss(s, &s->redis[1], id, false, &miss) &&
+              db_read(a, &s->db, miss.target, &page) &&
+              (actor_chance(a, 50) || redis_set(a, &s->redis[1], &miss, buf_readable(&page))) &&
+              redis_set(a, &s->redis[0], &write, buf_readable(&s->page)) && get_again(s, id);
+    buf_fini(&page);
+    return ok;
+}
+
 /* A fill token says exactly which read a SET stands for. */
 bool scene_token(struct stage *s, uint32_t id)
 {
@@ -158,6 +177,7 @@ static const struct scene {
     {"slow SET", scene_slow_set, 1},
     {"second reader", scene_second_reader, 1},
     {"late write-through", scene_late_write_through, 1},
+    {"borrowed miss", scene_borrowed_miss, 1},
     {"token", scene_token, 1},
     {"fill overtaken", scene_fill_overtaken, 1},
     {"quiet commit", scene_quiet_commit, 2},

@@ -37,6 +37,7 @@ bool stage_read_all(struct stage *s, uint32_t id);
 bool scene_slow_set(struct stage *s, uint32_t id);
 bool scene_second_reader(struct stage *s, uint32_t id);
 bool scene_late_write_through(struct stage *s, uint32_t id);
+bool scene_borrowed_miss(struct stage *s, uint32_t id);
 bool scene_token(struct stage *s, uint32_t id);
 /* scenes_sql.c: fills, wide changes, commits */
 bool scene_fill_overtaken(struct stage *s, uint32_t id);
