@@ -2,6 +2,8 @@
 /* Upkeep: it finds what has expired, nothing else, a bounded amount at a time. */
 #include "store_test.h"
 
+#include "store/priv.h"
+
 static struct slice key_n(uint32_t n, char out[32])
 {
     return (struct slice){out, (size_t)snprintf(out, 32, "key:%u", n)};
@@ -54,6 +56,33 @@ static void upkeep_removes_exactly_what_has_expired(void **state)
     }
     assert_int_equal(rig_stats(&r, 0).expired, gone);
     free(expiry);
+    rig_close(&r);
+}
+
+/* The note that saves walking live items: after a search every run promises the future only. */
+static void a_searched_run_notes_its_next_expiry(void **state)
+{
+    (void)state;
+    struct rig r;
+    uint64_t random = test_seed("notes");
+    rig_open(&r, 64ULL * MB, false, NULL);
+    for (uint32_t i = 0; i < 20000; i++) {
+        put_n(&r, i, 100, r.now_ms + 1 + test_random(&random) % 60000);
+    }
+    r.now_ms += 30000;
+    (void)expire_all(&r);
+    uint32_t runs = 0;
+    for (uint32_t i = 0; i < r.store->shard_count; i++) {
+        const struct slab *s = &r.store->shards[i].pools[0].slab;
+        for (uint32_t page = 1; page < s->pages.top; page += pages_step(&s->pages, page)) {
+            if (slab_run_has_items(s, page)) {
+                assert_true(s->pages.page[page].soonest >= r.now_ms >> 10);
+                assert_true(s->pages.page[page].soonest <= (r.now_ms + 30001) >> 10);
+                runs++;
+            }
+        }
+    }
+    assert_true(runs > 100);
     rig_close(&r);
 }
 
@@ -134,6 +163,7 @@ int main(void)
     hash_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upkeep_removes_exactly_what_has_expired),
+        cmocka_unit_test(a_searched_run_notes_its_next_expiry),
         cmocka_unit_test(an_expiry_made_later_or_removed_is_respected),
         cmocka_unit_test(one_call_is_bounded_work),
         cmocka_unit_test(memory_of_the_expired_returns_to_the_system),

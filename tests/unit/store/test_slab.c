@@ -111,6 +111,11 @@ static void a_run_is_as_short_as_the_budget_demands(void **state)
     }
     assert_null(slab_alloc(&r.slab, 152));
     slab_close(&r);
+    slab_open(&r, 2 * (STORE_PAGE + sizeof(struct page))); /* 5,120 would like 4 pages */
+    char *pair = slab_alloc(&r.slab, 5000);
+    assert_non_null(pair);
+    assert_int_equal(slab_bytes(&r.slab, pair), 2 * STORE_PAGE);
+    slab_close(&r);
 }
 
 struct piece {

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-enum { THREADS = 4, STEPS = 4000, COUNTERS = 8, ACCOUNTS = 16, START = 1000 };
+enum { THREADS = 4, STEPS = 10000, COUNTERS = 8, ACCOUNTS = 16, START = 1000 };
 
 struct worker {
     struct store *store;
@@ -63,12 +63,27 @@ static void add_one(struct worker *w)
     w->added++;
 }
 
-/* Moves money between two accounts inside an ownership, and sees the sum unbroken. */
+static int64_t sum_counters(struct worker *w)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < COUNTERS; i++) {
+        char key[32];
+        struct store_hold h;
+        store_hold(w->store, w->gate, 0, name("counter", i, key), 1, &h);
+        sum += get_number(&h);
+        store_drop(&h);
+    }
+    return sum;
+}
+
+/* Moves money between two accounts inside an ownership, and sees the sum unbroken: nobody else
+ * writes, owners or not. */
 static void transfer(struct worker *w)
 {
     char key[32];
     struct store_hold h;
     store_own(w->store, w->gate);
+    int64_t counted = sum_counters(w);
     int64_t sum = 0;
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
         store_hold(w->store, w->gate, 1, name("account", i, key), 1, &h);
@@ -83,6 +98,7 @@ static void transfer(struct worker *w)
         put_number(&h, get_number(&h) + side * 7);
         store_drop(&h);
     }
+    assert_int_equal(sum_counters(w), counted);
     store_disown(w->store, w->gate);
 }
 

@@ -124,7 +124,35 @@ static void every_change_of_a_present_key_is_noticed(void **state)
     for (size_t i = 0; i < array_len(changes); i++) {
         rig_open(&r, 4ULL * MB, true, NULL);
         rig_set(&r, "k", "v");
-        assert_true(notices(&r, changes[i]));
+        struct store_watch w;
+        char key[] = "k";
+        watch(&r, 0, &w, key);
+        changes[i](&r);
+        assert_true(w.dirty); /* at once, not only when asked */
+        assert_true(store_watch_dirty(r.store, r.gate, &w, r.now_ms));
+        store_watch_remove(r.store, r.gate, &w);
+        rig_close(&r);
+    }
+}
+
+static void swapping_back_is_two_changes_not_none(void **state)
+{
+    (void)state;
+    for (uint32_t holder = 0; holder < 2; holder++) {
+        struct rig r;
+        rig_open(&r, 4ULL * MB, true, NULL);
+        assert_int_equal(rig_put(&r, holder, SLICE("k"), SLICE("v"), 0), ERR_OK);
+        struct store_watch w[2];
+        char key[] = "k";
+        watch(&r, 0, &w[0], key);
+        watch(&r, 1, &w[1], key);
+        swap(&r);
+        assert_true(w[0].dirty && w[1].dirty);
+        swap(&r);
+        for (int i = 0; i < 2; i++) {
+            assert_true(store_watch_dirty(r.store, r.gate, &w[i], r.now_ms));
+            store_watch_remove(r.store, r.gate, &w[i]);
+        }
         rig_close(&r);
     }
 }
@@ -231,6 +259,7 @@ int main(void)
     hash_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_change_of_a_present_key_is_noticed),
+        cmocka_unit_test(swapping_back_is_two_changes_not_none),
         cmocka_unit_test(reading_and_other_keys_are_not_changes),
         cmocka_unit_test(an_absent_key_changes_when_it_appears_and_not_before),
         cmocka_unit_test(a_death_that_nobody_met_is_noticed),
