@@ -6,6 +6,7 @@
  * change, so that it arrives in commit order:
  *
  *     prefix "freshet.ddl"    "table OID"    a table was made, altered or dropped
+ *                                            (and the same of each of its ancestors)
  *                             "matview OID"  a materialized view was refreshed
  *                             "all"          anything else: views, functions, policies, types,
  * schemas
@@ -139,6 +140,13 @@ static const char event_triggers[] =
     "                       AND c.oid <> change.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))\n"
     "                THEN 'table ' || change.oid\n"
     "                ELSE 'all' END;\n"
+    "            -- A new partition changes what is read through its ancestors.\n"
+    "            notes := notes || ARRAY(\n"
+    "                WITH RECURSIVE up(oid) AS (\n"
+    "                    SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = change.oid\n"
+    "                    UNION SELECT i.inhparent FROM up\n"
+    "                             JOIN pg_inherits i ON i.inhrelid = up.oid)\n"
+    "                SELECT 'table ' || up.oid FROM up);\n"
     "        END LOOP;\n"
     "    END IF;\n"
     "    IF 'all' = ANY (notes) THEN\n"

@@ -10,7 +10,8 @@
  *     a locked heir         nothing, when an ancestor is there: a heir's change marks its ancestors
  *
  * A parameter that is NULL or not written in the one canonical way names no row: the table's `any`
- * then. A parameter that names the clock ('today') forbids storing.
+ * then. A parameter that names the clock ('today') forbids storing; so does an answer made by
+ * functions that read nothing: with no mark to hold, not even a new function body could void it.
  *
  * Invariants: D1. Every relation that was read has a mark in the set, or the answer is refused. D2.
  * A row's or value's mark never comes without the table's `all`.
@@ -160,6 +161,10 @@ bool plan_deps(const struct plan *p, const struct plan_route *r, struct fresh *f
         if (!add_locked(p, f, named, locked, relations[i], &deps, ret_why)) {
             return false;
         }
+    }
+    if (deps.count == 0 && r->function_count > 0) {
+        *ret_why = "its functions read no table this time, so nothing would tell when they change";
+        return false;
     }
     if (deps.overflow) {
         *ret_why = "it reads too many tables: say `consistency: ttl`";

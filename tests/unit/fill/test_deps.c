@@ -217,6 +217,16 @@ static void a_parameter_that_names_the_clock_forbids_storing(void **state)
     assert_true(deps_of(b, params, NULL, 0));
 }
 
+static void functions_that_read_nothing_leave_nothing_to_hold(void **state)
+{
+    struct bench *b = *state;
+    const uint32_t locked[] = {oid_of("category")};
+    assert_true(deps_of(b, NULL, NULL, 0)); /* SELECT 1 */
+    b->route.function_count = 1;
+    assert_false(deps_of(b, NULL, NULL, 0));
+    assert_true(deps_of(b, NULL, locked, 1));
+}
+
 static void too_many_tables_forbid_storing(void **state)
 {
     struct bench *b = *state;
@@ -253,6 +263,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(unfollowed_relations_forbid_storing, setup, teardown),
         cmocka_unit_test_setup_teardown(ttl_answers_depend_on_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_parameter_that_names_the_clock_forbids_storing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(functions_that_read_nothing_leave_nothing_to_hold, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(too_many_tables_forbid_storing, setup, teardown),
     };
