@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Errors with their next step. A statement's error is known by its SQLSTATE and words; a refused connection
- * only by its words, which are English unless the server's lc_messages says otherwise: then the message
- * goes out without advice.
+ * Errors with their next step. A statement's error is known by its SQLSTATE and words; a refused
+ * connection only by its words, which are English unless the server's lc_messages says otherwise:
+ * then the message goes out without advice.
  */
 #include "follow/advice.h"
 
@@ -20,13 +20,15 @@ static const struct {
 } advices[] = {
     {NULL, "password authentication failed", "correct user and password in database.dsn"},
     {NULL, "no password supplied", "put the password into database.dsn or into ~/.pgpass"},
-    {NULL, "no pg_hba.conf entry", "allow this user and address in pg_hba.conf, then reload PostgreSQL"},
+    {NULL, "no pg_hba.conf entry",
+     "allow this user and address in pg_hba.conf, then reload PostgreSQL"},
     {NULL, "Peer authentication failed",
      "connect as that operating system user, or set a password and a host in database.dsn"},
     {NULL, "role \"", "create the role: freshet setup-sql FILE | psql"},
     {NULL, "database \"", "correct the database's name in database.dsn"},
     {"55000", "wal_level", "set wal_level = logical in postgresql.conf and restart PostgreSQL"},
-    {NULL, "permission denied to start WAL sender", "give the role replication: ALTER ROLE ... REPLICATION"},
+    {NULL, "permission denied to start WAL sender",
+     "give the role replication: ALTER ROLE ... REPLICATION"},
     {NULL, "replication role", "give the role replication: ALTER ROLE ... REPLICATION"},
     {NULL, "permission denied to use replication slots",
      "give the role replication: ALTER ROLE ... REPLICATION"},

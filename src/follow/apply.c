@@ -5,9 +5,10 @@
  *     BEGIN xid ── rows, TRUNCATE, DDL messages: depend ── COMMIT end: outdate, mark and advance A
  *     keepalive end: advance A
  *
- * Invariants: A1. A passes a commit only after its marks are written (fresh_apply). A2. A catalog that a
- * commit makes outdated is so before A passes the commit: whoever stamps at or above it, knows.
- * A3. What does not fit the protocol ends the connection, and with it the epoch: it may have been a change.
+ * Invariants: A1. A passes a commit only after its marks are written (fresh_apply). A2. A catalog
+ * that a commit makes outdated is so before A passes the commit: whoever stamps at or above it,
+ * knows. A3. What does not fit the protocol ends the connection, and with it the epoch: it may have
+ * been a change.
  */
 #include "follow/follow_priv.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A catalog is what freshet knows of the database's schema at one version: immutable, shared by reference
- * count, freed as a whole with its arena. Reading it is catalog_load.c; what it means, catalog_follow.c.
+ * A catalog is what freshet knows of the database's schema at one version: immutable, shared by
+ * reference count, freed as a whole with its arena. Reading it is catalog_load.c; what it means,
+ * catalog_follow.c.
  *
  * Threads: any.
  */

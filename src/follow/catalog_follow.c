@@ -2,14 +2,15 @@
 /*
  * Which tables and templates can be followed, from what the catalog says of them.
  *
- * A table's changes reach us if it is a permanent table in the publication, whole (all four operations, no row
- * filter; the loader sees to that), and its rows can be told apart: PostgreSQL refuses UPDATE and DELETE
- * of a published table without a replica identity, so such a publication is a trap, not a promise. A
- * partitioned table has no rows of its own: it is followed if every leaf is.
+ * A table's changes reach us if it is a permanent table in the publication, whole (all four
+ * operations, no row filter; the loader sees to that), and its rows can be told apart: PostgreSQL
+ * refuses UPDATE and DELETE of a published table without a replica identity, so such a publication
+ * is a trap, not a promise. A partitioned table has no rows of its own: it is followed if every
+ * leaf is.
  *
- * A template is followed if its table is and each placeholder is a column with one way of writing. Where
- * the replica identity lacks a placeholder's column, an UPDATE or DELETE voids the whole template; that is
- * correct, so it is allowed, and said.
+ * A template is followed if its table is and each placeholder is a column with one way of writing.
+ * Where the replica identity lacks a placeholder's column, an UPDATE or DELETE voids the whole
+ * template; that is correct, so it is allowed, and said.
  */
 #include "follow/catalog.h"
 
@@ -54,7 +55,8 @@ void catalog_judge_tables(struct follow_table *tables, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct follow_table *t = &tables[i];
-        t->published = t->published && t->relkind == 'r' && t->persistence == 'p' && has_identity(t);
+        t->published =
+            t->published && t->relkind == 'r' && t->persistence == 'p' && has_identity(t);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (tables[i].relkind == 'p') {
@@ -115,8 +117,8 @@ static const char *coarse(const struct follow_table *t, const struct policy_temp
     for (uint32_t i = 0; i < pt->column_count; i++) {
         const struct follow_column *c = column_named(t, pt->columns[i]);
         if (c == NULL || !c->identity) {
-            return "the replica identity lacks a placeholder's column: every UPDATE or DELETE voids the "
-                   "whole template; ALTER TABLE ... REPLICA IDENTITY FULL makes it exact";
+            return "the replica identity lacks a placeholder's column: every UPDATE or DELETE "
+                   "voids the whole template; ALTER TABLE ... REPLICA IDENTITY FULL makes it exact";
         }
     }
     return NULL;

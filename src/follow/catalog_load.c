@@ -4,12 +4,13 @@
  *
  *     tables ─ columns ─ keys ─ identity indexes ─ ancestors ─ publication members ─ templates
  *
- * Only user relations are kept (oid >= 16384), without those of pg_toast and temporary ones, which only their
- * own session sees. Every query is ordered by the table's oid, so each is one walk along the sorted tables.
+ * Only user relations are kept (oid >= 16384), without those of pg_toast and temporary ones, which
+ * only their own session sees. Every query is ordered by the table's oid, so each is one walk along
+ * the sorted tables.
  *
- * A table counts as a member only if the publication publishes insert, update, delete and truncate and has
- * no row filter on it. With publish_via_partition_root partitions are no members: the stream would then
- * lose TRUNCATE of a leaf, so partitioned tables are not followed in that mode.
+ * A table counts as a member only if the publication publishes insert, update, delete and truncate
+ * and has no row filter on it. With publish_via_partition_root partitions are no members: the
+ * stream would then lose TRUNCATE of a leaf, so partitioned tables are not followed in that mode.
  *
  * The DDL triggers are known by their names: event triggers "freshet_...", enabled, one on
  * ddl_command_end and one on sql_drop.
@@ -49,8 +50,8 @@ static PGresult *ask(struct loading *l, const char *sql, const char *param)
         return r;
     }
     const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-    l->why = xasprintf("reading the catalog: %s",
-                       primary != NULL ? primary : PQerrorMessage(l->conn));
+    l->why =
+        xasprintf("reading the catalog: %s", primary != NULL ? primary : PQerrorMessage(l->conn));
     PQclear(r);
     return NULL;
 }
@@ -187,7 +188,8 @@ static void load_columns(struct loading *l)
 
 /* --- keys and identities ------------------------------------------------------------------------ */
 
-static void take_key(struct loading *l, struct follow_table *t, const PGresult *r, int row, int count)
+static void take_key(struct loading *l, struct follow_table *t, const PGresult *r, int row,
+                     int count)
 {
     uint16_t *key = arena_alloc(&l->c->arena, (size_t)count * sizeof(*key));
     for (int i = 0; i < count; i++) {
@@ -336,9 +338,8 @@ static void load_settings(struct loading *l)
 /* What the policy's name means on this connection's search path; quoted, so letter case counts. */
 static const struct follow_table *resolve(struct loading *l, const struct policy_template *t)
 {
-    char *schema = t->schema != NULL
-                       ? PQescapeIdentifier(l->conn, t->schema, strlen(t->schema))
-                       : NULL;
+    char *schema =
+        t->schema != NULL ? PQescapeIdentifier(l->conn, t->schema, strlen(t->schema)) : NULL;
     char *table = PQescapeIdentifier(l->conn, t->table, strlen(t->table));
     char *name = xasprintf("%s%s%s", schema != NULL ? schema : "", schema != NULL ? "." : "",
                            table != NULL ? table : "\"\"");

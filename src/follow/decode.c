@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pgoutput, proto_version 1, as PostgreSQL 14 and later send it (PostgreSQL manual, "Logical Replication
- * Message Formats"). Integers are big-endian.
+ * pgoutput, proto_version 1, as PostgreSQL 14 and later send it (PostgreSQL manual, "Logical
+ * Replication Message Formats"). Integers are big-endian.
  *
  *   w  start:8 end:8 time:8 message            k  end:8 time:8 reply:1
  *   B  final:8 time:8 xid:4                    C  flags:1 lsn:8 end:8 time:8
@@ -11,13 +11,15 @@
  *   M  flags:1 lsn:8 prefix\0 len:4 bytes      Y  oid:4 schema\0 name\0
  *   O  lsn:8 name\0                            tuple  n:2 { n | u | t len:4 bytes }
  *
- * Reading is total: a reader that would pass its end turns bad, gives zeros from then on, and is asked
- * once, at the end of the message. So no length from outside is trusted before the bytes were seen.
+ * Reading is total: a reader that would pass its end turns bad, gives zeros from then on, and is
+ * asked once, at the end of the message. So no length from outside is trusted before the bytes were
+ * seen.
  *
  * Invariant D1. An event is given only if every byte of the message was read and understood: a
  * message that we do not understand may be a change that we do not mark.
  *
- * Not done: streamed transactions (proto_version 2), prepared ones (3), binary values: never asked for.
+ * Not done: streamed transactions (proto_version 2), prepared ones (3), binary values: never asked
+ * for.
  */
 #include "follow/decode.h"
 

@@ -2,8 +2,8 @@
 /*
  * decode: the replication stream's bytes as events. Pure: no I/O, no memory of earlier messages.
  *
- * Slices of a frame or event point into the message; arrays belong to the decoder and stay until its
- * next decode_event(). One decoder per thread.
+ * Slices of a frame or event point into the message; arrays belong to the decoder and stay until
+ * its next decode_event(). One decoder per thread.
  */
 #ifndef FOLLOW_DECODE_H
 #define FOLLOW_DECODE_H

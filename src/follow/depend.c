@@ -2,22 +2,23 @@
 /*
  * From a transaction's changes to the marks it raises.
  *
- * Each change marks, for the table and each ancestor: `any`; the row, values and templates of the new
- * and of the old row. What the change does not carry escalates to `all`:
+ * Each change marks, for the table and each ancestor: `any`; the row, values and templates of the
+ * new and of the old row. What the change does not carry escalates to `all`:
  *
  *     old value of column c      O tuple: there            K tuple, or none after an UPDATE: only if c
  *                                                          belongs to the replica identity
  *     new value of column c      there; "unchanged TOAST": as in an O tuple, else unknown
  *
- * A NULL is a known value that no row or value dependency can have. In a template it is nothing either,
- * unless the column is text, where a client's own word for NULL ("None") could be a value: then `all`.
+ * A NULL is a known value that no row or value dependency can have. In a template it is nothing
+ * either, unless the column is text, where a client's own word for NULL ("None") could be a value:
+ * then `all`.
  *
- * Per transaction every wide mark is noted once (serial numbers, so nothing is cleared), and a table
- * with over DEPEND_FLOOD dependencies has its `all` and its templates' `all` noted instead of more: a
- * transaction of a million rows costs a thousand marks and a counter.
+ * Per transaction every wide mark is noted once (serial numbers, so nothing is cleared), and a
+ * table with over DEPEND_FLOOD dependencies has its `all` and its templates' `all` noted instead of
+ * more: a transaction of a million rows costs a thousand marks and a counter.
  *
- * Invariants: D1. Marks may be too many, never too few. D2. A relation that the catalog does not know or
- * describes otherwise is marked as a whole, and the catalog counts as outdated.
+ * Invariants: D1. Marks may be too many, never too few. D2. A relation that the catalog does not
+ * know or describes otherwise is marked as a whole, and the catalog counts as outdated.
  */
 #include "follow/depend.h"
 
@@ -250,8 +251,8 @@ static void note_hash(struct depend *d, const struct relation_target *target, ui
     s->count++;
 }
 
-static void note_item(struct depend *d, const struct change *c, const struct relation_target *target,
-                      const struct relation_item *item)
+static void note_item(struct depend *d, const struct change *c,
+                      const struct relation_target *target, const struct relation_item *item)
 {
     struct slice values[RELATION_ITEM_COLUMNS_MAX];
     if (item->kind == RELATION_TEMPLATE) {
@@ -460,8 +461,9 @@ void depend_ddl(struct depend *d, struct slice content)
     }
     note_family(d, (uint32_t)oid);
     /* A REFRESH changes rows, not the schema. */
-    bool refreshed = slice_is((struct slice){content.ptr, (size_t)(space - content.ptr)}, "matview") &&
-                     follow_catalog_find(d->with.catalog, (uint32_t)oid) != NULL;
+    bool refreshed =
+        slice_is((struct slice){content.ptr, (size_t)(space - content.ptr)}, "matview") &&
+        follow_catalog_find(d->with.catalog, (uint32_t)oid) != NULL;
     d->outdated = d->outdated || !refreshed;
 }
 

@@ -8,13 +8,14 @@
  *      │ 50 ms .. 5 s                                 └─ fresh_open()
  *      └─────────────> CONNECTING
  *
- * The snapshot that says what is in progress is taken right after the slot was made, not after the catalog
- * was loaded: the fewer transactions began in between, the fewer are waited for in vain.
+ * The snapshot that says what is in progress is taken right after the slot was made, not after the
+ * catalog was loaded: the fewer transactions began in between, the fewer are waited for in vain.
  *
- * While PostgreSQL is away this goes on for ever; each change of reason is logged once. Safety does not
- * depend on it: without stamps nothing is stored, and hits end max_stale after the last proof.
+ * While PostgreSQL is away this goes on for ever; each change of reason is logged once. Safety does
+ * not depend on it: without stamps nothing is stored, and hits end max_stale after the last proof.
  *
- * Threads: the follower's loop, except follow_create, follow_destroy, follow_version and follow_status.
+ * Threads: the follower's loop, except follow_create, follow_destroy, follow_version and
+ * follow_status.
  */
 #include "follow/follow_priv.h"
 
@@ -26,8 +27,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 5000, TICK_MS = 50, SLOW_MS = 3000,
-       LOCAL_EVENTS_KICK = 2048 };
+enum {
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MAX_MS = 5000,
+    TICK_MS = 50,
+    SLOW_MS = 3000,
+    LOCAL_EVENTS_KICK = 2048
+};
 
 const char *follow_state_name(enum follow_state s)
 {
@@ -181,8 +187,9 @@ static void tell_slow(struct follow *f)
     bool waits = f->state == FOLLOW_SLOT || f->state == FOLLOW_DRAINING;
     if (waits && !f->told_slow && loop_now_ms(f->loop) - f->entered_ms > SLOW_MS) {
         f->told_slow = true;
-        log_warn("follow", "not following yet: waiting for transactions that are in progress to end; "
-                           "find them in pg_stat_activity (backend_xid) and pg_prepared_xacts");
+        log_warn("follow",
+                 "not following yet: waiting for transactions that are in progress to end; "
+                 "find them in pg_stat_activity (backend_xid) and pg_prepared_xacts");
     }
 }
 
@@ -193,7 +200,8 @@ static void on_tick(struct timer *t)
     timer_start(f->loop, t, TICK_MS, on_tick);
     fresh_sample(f->fresh, loop_now_ms(f->loop));
     if (f->state == FOLLOW_FOLLOWING && (fresh_applied(f->fresh) & 0xfff) >= LOCAL_EVENTS_KICK) {
-        probe_kick(f); /* local events have used up half of what fits between two positions of the log */
+        /* Local events have used up half of what fits between two positions of the log. */
+        probe_kick(f);
     }
     if (f->state != FOLLOW_BACKOFF && f->state != FOLLOW_OFF) {
         probe_tick(f);

@@ -22,15 +22,15 @@
  *   snapshot taken after the slot's creation has ended: what was written before the slot's start is never
  *   streamed. Only then fresh_open().
  *
- * Schema changes arrive as logical messages ("freshet.ddl", sent by the event trigger that setup-sql
- * prints) in commit order: the follower raises the marks of what the message names (or of everything), the
- * catalog counts as outdated, the keeper loads and analyses again, the follower raises every changed
- * mark once more and only then publishes the result. Every 30 s the keeper compares the publication with the
- * catalog, for changes that no message tells.
+ * Schema changes arrive as logical messages ("freshet.ddl", sent by the event trigger that
+ * setup-sql prints) in commit order: the follower raises the marks of what the message names (or of
+ * everything), the catalog counts as outdated, the keeper loads and analyses again, the follower
+ * raises every changed mark once more and only then publishes the result. Every 30 s the keeper
+ * compares the publication with the catalog, for changes that no message tells.
  *
  * Invariants: W1. A transaction's marks are written before A passes it. W2. Nothing is published
- * before the marks of what it governs are raised. W3. A catalog older than `follow_version()` must not
- * be used to store anything.
+ * before the marks of what it governs are raised. W3. A catalog older than `follow_version()` must
+ * not be used to store anything.
  *
  * Threads: create, destroy, wait, status: any. Callbacks say theirs.
  */
@@ -102,7 +102,7 @@ struct follow_catalog {
     const struct follow_table *tables; /* sorted by oid; system catalogs left out */
     uint32_t table_count;
     const struct follow_template *templates; /* by policy template index */
-    bool sees_ddl;             /* the event trigger is installed and enabled */
+    bool sees_ddl;             /* the event triggers freshet_* are there and enabled */
     bool publication_exists;
     const char *server_version;
     const char *search_path;

@@ -6,8 +6,8 @@
  *   probe.c    snapshots, the log's end, proof, kick          wait.c    who waits for a position
  *   schema.c   when to load the catalog, what to raise then   keeper.c  the thread that loads it
  *
- * A call never goes up this table's order of events: a callback of the stream or the probe notes what
- * happened, and follow_progress() tells everybody else, at the end of the loop's turn.
+ * A call never goes up this table's order of events: a callback of the stream or the probe notes
+ * what happened, and follow_progress() tells everybody else, at the end of the loop's turn.
  */
 #ifndef FOLLOW_FOLLOW_PRIV_H
 #define FOLLOW_FOLLOW_PRIV_H

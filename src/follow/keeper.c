@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The keeper: a thread with one plain blocking connection, which reads the catalog and has the statements
- * analysed, so that the follower never waits for that. One job at a time, by mail there and back.
+ * The keeper: a thread with one plain blocking connection, which reads the catalog and has the
+ * statements analysed, so that the follower never waits for that. One job at a time, by mail there
+ * and back.
  *
- * The connection is kept between jobs and made again after any trouble. Stopping cancels the statement
- * in hand and waits for the job.
+ * The connection is kept between jobs and made again after any trouble. Stopping cancels the
+ * statement in hand and waits for the job.
  */
 #include "follow/follow_priv.h"
 

@@ -2,12 +2,13 @@
 /*
  * Kinds of values, and the identities of rows and values.
  *
- * The stream tells a value as PostgreSQL's output function writes it; a key or parameter tells it as a
- * client wrote it. They can be compared by bytes only where a type has one way of writing each value, and
- * only if the client used it: that is what "canonical" means here. Everything else is OTHER.
+ * The stream tells a value as PostgreSQL's output function writes it; a key or parameter tells it
+ * as a client wrote it. They can be compared by bytes only where a type has one way of writing each
+ * value, and only if the client used it: that is what "canonical" means here. Everything else is
+ * OTHER.
  *
- * Row and value identities are seeded hashes of (what it is, table, values). Each value is hashed with
- * its length, so ("ab", "c") and ("a", "bc") differ.
+ * Row and value identities are seeded hashes of (what it is, table, values). Each value is hashed
+ * with its length, so ("ab", "c") and ("a", "bc") differ.
  */
 #include "base/hash.h"
 #include "base/number.h"

@@ -11,16 +11,17 @@
  *   proof       once A >= L, everything visible when it was sent has been applied: contact is proven
  *   start-up    transactions in progress in the first S after the slot was made must end
  *
- * When it is sent, at the end of a turn of the loop: strict waiters are new; commits wait for the fence
- * (at once, then after 1, 2, 4, 5 ms while nothing moves); start-up is not over; PROOF_MS have passed.
+ * When it is sent, at the end of a turn of the loop: strict waiters are new; commits wait for the
+ * fence (at once, then after 1, 2, 4, 5 ms while nothing moves); start-up is not over; PROOF_MS
+ * have passed.
  *
- * L counts what is inserted into the WAL, the stream only what is flushed. If A rests below L, the tail is not
- * flushed (asynchronous commits, open transactions), and the kick flushes it: a logical message on a
- * third connection, which also moves the stream. It runs without synchronous replication, or a missing
- * standby would stop it.
+ * L counts what is inserted into the WAL, the stream only what is flushed. If A rests below L, the
+ * tail is not flushed (asynchronous commits, open transactions), and the kick flushes it: a logical
+ * message on a third connection, which also moves the stream. It runs without synchronous
+ * replication, or a missing standby would stop it.
  *
- * Invariants: P1. A probe's results are used only for what was waiting before it was sent. P2. sent_ms is
- * read before sending.
+ * Invariants: P1. A probe's results are used only for what was waiting before it was sent. P2.
+ * sent_ms is read before sending.
  */
 #include "follow/follow_priv.h"
 
@@ -32,8 +33,8 @@
 #include <stdlib.h>
 
 enum {
-    PROOF_MS = 100,        /* contact is proven at least so often */
-    PROOF_STEP_MS = 20,    /* and noted at most so often */
+    PROOF_MS = 100,     /* contact is proven at least so often */
+    PROOF_STEP_MS = 20, /* and noted at most so often */
     DRAIN_MS = 20,
     FENCE_MAX_MS = 5,
     ANSWER_MAX_MS = 5000,

@@ -2,12 +2,13 @@
 /*
  * The relation cache, and the way from a relation's columns to the dependencies of its rows.
  *
- * Columns are joined by name: the stream, the catalog's table and each ancestor number them differently.
- * A column that the stream lacks stays -1, and whatever needs it escalates to the wide mark later.
+ * Columns are joined by name: the stream, the catalog's table and each ancestor number them
+ * differently. A column that the stream lacks stays -1, and whatever needs it escalates to the wide
+ * mark later.
  *
- * Invariant R1. `fits` is true only if every column of the stream is in the catalog under the same name and
- * type, every column that the catalog says is streamed is in the stream, and name and identity agree. A
- * relation that does not fit is marked as a whole, whatever its rows say.
+ * Invariant R1. `fits` is true only if every column of the stream is in the catalog under the same
+ * name and type, every column that the catalog says is streamed is in the stream, and name and
+ * identity agree. A relation that does not fit is marked as a whole, whatever its rows say.
  */
 #include "follow/relation.h"
 

@@ -3,9 +3,9 @@
  * relation: what a row of the stream's relation n means for the marks, worked out once per RELATION
  * message and catalog. Private to follow/.
  *
- * A *target* is a table whose dependencies a row of the relation may touch: the table itself and each of
- * its ancestors (a query on a partitioned table reads its leaves). An *item* is one dependency of a target
- * that needs values: its row, one column's value, one key template.
+ * A *target* is a table whose dependencies a row of the relation may touch: the table itself and
+ * each of its ancestors (a query on a partitioned table reads its leaves). An *item* is one
+ * dependency of a target that needs values: its row, one column's value, one key template.
  *
  * Threads: the follower's.
  */

@@ -6,17 +6,18 @@
  *                                                    between transactions: install, raise, publish <──┘
  *
  * The stream can tell of a schema change before any query sees it (the visibility fence): a catalog
- * loaded at once would be the old one. So loading waits until a probe's snapshot shows the transaction.
+ * loaded at once would be the old one. So loading waits until a probe's snapshot shows the
+ * transaction.
  *
- * Installing: from the next row on, marks follow the new catalog. Then whatever means something else now (a
- * table that differs or is new, a template, a newly marked column) is raised above every stamp given so far,
- * and only then may anybody store by the new catalog. In the middle of a transaction this waits for its
- * end: rows already read were marked by the old one.
+ * Installing: from the next row on, marks follow the new catalog. Then whatever means something
+ * else now (a table that differs or is new, a template, a newly marked column) is raised above
+ * every stamp given so far, and only then may anybody store by the new catalog. In the middle of a
+ * transaction this waits for its end: rows already read were marked by the old one.
  *
  * Changes that no message told are found by comparing, every CHECK_MS.
  *
- * Invariants: S1. `version` rises before A passes the change that outdates it. S2. The answer's memory
- * has one owner: the job, then publish().
+ * Invariants: S1. `version` rises before A passes the change that outdates it. S2. The answer's
+ * memory has one owner: the job, then publish().
  */
 #include "follow/follow_priv.h"
 
@@ -36,8 +37,7 @@ void schema_outdated(struct follow *f, uint64_t xid)
     (void)atomic_fetch_add_explicit(&f->version, 1, memory_order_release);
     s->load_wanted = true;
     if (xid != 0) {
-        s->hidden_xids =
-            xrealloc(s->hidden_xids, (s->hidden_count + 1) * sizeof(*s->hidden_xids));
+        s->hidden_xids = xrealloc(s->hidden_xids, (s->hidden_count + 1) * sizeof(*s->hidden_xids));
         s->hidden_xids[s->hidden_count++] = xid;
     }
     follow_progress(f);
@@ -146,8 +146,7 @@ static void gather_templates(struct raise *r, uint32_t count, const struct follo
 static void gather_values(struct raise *r, const struct keeper_job *job)
 {
     for (uint32_t i = 0; i < job->value_count; i++) {
-        const struct follow_table *t =
-            follow_catalog_find(job->catalog, job->values[i].table_oid);
+        const struct follow_table *t = follow_catalog_find(job->catalog, job->values[i].table_oid);
         if (t != NULL) {
             raise_wide(r, t->wide);
         }
@@ -221,8 +220,9 @@ static void take_load(struct follow *f, struct keeper_job *job)
         return;
     }
     if (!exists) {
-        follow_fail_printf(f, "the publication \"%s\" does not exist; run: freshet setup-sql FILE | psql",
-                           f->options.policy->database.publication);
+        follow_fail_printf(
+            f, "the publication \"%s\" does not exist; run: freshet setup-sql FILE | psql",
+            f->options.policy->database.publication);
     } else if (newest) {
         follow_catalog_known(f);
     }

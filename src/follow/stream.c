@@ -6,15 +6,16 @@
  *                                                                                  │ stream_start
  *   any ─ error, silence ─> CLOSED, failed()                        STREAMING <────┘
  *
- * The publication must exist before the slot: decoding looks it up as of each change, and would fail on
- * every change that is older. The slot is temporary: it dies with the connection, so it can never fill the
- * server's disk with WAL that nobody reads.
+ * The publication must exist before the slot: decoding looks it up as of each change, and would
+ * fail on every change that is older. The slot is temporary: it dies with the connection, so it can
+ * never fill the server's disk with WAL that nobody reads.
  *
- * Once a second, and when asked, the applied position goes back. The server sends a keepalive whenever
- * it runs idle ahead of that position, and as the answer to a status update that asks for one.
+ * Once a second, and when asked, the applied position goes back. The server sends a keepalive
+ * whenever it runs idle ahead of that position, and as the answer to a status update that asks for
+ * one.
  *
- * Invariant: ST1. idle() is told only positions of keepalives: the server sends them behind every commit
- * that ended before. A change's own position proves nothing.
+ * Invariant: ST1. idle() is told only positions of keepalives: the server sends them behind every
+ * commit that ended before. A change's own position proves nothing.
  */
 #include "follow/stream.h"
 
@@ -51,9 +52,9 @@ struct stream {
     const char *publication;
     char slot_name[64];
     enum stream_step step;
-    bool asked;              /* an answer to stream_ask() is due */
+    bool asked; /* an answer to stream_ask() is due */
     uint64_t applied_lsn;
-    uint64_t heard_ms;       /* the last frame */
+    uint64_t heard_ms; /* the last frame */
     uint64_t bytes;
 };
 
@@ -315,6 +316,5 @@ void stream_open(struct stream *s, const char *dsn, const char *publication)
     s->publication = publication;
     s->asked = false;
     s->step = STREAM_CONNECTING;
-    pg_session_connect(s->session, dsn,
-                       "replication=database fallback_application_name=freshet");
+    pg_session_connect(s->session, dsn, "replication=database fallback_application_name=freshet");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stream: the replication connection. Makes a temporary slot, streams it, reports progress. Knows frames,
- * not their contents.
+ * stream: the replication connection. Makes a temporary slot, streams it, reports progress. Knows
+ * frames, not their contents.
  *
  * Threads: the follower's. Callbacks may close the stream, not destroy it.
  */

@@ -5,9 +5,9 @@
  *   follow_wait ─ mail ─> unsent (strict) ─ a probe leaves ─> sent ─ it returns L ─> placed ─ A >= L ─> reply
  *                    └──> placed (a position of its own)
  *
- * All strict waiters that arrived before a probe left share it; none shares an older one, because a commit
- * that was visible before the request must be at or below L. Whoever waits too long, or without contact,
- * is told so and goes to the database.
+ * All strict waiters that arrived before a probe left share it; none shares an older one, because a
+ * commit that was visible before the request must be at or below L. Whoever waits too long, or
+ * without contact, is told so and goes to the database.
  */
 #include "follow/follow_priv.h"
 

@@ -6,16 +6,16 @@
  *   read    [limit S] begin [prepare] snapshot statement relations S commit S
  *   write   [limit S] begin [prepare] statement                    S commit lsn S
  *
- * S is a Sync. After an error the server skips everything up to the next one; so the COMMIT behind the
- * first Sync is always executed, and in a failed transaction COMMIT means ROLLBACK. Whatever happens
- * in between, the connection is clean after the last Sync, without a second round trip.
+ * S is a Sync. After an error the server skips everything up to the next one; so the COMMIT behind
+ * the first Sync is always executed, and in a failed transaction COMMIT means ROLLBACK. Whatever
+ * happens in between, the connection is clean after the last Sync, without a second round trip.
  *
- * Preparing stands behind BEGIN: its snapshot is then the transaction's, and its failure has a transaction
- * to end. Prepared statements survive a rollback.
+ * Preparing stands behind BEGIN: its snapshot is then the transaction's, and its failure has a
+ * transaction to end. Prepared statements survive a rollback.
  *
- * Invariants: J1. `sending` runs before the first byte of the job. J2. A write is told as definitely
- * failed only if an error came before its COMMIT, or the COMMIT itself was refused on a connection that
- * lived on.
+ * Invariants: J1. `sending` runs before the first byte of the job. J2. A write is told as
+ * definitely failed only if an error came before its COMMIT, or the COMMIT itself was refused on a
+ * connection that lived on.
  *
  * Threads: the loop's, but for the canceller, which owns what it touches.
  *
@@ -41,11 +41,10 @@ static const struct {
     {"freshet_commit", "commit"},
     {"freshet_snapshot", "select pg_catalog.pg_current_snapshot()::text"},
     {"freshet_lsn", "select pg_catalog.pg_current_wal_insert_lsn()::text"},
-    {"freshet_relations",
-     "select distinct l.relation from pg_catalog.pg_locks l"
-     " join pg_catalog.pg_class c on c.oid = l.relation"
-     " where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation'"
-     " and l.relation >= 16384 and c.relkind in ('r', 'p', 'm', 'f')"},
+    {"freshet_relations", "select distinct l.relation from pg_catalog.pg_locks l"
+                          " join pg_catalog.pg_class c on c.oid = l.relation"
+                          " where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation'"
+                          " and l.relation >= 16384 and c.relkind in ('r', 'p', 'm', 'f')"},
 };
 
 /* --- sending ------------------------------------------------------------------------------------ */
@@ -65,19 +64,20 @@ static bool add_sync(struct pg_conn *c)
 
 static bool add_own(struct pg_conn *c, enum job_step step, const char *name)
 {
-    return add_step(c, step,
-                    PQsendQueryPrepared(c->link.conn, name, 0, NULL, NULL, NULL, 0));
+    return add_step(c, step, PQsendQueryPrepared(c->link.conn, name, 0, NULL, NULL, NULL, 0));
 }
 
 bool job_send_setup(struct pg_conn *c)
 {
     PGconn *conn = c->link.conn;
-    bool sent = PQenterPipelineMode(conn) == 1 &&
-                add_step(c, STEP_SETUP, PQsendQueryParams(conn, "set datestyle to 'ISO'", 0, NULL,
-                                                          NULL, NULL, NULL, 0));
+    bool sent =
+        PQenterPipelineMode(conn) == 1 &&
+        add_step(c, STEP_SETUP,
+                 PQsendQueryParams(conn, "set datestyle to 'ISO'", 0, NULL, NULL, NULL, NULL, 0));
     for (size_t i = 0; i < array_len(own_statements) && sent; i++) {
-        sent = add_step(c, STEP_SETUP,
-                        PQsendPrepare(conn, own_statements[i].name, own_statements[i].sql, 0, NULL));
+        sent =
+            add_step(c, STEP_SETUP,
+                     PQsendPrepare(conn, own_statements[i].name, own_statements[i].sql, 0, NULL));
     }
     return sent && add_sync(c) && pg_link_flush(&c->link);
 }
@@ -117,9 +117,9 @@ static bool send_statement(struct pg_conn *c, const struct pg_job *job)
     if (job->shape == PG_READ && !add_own(c, STEP_SNAPSHOT, "freshet_snapshot")) {
         return false;
     }
-    return add_step(c, STEP_STATEMENT,
-                    PQsendQueryPrepared(c->link.conn, name, (int)st->param_count, job->params, NULL,
-                                        NULL, 0));
+    return add_step(
+        c, STEP_STATEMENT,
+        PQsendQueryPrepared(c->link.conn, name, (int)st->param_count, job->params, NULL, NULL, 0));
 }
 
 bool job_send(struct pg_conn *c, struct pg_job *job)

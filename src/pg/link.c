@@ -6,11 +6,13 @@
  *                                │                                    │
  *                                └──── error, EOF, time-out ──────────┴─> failed(), closed
  *
- * While connecting, libpq may replace its socket (several hosts, an SSL retry), even by one of the same
- * number; so the descriptor is taken out of the loop before each PQconnectPoll() and put back after.
+ * While connecting, libpq may replace its socket (several hosts, an SSL retry), even by one of the
+ * same number; so the descriptor is taken out of the loop before each PQconnectPoll() and put back
+ * after.
  *
- * Invariants: L1. The source is watched exactly while `conn` is set. L2. `failed` is called from the
- * loop, never from inside pg_link_open() or pg_link_flush(), so a caller's state is settled first.
+ * Invariants: L1. The source is watched exactly while `conn` is set. L2. `failed` is called from
+ * the loop, never from inside pg_link_open() or pg_link_flush(), so a caller's state is settled
+ * first.
  *
  * Not done: name look-up inside PQconnectStart() blocks the loop. Use a numeric address or a socket
  * where that matters.

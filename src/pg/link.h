@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A link: one libpq connection inside a loop, from PQconnectStart to PQfinish. Private to pg/: sessions
- * and the pool's connections are built on it.
+ * A link: one libpq connection inside a loop, from PQconnectStart to PQfinish. Private to pg/:
+ * sessions and the pool's connections are built on it.
  *
  * Threads: the loop's. A callback may close and open the link again, but not free its memory.
  */

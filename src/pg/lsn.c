@@ -2,9 +2,10 @@
 /*
  * WAL positions as text ("16/B374D848": two hexadecimal halves) and their normal form.
  *
- * A WAL page begins with a header: 24 bytes, 40 on the first page of a segment. The insert position can
- * stand just behind one while every position the server streams stands before it, since nothing was
- * written on the new page yet. Both mean the same history; waiting for the later one would never end.
+ * A WAL page begins with a header: 24 bytes, 40 on the first page of a segment. The insert position
+ * can stand just behind one while every position the server streams stands before it, since nothing
+ * was written on the new page yet. Both mean the same history; waiting for the later one would
+ * never end.
  */
 #include "pg/pg.h"
 

@@ -10,16 +10,17 @@
  *     ^            (error: back-off 50 ms .. 5 s)    │        │
  *     └──────────────── connection lost ─────────────┴────────┘
  *
- * While no connection is open and the last attempt failed, jobs fail at once; the first one after the
- * back-off makes the next attempt and waits for it. So an absent database costs its callers nothing but
- * the answer, and nobody knocks when nobody asks.
+ * While no connection is open and the last attempt failed, jobs fail at once; the first one after
+ * the back-off makes the next attempt and waits for it. So an absent database costs its callers
+ * nothing but the answer, and nobody knocks when nobody asks.
  *
- * Time: a job waits for a connection for `timeout_ms`; from then on the server counts (statement_timeout),
- * which ends a statement cleanly. BACKSTOP_MS later the pool gives up on the server itself.
+ * Time: a job waits for a connection for `timeout_ms`; from then on the server counts
+ * (statement_timeout), which ends a statement cleanly. BACKSTOP_MS later the pool gives up on the
+ * server itself.
  *
- * Invariants: P1. `done` runs exactly once per job that was not cancelled, and never inside pg_submit().
- * P2. A job is on one list (waiting or refused) or on one connection, never on two. P3. A job that was
- * sent is sent again only if the server said that nothing of it ran.
+ * Invariants: P1. `done` runs exactly once per job that was not cancelled, and never inside
+ * pg_submit(). P2. A job is on one list (waiting or refused) or on one connection, never on two.
+ * P3. A job that was sent is sent again only if the server said that nothing of it ran.
  *
  * Threads: the loop's.
  */
@@ -294,7 +295,8 @@ static void conn_start(struct pg_conn *c, struct pg_job *job)
 {
     c->state = CONN_BUSY;
     if (job->timeout_ms > 0) {
-        timer_start(c->pool->loop, &job->timer, (uint64_t)job->timeout_ms + BACKSTOP_MS, job_overdue);
+        timer_start(c->pool->loop, &job->timer, (uint64_t)job->timeout_ms + BACKSTOP_MS,
+                    job_overdue);
     }
     if (!job_send(c, job)) {
         pg_link_fail_later(&c->link);

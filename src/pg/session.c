@@ -6,8 +6,8 @@
  *                                                                          └─> COPY (START_REPLICATION)
  *   any ─ error, EOF ─> DEAD, failed()        any ─ pg_session_close ─> DEAD, silent
  *
- * Invariants: S1. `result` is called once per query, with the last result. S2. A statement's error is a
- * result; only the loss of the connection, and the end of a stream, is a failure.
+ * Invariants: S1. `result` is called once per query, with the last result. S2. A statement's error
+ * is a result; only the loss of the connection, and the end of a stream, is a failure.
  *
  * Threads: the loop's. Callbacks may close, connect and query, but not destroy.
  */

@@ -13,15 +13,32 @@
 #include <stdlib.h>
 
 static const struct follow_column columns[] = {
-    {.name = "id", .attnum = 1, .type_oid = 23, .kind = FOLLOW_KIND_INTEGER, .identity = true,
-     .collation_deterministic = true, .streamed = true},
-    {.name = "v", .attnum = 2, .type_oid = 25, .kind = FOLLOW_KIND_TEXT,
-     .collation_deterministic = true, .streamed = true},
+    {.name = "id",
+     .attnum = 1,
+     .type_oid = 23,
+     .kind = FOLLOW_KIND_INTEGER,
+     .identity = true,
+     .collation_deterministic = true,
+     .streamed = true},
+    {.name = "v",
+     .attnum = 2,
+     .type_oid = 25,
+     .kind = FOLLOW_KIND_TEXT,
+     .collation_deterministic = true,
+     .streamed = true},
 };
 static const uint16_t key[] = {0};
 static const struct follow_table tables[] = {
-    {.oid = 20000, .schema = "public", .name = "thing", .relkind = 'r', .persistence = 'p',
-     .identity = 'd', .published = true, .columns = columns, .column_count = 2, .key = key,
+    {.oid = 20000,
+     .schema = "public",
+     .name = "thing",
+     .relkind = 'r',
+     .persistence = 'p',
+     .identity = 'd',
+     .published = true,
+     .columns = columns,
+     .column_count = 2,
+     .key = key,
      .key_count = 1},
 };
 static const struct follow_value_column values[] = {{20000, 2}};

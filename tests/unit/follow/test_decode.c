@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The decoder against messages made by hand. Every message is also cut at every byte, and given one byte
- * too many, from memory of exactly that size: none of these may be accepted.
+ * The decoder against messages made by hand. Every message is also cut at every byte, and given one
+ * byte too many, from memory of exactly that size: none of these may be accepted.
  */
 #include "base/alloc.h"
 #include "bytes.h"

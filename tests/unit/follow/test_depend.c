@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a transaction marks, from events and a catalog made by hand. Each case says which of the marks it
- * names are raised and which are not; the kinds of tuples that PostgreSQL sends are all here.
+ * What a transaction marks, from events and a catalog made by hand. Each case says which of the
+ * marks it names are raised and which are not; the kinds of tuples that PostgreSQL sends are all
+ * here.
  *
  *   thing    id int, v text, n int     replica identity: primary key
  *   slugged  id int, slug text         replica identity: unique index on slug
@@ -62,13 +63,12 @@ static struct follow_table tables[TABLES] = {
 };
 
 /* In this order, so that the enum above is their index. */
-static const char policy_text[] =
-    "listen: { resp: \"127.0.0.1:0\" }\n"
-    "database: { dsn: \"dbname=none\" }\n"
-    "memory: 64MB\n"
-    "invalidate:\n"
-    "  thing: [\"thing_{id}\", \"v_{v}\", \"n_{n}\", \"all_*\"]\n"
-    "  root: [\"root_{id}\"]\n";
+static const char policy_text[] = "listen: { resp: \"127.0.0.1:0\" }\n"
+                                  "database: { dsn: \"dbname=none\" }\n"
+                                  "memory: 64MB\n"
+                                  "invalidate:\n"
+                                  "  thing: [\"thing_{id}\", \"v_{v}\", \"n_{n}\", \"all_*\"]\n"
+                                  "  root: [\"root_{id}\"]\n";
 
 static struct follow_template templates[TEMPLATES] = {
     {.table = &tables[0], .followed = true, .kinds = {FOLLOW_KIND_INTEGER}},
@@ -102,7 +102,8 @@ struct cells {
 };
 #define ROW(...) (&(struct cells){{__VA_ARGS__}})
 
-static struct decode_tuple tuple(const struct cells *cells, uint32_t count, struct decode_value *room)
+static struct decode_tuple tuple(const struct cells *cells, uint32_t count,
+                                 struct decode_value *room)
 {
     for (uint32_t i = 0; cells != NULL && i < count; i++) {
         room[i] = text_value(cells->at[i]);
@@ -285,8 +286,8 @@ static void an_update_without_an_old_tuple_kept_its_identity(void **state)
 
 static void an_old_key_tells_only_the_identity(void **state)
 {
-    assert_true(change(DECODE_UPDATE, THING, DECODE_OLD_KEY, ROW("1", NULL, NULL),
-                       ROW("2", "a", "5")));
+    assert_true(
+        change(DECODE_UPDATE, THING, DECODE_OLD_KEY, ROW("1", NULL, NULL), ROW("2", "a", "5")));
     assert_true(row_marked(THING, "1"));
     assert_true(row_marked(THING, "2"));
     assert_true(key_marked(BY_ID, "1"));
@@ -315,8 +316,8 @@ static void a_full_old_row_tells_everything(void **state)
 
 static void an_unchanged_toast_value_is_found_in_the_full_old_row(void **state)
 {
-    assert_true(change(DECODE_UPDATE, FULL, DECODE_OLD_FULL, ROW("1", "long"),
-                       ROW("1", "<unchanged>")));
+    assert_true(
+        change(DECODE_UPDATE, FULL, DECODE_OLD_FULL, ROW("1", "long"), ROW("1", "<unchanged>")));
     assert_true(value_marked(FULL, 2, "long"));
     assert_false(all_marked(FULL));
 }
@@ -452,8 +453,8 @@ static void ddl_marks_what_it_names(void **state)
     depend_ddl(depend, SLICE("matview 99999")); /* one that the catalog does not know */
     assert_true(depend_outdated(depend));
 
-    static const char *const everything[] = {"all", "", "table", "table x", "table 99999999999",
-                                             "table 20001 "};
+    static const char *const everything[] = {
+        "all", "", "table", "table x", "table 99999999999", "table 20001 "};
     for (size_t i = 0; i < array_len(everything); i++) {
         depend_begin(depend);
         depend_ddl(depend, slice_of(everything[i]));
@@ -522,7 +523,8 @@ static void a_table_that_changed_is_marked_as_a_whole(void **state)
 
 static void rows_must_fit_their_relation(void **state)
 {
-    struct decode_value v[3] = {{.kind = DECODE_NULL}, {.kind = DECODE_NULL}, {.kind = DECODE_NULL}};
+    struct decode_value v[3] = {
+        {.kind = DECODE_NULL}, {.kind = DECODE_NULL}, {.kind = DECODE_NULL}};
     struct decode_row row = {.relation = THING, .new_row = {2, v}};
     assert_false(depend_row(depend, DECODE_INSERT, &row));
     row = (struct decode_row){.relation = 31000, .new_row = {1, v}};

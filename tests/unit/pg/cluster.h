@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A real PostgreSQL for one test executable, made by tools/pg (path in FRESHET_PG_TOOL) and removed with
- * the process. Where PostgreSQL is not installed, cluster_start() returns false and the test says SKIP.
+ * A real PostgreSQL for one test executable, made by tools/pg (path in FRESHET_PG_TOOL) and removed
+ * with the process. Where PostgreSQL is not installed, cluster_start() returns false and the test
+ * says SKIP.
  */
 #ifndef TESTS_CLUSTER_H
 #define TESTS_CLUSTER_H

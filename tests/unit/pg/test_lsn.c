@@ -34,9 +34,9 @@ static void text_both_ways(void **state)
 
 static void nonsense_is_refused(void **state)
 {
-    static const char *const bad[] = {"",     "0",      "/",          "0/",       "/0",  "0/0 ",
-                                      " 0/0", "0/0/0",  "0x1/0",      "123456789/0", "0/123456789",
-                                      "0/G",  "-1/0"};
+    static const char *const bad[] = {
+        "",      "0",     "/",           "0/",          "/0",  "0/0 ", " 0/0",
+        "0/0/0", "0x1/0", "123456789/0", "0/123456789", "0/G", "-1/0"};
     for (size_t i = 0; i < array_len(bad); i++) {
         uint64_t lsn = 7;
         assert_false(pg_lsn_parse(bad[i], &lsn));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pool against a real server: the two shapes, every way a job can end, and that the connection is
- * clean afterwards. Each case submits jobs and runs the loop until their answers are there.
+ * The pool against a real server: the two shapes, every way a job can end, and that the connection
+ * is clean afterwards. Each case submits jobs and runs the loop until their answers are there.
  */
 #include "base/alloc.h"
 #include "base/clock.h"
