@@ -2,11 +2,10 @@
 /*
  * The command table and its index.
  *
- * Names are folded to upper case into three words, their length in the last byte, so that comparing is
- * three integer compares. The
- * index is open addressing over a power of two several times the number of commands; a slot holds
- * the place in the table plus one. Subcommands follow their container in the table and are searched
- * in turn.
+ * Names are folded to upper case into three words, their length in the last byte, so that comparing
+ * is three integer compares. The index is open addressing over a power of two several times the
+ * number of commands; a slot holds the place in the table plus one. Subcommands follow their
+ * container in the table and are searched in turn.
  *
  * Invariant: C1. the table is written only by command_setup(), before any other thread exists.
  */

@@ -212,14 +212,27 @@ static bool may_go_on(const struct resp_client *c)
     return !c->conn.dead && !c->conn.closing && !c->conn.paused && !conn_full(&c->conn);
 }
 
+/* Lets the waits for memory of the coming commands overlap; returns how many follow the first of them. */
+static uint32_t warm_ahead(struct resp_client *c, struct slice in)
+{
+    struct slice keys[STORE_WARM_MAX];
+    uint32_t count = resp_peek_keys(in, keys, STORE_WARM_MAX);
+    if (count > 1) {
+        store_warm(client_store(c), c->worker->gate, c->db, keys, count);
+    }
+    return count > 0 ? count - 1 : 0;
+}
+
 static size_t data(struct conn *conn, struct slice in)
 {
     struct resp_client *c = container_of(conn, struct resp_client, conn);
     check_obj(c, RESP_CLIENT_MAGIC);
     resp_proof_begin(c, in);
     size_t used = 0;
+    uint32_t warmed = 0; /* commands ahead */
     while (may_go_on(c)) {
         struct slice rest = slice_from(in, used);
+        warmed = warmed > 0 ? warmed - 1 : warm_ahead(c, rest);
         size_t len = 0;
         enum resp_result result = resp_parse(&c->parser, rest, &len);
         if (result == RESP_ERROR) {

@@ -89,6 +89,12 @@ void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice
                 uint64_t now_ms, struct store_hold *ret_hold);
 void store_drop(struct store_hold *h);
 
+/* A hint: these keys will be looked up next. Overlaps the waits for memory that their lookups would have
+ * one after the other; at most STORE_WARM_MAX of them. Not while something is held. */
+enum { STORE_WARM_MAX = 16 };
+void store_warm(struct store *s, struct store_gate *g, uint32_t db, const struct slice *keys,
+                uint32_t count);
+
 /* Owns the whole store; between these, store_hold() of this gate takes no lock. Not recursive. */
 void store_own(struct store *s, struct store_gate *g);
 void store_disown(struct store *s, struct store_gate *g);

@@ -62,6 +62,26 @@ struct table_at table_find(const struct table *t, uint64_t hash, struct slice ke
     return (struct table_at){NULL, 0};
 }
 
+void table_warm_bucket(const struct table *t, uint64_t hash)
+{
+    if (t->chunk != NULL) {
+        __builtin_prefetch(bucket_at(t, bucket_index(t, hash)));
+    }
+}
+
+void table_warm_item(const struct table *t, uint64_t hash)
+{
+    if (t->chunk == NULL) {
+        return;
+    }
+    const struct bucket *b = bucket_at(t, bucket_index(t, hash));
+    for (uint32_t m = tag_matches(b, tag_of(hash)); m != 0; m &= m - 1) {
+        const char *item = slab_at(t->slab, b->ref[__builtin_ctz(m)]);
+        __builtin_prefetch(item);
+        __builtin_prefetch(item + sizeof(*b)); /* the next line: most of a small value */
+    }
+}
+
 struct table_at table_find_item(const struct table *t, uint64_t hash, const struct store_item *it)
 {
     uint32_t ref = slab_ref(t->slab, it);
