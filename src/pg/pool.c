@@ -23,6 +23,9 @@
  * P3. A job that was sent is sent again only if the server said that nothing of it ran.
  *
  * Threads: the loop's.
+ *
+ * Not done: a transaction pooler between us and PostgreSQL (prepared statements belong to a session);
+ * a DSN of several hosts that may reach a standby (say target_session_attrs=read-write).
  */
 #include "base/alloc.h"
 #include "base/log.h"

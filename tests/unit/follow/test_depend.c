@@ -87,11 +87,10 @@ static struct depend *depend;
 
 static struct decode_value text_value(const char *text)
 {
-    static const char unchanged[] = "<unchanged>";
     if (text == NULL) {
         return (struct decode_value){.kind = DECODE_NULL};
     }
-    if (strcmp(text, unchanged) == 0) {
+    if (strcmp(text, "<unchanged>") == 0) {
         return (struct decode_value){.kind = DECODE_UNCHANGED};
     }
     return (struct decode_value){.kind = DECODE_TEXT, .text = slice_of(text)};
