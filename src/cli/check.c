@@ -79,11 +79,12 @@ static void check_prefixes(struct report *r, const struct policy *p)
 /* What the loader said, one line each; of a valid policy these are warnings. */
 static void pass_on(struct report *r, struct slice complaints)
 {
+    if (complaints.len == 0) {
+        return;
+    }
+    (void)fwrite(complaints.ptr, 1, complaints.len, stderr);
     for (size_t i = 0; i < complaints.len; i++) {
         r->warnings += complaints.ptr[i] == '\n';
-    }
-    if (complaints.len > 0) {
-        (void)fwrite(complaints.ptr, 1, complaints.len, stderr);
     }
 }
 

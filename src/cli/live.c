@@ -14,7 +14,8 @@ static void append_message(struct buf *out, const char *message)
         len--;
     }
     for (size_t i = 0; i < len; i++) {
-        buf_append_char(out, message[i] == '\n' || message[i] == '\t' ? ' ' : message[i]);
+        bool breaks = message[i] == '\n' || message[i] == '\t';
+        buf_append(out, breaks ? " " : &message[i], 1);
     }
 }
 

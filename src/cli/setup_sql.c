@@ -100,7 +100,7 @@ static bool refuse_broken(const struct live *l)
     return broken;
 }
 
-static int run_live(struct setup *s, const char *dsn)
+static int run_live(const struct setup *s, const char *dsn)
 {
     struct live l = {0};
     struct buf why;
@@ -117,8 +117,9 @@ static int run_live(struct setup *s, const char *dsn)
             "or use --offline and add the tables yourself.\n",
             (int)buf_len(&why), buf_readable(&why).ptr);
     } else if (!refuse_broken(&l)) {
-        s->live = &l;
-        print_all(s);
+        struct setup connected = *s;
+        connected.live = &l;
+        print_all(&connected);
         rc = 0;
     }
     live_close(&l);

@@ -273,7 +273,7 @@ bool analyse(struct arena *a, struct slice tree, struct facts *ret_facts, const 
         return false;
     }
     const struct node *first = root->kind == NODE_LIST ? root->child : NULL;
-    if (!node_is(first, "QUERY")) {
+    if (first == NULL || !node_is(first, "QUERY")) {
         *ret_why = "the parse tree holds no query"; /* a rule said DO INSTEAD NOTHING */
         return false;
     }

@@ -231,7 +231,7 @@ static const char *read_facts(struct making *m, const struct told *told, struct 
 static void judge(struct making *m, const struct follow_catalog *c, const struct told *told,
                   struct plan_route *r)
 {
-    struct facts f;
+    struct facts f = {0};
     struct functions_verdict functions;
     if (told->error != NULL) {
         r->why = told->error;
