@@ -13,8 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- names --------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* Printable without spaces: a name must fit into a line of CLIENT LIST. */
 static bool is_plain_word(struct slice text)
@@ -70,8 +69,7 @@ void cmd_client_setinfo(struct resp_client *c, const struct slice *argv, uint32_
     reply_ok(c);
 }
 
-/* --- figures ------------------------------------------------------------------------------------
- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 void cmd_client_id(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
@@ -93,8 +91,7 @@ void cmd_client_info(struct resp_client *c, const struct slice *argv, uint32_t a
     buf_fini(&text);
 }
 
-/* --- LIST and KILL ------------------------------------------------------------------------------
- */
+/* --- LIST and KILL ---------------------------------------------------------------------------- */
 
 static bool set_type(struct resp_client *c, struct slice type, struct client_filter *f)
 {
@@ -217,8 +214,7 @@ void cmd_client_kill(struct resp_client *c, const struct slice *argv, uint32_t a
     roll_call_start(c, ROLL_CALL_KILL, &filter);
 }
 
-/* --- switches -----------------------------------------------------------------------------------
- */
+/* --- switches --------------------------------------------------------------------------------- */
 
 static bool parse_on_off(struct resp_client *c, struct slice text, bool *ret_on)
 {

@@ -10,8 +10,7 @@
 
 #include <stdio.h>
 
-/* --- words for bits -----------------------------------------------------------------------------
- */
+/* --- words for bits --------------------------------------------------------------------------- */
 
 struct flag_name {
     uint32_t flag;
@@ -121,8 +120,7 @@ static void reply_flags(struct buf *out, int proto, const struct command *cmd)
     reply_words(out, proto, words, count);
 }
 
-/* --- key specifications -------------------------------------------------------------------------
- */
+/* --- key specifications ----------------------------------------------------------------------- */
 
 static void reply_pair(struct buf *out, const char *name, int64_t value)
 {
@@ -159,8 +157,7 @@ static void reply_key_specs(struct buf *out, int proto, const struct command *cm
     reply_pair(out, "limit", 0);
 }
 
-/* --- INFO ---------------------------------------------------------------------------------------
- */
+/* --- INFO ------------------------------------------------------------------------------------- */
 
 static void reply_one_info(struct resp_client *c, const struct command *cmd, bool is_sub)
 {
@@ -217,8 +214,7 @@ void cmd_command_count(struct resp_client *c, const struct slice *argv, uint32_t
     reply_integer(c, command_count());
 }
 
-/* --- DOCS ---------------------------------------------------------------------------------------
- */
+/* --- DOCS ------------------------------------------------------------------------------------- */
 
 static void reply_one_docs(struct resp_client *c, const struct command *cmd, bool with_subs)
 {
@@ -263,8 +259,7 @@ void cmd_command_docs(struct resp_client *c, const struct slice *argv, uint32_t 
     }
 }
 
-/* --- LIST ---------------------------------------------------------------------------------------
- */
+/* --- LIST ------------------------------------------------------------------------------------- */
 
 enum list_filter { LIST_ALL, LIST_MODULE, LIST_ACLCAT, LIST_PATTERN };
 
@@ -345,8 +340,7 @@ void cmd_command_list(struct resp_client *c, const struct slice *argv, uint32_t 
     buf_fini(&names);
 }
 
-/* --- GETKEYS ------------------------------------------------------------------------------------
- */
+/* --- GETKEYS ---------------------------------------------------------------------------------- */
 
 void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

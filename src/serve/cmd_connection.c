@@ -9,8 +9,7 @@
 
 #include "base/number.h"
 
-/* --- authentication -----------------------------------------------------------------------------
- */
+/* --- authentication --------------------------------------------------------------------------- */
 
 /* Takes the same time wherever the difference is. */
 static bool same_secret(const char *secret, struct slice given)
@@ -51,8 +50,7 @@ void cmd_auth(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
 }
 
-/* --- HELLO --------------------------------------------------------------------------------------
- */
+/* --- HELLO ------------------------------------------------------------------------------------ */
 
 struct hello {
     int64_t proto;            /* 0: as it is */
@@ -131,8 +129,7 @@ void cmd_hello(struct resp_client *c, const struct slice *argv, uint32_t argc)
     reply_hello(c);
 }
 
-/* --- the rest -----------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 void cmd_ping(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

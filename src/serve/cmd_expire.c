@@ -66,8 +66,7 @@ bool expiry_parse(struct resp_client *c, struct slice arg, enum expiry_unit unit
     return expiry_parse_signed(c, arg, unit, command, ret_expiry);
 }
 
-/* --- EXPIRE -------------------------------------------------------------------------------------
- */
+/* --- EXPIRE ----------------------------------------------------------------------------------- */
 
 struct conditions {
     bool nx, xx, gt, lt;
@@ -128,7 +127,7 @@ static void expire(struct resp_client *c, const struct slice *argv, uint32_t arg
     }
     struct store_hold h;
     client_hold(c, argv[1], &h);
-    struct store_item *item = c->proof_failed ? NULL : store_peek(&h, NULL);
+    struct store_item *item = client_item_unused(c, &h);
     bool done = item != NULL && conditions_hold(&k, store_item_expiry(item), &e);
     enum err err = ERR_OK;
     if (done && e.past) {
@@ -169,7 +168,7 @@ void cmd_persist(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct store_hold h;
     client_hold(c, argv[1], &h);
-    struct store_item *item = c->proof_failed ? NULL : store_peek(&h, NULL);
+    struct store_item *item = client_item_unused(c, &h);
     bool done = item != NULL && store_item_expiry(item) != 0;
     enum err err = ERR_OK;
     if (done) {
@@ -184,8 +183,7 @@ void cmd_persist(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
 }
 
-/* --- TTL ----------------------------------------------------------------------------------------
- */
+/* --- TTL -------------------------------------------------------------------------------------- */
 
 /* -2: no key, -1: no expiry; else monotonic milliseconds. */
 static int64_t key_expiry(struct resp_client *c, struct slice key)

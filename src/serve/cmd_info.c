@@ -23,8 +23,7 @@ static void put(struct buf *out, const char *name, uint64_t value)
     buf_printf(out, "%s:%" PRIu64 "\r\n", name, value);
 }
 
-/* --- sections -----------------------------------------------------------------------------------
- */
+/* --- sections --------------------------------------------------------------------------------- */
 
 static void info_server(const struct resp_client *c, struct buf *out)
 {
@@ -165,8 +164,7 @@ static const struct section {
     {"keyspace", "Keyspace", info_keyspace},
 };
 
-/* --- INFO ---------------------------------------------------------------------------------------
- */
+/* --- INFO ------------------------------------------------------------------------------------- */
 
 static bool is_wanted(const struct section *s, const struct slice *argv, uint32_t argc)
 {

@@ -10,8 +10,7 @@
  */
 #include "serve/resp_client.h"
 
-/* --- counting -----------------------------------------------------------------------------------
- */
+/* --- counting --------------------------------------------------------------------------------- */
 
 typedef bool key_fn(struct resp_client *c, struct slice key);
 
@@ -55,7 +54,7 @@ static bool touch_key(struct resp_client *c, struct slice key)
 {
     struct store_hold h;
     client_hold(c, key, &h);
-    bool found = !c->proof_failed && store_lookup(&h, NULL) != NULL;
+    bool found = client_item(c, &h) != NULL;
     store_drop(&h);
     return found;
 }
@@ -80,8 +79,7 @@ void cmd_type(struct resp_client *c, const struct slice *argv, uint32_t argc)
     resp_simple(&c->conn.out, key_exists(c, argv[1]) ? "string" : "none");
 }
 
-/* --- to another name ----------------------------------------------------------------------------
- */
+/* --- to another name -------------------------------------------------------------------------- */
 
 /* A value between its old name and its new one. */
 struct moving {

@@ -25,8 +25,7 @@ struct resp_watch {
     struct resp_watch *next;
 };
 
-/* --- watches ------------------------------------------------------------------------------------
- */
+/* --- watches ---------------------------------------------------------------------------------- */
 
 static bool is_watched(const struct resp_client *c, struct slice key)
 {
@@ -76,8 +75,7 @@ void resp_watch_clear(struct resp_client *c)
     }
 }
 
-/* --- commands -----------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 void cmd_multi(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

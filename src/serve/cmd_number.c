@@ -30,8 +30,7 @@ static enum err put_number(struct resp_client *c, struct store_hold *h, const st
     return client_put(c, h, lease, &w);
 }
 
-/* --- integers -----------------------------------------------------------------------------------
- */
+/* --- integers --------------------------------------------------------------------------------- */
 
 static enum err add_integer(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                             int64_t delta, int64_t *ret_sum)
@@ -97,8 +96,7 @@ void cmd_decrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
     increment(c, argv[1], -delta);
 }
 
-/* --- fractions ----------------------------------------------------------------------------------
- */
+/* --- fractions -------------------------------------------------------------------------------- */
 
 static bool parse_float(struct slice text, long double *ret_value)
 {

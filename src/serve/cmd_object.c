@@ -82,8 +82,7 @@ void cmd_object_help(struct resp_client *c, const struct slice *argv, uint32_t a
     reply_help(c, "OBJECT", lines, array_len(lines));
 }
 
-/* --- MEMORY -------------------------------------------------------------------------------------
- */
+/* --- MEMORY ----------------------------------------------------------------------------------- */
 
 void cmd_memory_usage(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

@@ -35,8 +35,7 @@ static void reply_collected(struct resp_client *c, struct collect *found)
     buf_fini(&found->keys);
 }
 
-/* --- SCAN ---------------------------------------------------------------------------------------
- */
+/* --- SCAN ------------------------------------------------------------------------------------- */
 
 struct scan {
     uint64_t cursor;
@@ -109,8 +108,7 @@ void cmd_scan(struct resp_client *c, const struct slice *argv, uint32_t argc)
     reply_collected(c, &found);
 }
 
-/* --- KEYS ---------------------------------------------------------------------------------------
- */
+/* --- KEYS ------------------------------------------------------------------------------------- */
 
 void cmd_keys(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {

@@ -15,8 +15,7 @@ void cmd_dbsize(struct resp_client *c, const struct slice *argv, uint32_t argc)
     reply_integer(c, (int64_t)store_db_size(client_store(c), c->db));
 }
 
-/* --- emptying -----------------------------------------------------------------------------------
- */
+/* --- emptying --------------------------------------------------------------------------------- */
 
 /* [ASYNC|SYNC]; both are the same here. */
 static bool flush_args_fit(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -94,8 +93,7 @@ void cmd_swapdb(struct resp_client *c, const struct slice *argv, uint32_t argc)
     reply_ok(c);
 }
 
-/* --- the rest -----------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void reply_number_text(struct resp_client *c, uint64_t value)
 {

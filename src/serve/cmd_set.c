@@ -16,8 +16,7 @@ struct set_options {
     struct expiry expiry;
 };
 
-/* --- options ------------------------------------------------------------------------------------
- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 static bool take_expiry(struct set_options *o, enum expiry_unit unit, struct slice arg)
 {
@@ -77,8 +76,7 @@ static bool parse_option_expiry(struct resp_client *c, const char *command, stru
     return !o->has_expiry || expiry_parse(c, o->expiry_arg, o->unit, command, &o->expiry);
 }
 
-/* --- SET ----------------------------------------------------------------------------------------
- */
+/* --- SET -------------------------------------------------------------------------------------- */
 
 static enum err put_value(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                           struct slice value, const struct expiry *e)
@@ -200,8 +198,7 @@ void cmd_getset(struct resp_client *c, const struct slice *argv, uint32_t argc)
     set_with_options(c, argv[1], argv[2], &get);
 }
 
-/* --- GETEX --------------------------------------------------------------------------------------
- */
+/* --- GETEX ------------------------------------------------------------------------------------ */
 
 /* Inside the hold, after the value was replied. */
 static enum err change_expiry(struct store_hold *h, const struct store_item *item,

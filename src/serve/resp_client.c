@@ -15,8 +15,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-/* --- connection state ---------------------------------------------------------------------------
- */
+/* --- connection state ------------------------------------------------------------------------- */
 
 bool client_db_exists(const struct resp_client *c, int64_t db)
 {
@@ -81,8 +80,7 @@ void client_disown(struct resp_client *c)
     }
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void report_miss(struct resp_client *c, struct slice key)
 {
@@ -100,18 +98,30 @@ static void report_refusal(struct resp_client *c, struct slice key, enum store_a
     }
 }
 
+/* Without the proof that a strict space wants, what follows the database is absent; the rest is not. */
+static struct store_item *proven(const struct resp_client *c, struct store_item *item)
+{
+    uint32_t deps = 0;
+    if (__builtin_expect(c->proof_failed, 0) && item != NULL) {
+        (void)store_item_deps(item, &deps);
+    }
+    return deps > 0 ? NULL : item;
+}
+
 static struct store_item *find_item(struct resp_client *c, struct store_hold *h,
                                     enum store_absence *ret_why)
 {
-    return c->no_touch ? store_peek(h, ret_why) : store_lookup(h, ret_why);
+    return proven(c, c->no_touch ? store_peek(h, ret_why) : store_lookup(h, ret_why));
 }
 
 struct store_item *client_item(struct resp_client *c, struct store_hold *h)
 {
-    if (c->proof_failed) {
-        return NULL;
-    }
     return find_item(c, h, NULL);
+}
+
+struct store_item *client_item_unused(struct resp_client *c, struct store_hold *h)
+{
+    return proven(c, store_peek(h, NULL));
 }
 
 bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
@@ -119,7 +129,7 @@ bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret
 {
     client_hold(c, key, ret_hold);
     enum store_absence why = STORE_NO_KEY;
-    struct store_item *item = c->proof_failed ? NULL : find_item(c, ret_hold, &why);
+    struct store_item *item = find_item(c, ret_hold, &why);
     if (__builtin_expect(item != NULL, 1)) {
         serve_count(c->worker, resp_hits);
         *ret_item = item;
@@ -137,7 +147,7 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
 {
     client_hold(c, key, ret_hold);
     enum store_absence why = STORE_NO_KEY;
-    struct store_item *item = c->proof_failed ? NULL : store_peek(ret_hold, &why);
+    struct store_item *item = proven(c, store_peek(ret_hold, &why));
     if (item != NULL) {
         *ret_item = item;
         return true;
@@ -148,8 +158,7 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
     return false;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 const struct lease *client_lease(struct resp_client *c, struct slice key, struct lease *room)
 {
@@ -190,8 +199,7 @@ struct store_write client_write_like(const struct store_item *item, struct slice
     return w;
 }
 
-/* --- replies and arguments ----------------------------------------------------------------------
- */
+/* --- replies and arguments -------------------------------------------------------------------- */
 
 void reply_err(struct resp_client *c, enum err e)
 {

@@ -42,7 +42,7 @@ struct resp_client {
     int proto;         /* 2 or 3 */
     bool followed;     /* keys of `db` can match templates */
     bool strict;       /* `db` wants a proof before every read */
-    bool proof_failed; /* reads of this batch answer "absent" */
+    bool proof_failed; /* what follows the database is absent to this batch */
     bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
     bool no_touch;
@@ -71,8 +71,7 @@ struct resp_client {
 
 bool resp_client_is(const struct conn *conn);
 
-/* --- connection state ---------------------------------------------------------------------------
- */
+/* --- connection state ------------------------------------------------------------------------- */
 
 /* False when the policy gives that database no space. */
 bool client_select(struct resp_client *c, int64_t db);
@@ -103,8 +102,7 @@ static inline struct store *client_store(const struct resp_client *c)
 void client_own(struct resp_client *c);
 void client_disown(struct resp_client *c);
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static inline void client_hold(struct resp_client *c, struct slice key, struct store_hold *ret_hold)
 {
@@ -120,9 +118,10 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
                  struct store_item **ret_item);
 /* The live item of a key that a command is about to change. */
 struct store_item *client_item(struct resp_client *c, struct store_hold *h);
+/* The same, not counted as a use. */
+struct store_item *client_item_unused(struct resp_client *c, struct store_hold *h);
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* gcc and clang clear automatic variables here (-ftrivial-auto-var-init); this one is large and
  * always filled before use. */
@@ -142,8 +141,7 @@ enum err client_put_exact(struct resp_client *c, struct store_hold *h, const str
  * from nothing. */
 struct store_write client_write_like(const struct store_item *item, struct slice value);
 
-/* --- replies and arguments ----------------------------------------------------------------------
- */
+/* --- replies and arguments -------------------------------------------------------------------- */
 
 static inline void reply_ok(struct resp_client *c)
 {

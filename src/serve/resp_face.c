@@ -42,8 +42,7 @@ void client_set_authenticated(struct resp_client *c, bool authenticated)
     c->parser.limits = authenticated ? &known_limits : &anonymous_limits;
 }
 
-/* --- admission ----------------------------------------------------------------------------------
- */
+/* --- admission -------------------------------------------------------------------------------- */
 
 static void refuse_unknown(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
@@ -130,8 +129,7 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
     return cmd;
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static inline void count_reply(struct resp_client *c, size_t before)
 {
@@ -258,8 +256,7 @@ static size_t data(struct conn *conn, struct slice in)
     return used;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void open_client(struct conn *conn, void *context)
 {

@@ -32,8 +32,7 @@ struct roll_call {
     int64_t killed;
 };
 
-/* --- one connection -----------------------------------------------------------------------------
- */
+/* --- one connection --------------------------------------------------------------------------- */
 
 static void local_address(const struct resp_client *c, char ret_text[64])
 {
@@ -127,8 +126,7 @@ static void visit_client(struct conn *conn, void *arg)
     }
 }
 
-/* --- the call -----------------------------------------------------------------------------------
- */
+/* --- the call --------------------------------------------------------------------------------- */
 
 static void reply_call(const struct roll_call *call)
 {
