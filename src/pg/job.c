@@ -67,13 +67,19 @@ static bool add_own(struct pg_conn *c, enum job_step step, const char *name)
     return add_step(c, step, PQsendQueryPrepared(c->link.conn, name, 0, NULL, NULL, NULL, 0));
 }
 
+/* What a value's text depends on is the same on every connection, whatever the role or the database
+ * say. The time zone stays theirs: it is the application's. */
+static const char settings_sql[] =
+    "select set_config('datestyle', 'ISO', false), set_config('intervalstyle', 'postgres', false),"
+    " set_config('extra_float_digits', '1', false), set_config('bytea_output', 'hex', false)";
+
 bool job_send_setup(struct pg_conn *c)
 {
     PGconn *conn = c->link.conn;
     bool sent =
         PQenterPipelineMode(conn) == 1 &&
         add_step(c, STEP_SETUP,
-                 PQsendQueryParams(conn, "set datestyle to 'ISO'", 0, NULL, NULL, NULL, NULL, 0));
+                 PQsendQueryParams(conn, settings_sql, 0, NULL, NULL, NULL, NULL, 0));
     for (size_t i = 0; i < array_len(own_statements) && sent; i++) {
         sent =
             add_step(c, STEP_SETUP,
