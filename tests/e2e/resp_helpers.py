@@ -20,10 +20,16 @@ class RedisServer:
 
     def start(self):
         where = self.folder / "redis.sock"
+
+        def answers():
+            try:
+                return self.resp()("PING") == "PONG"
+            except OSError:
+                return False
         self.process = subprocess.Popen(
             [shutil.which("redis-server"), "--port", "0", "--unixsocket", str(where), "--save", "",
              "--dir", str(self.folder)], stdout=subprocess.DEVNULL)
-        until(where.exists, "redis-server to listen")
+        until(answers, "redis-server to answer")
         return self
 
     def resp(self, protocol=2):
