@@ -6,7 +6,7 @@
  * the oldest kept one was sent, because a writer sends only after the COMMIT before it has returned (or was
  * rolled back): M1. That is enough to judge it.
  *
- * M2. A version's end is stamped after its successor's COMMIT has returned and before the lock is given
+ * M2. A version's end is stamped after its successor's COMMIT has returned and before the row is given
  * up. So judging is never too strict: an end that is not stamped yet only lets a read pass.
  *
  * Not done: the rows' values are their version numbers and nothing else.
@@ -26,9 +26,10 @@ void model_table_init(struct model_table *t, const char *name, uint32_t rows, ui
 {
     *t = (struct model_table){.name = name, .groups = groups, .row_count = rows};
     t->rows = xcalloc(rows, sizeof(*t->rows));
+    check(pthread_mutex_init(&t->lock, NULL) == 0);
+    check(pthread_cond_init(&t->given_up, NULL) == 0);
     for (uint32_t i = 0; i < rows; i++) {
         struct model_row *row = &t->rows[i];
-        check(pthread_mutex_init(&row->lock, NULL) == 0);
         row->history = xcalloc(MODEL_HISTORY, sizeof(*row->history));
         row->group = MODEL_ABSENT;
     }
@@ -37,10 +38,11 @@ void model_table_init(struct model_table *t, const char *name, uint32_t rows, ui
 void model_table_fini(struct model_table *t)
 {
     for (uint32_t i = 0; i < t->row_count; i++) {
-        check(pthread_mutex_destroy(&t->rows[i].lock) == 0);
         free(t->rows[i].history);
     }
     free(t->rows);
+    check(pthread_cond_destroy(&t->given_up) == 0);
+    check(pthread_mutex_destroy(&t->lock) == 0);
 }
 
 static struct model_version *slot(const struct model_row *row, uint64_t number)
@@ -49,6 +51,26 @@ static struct model_version *slot(const struct model_row *row, uint64_t number)
 }
 
 /* --- writing ------------------------------------------------------------------------------------ */
+
+struct model_row *model_own(struct model_table *t, uint32_t id)
+{
+    struct model_row *row = &t->rows[id];
+    check(pthread_mutex_lock(&t->lock) == 0);
+    while (row->owned) {
+        check(pthread_cond_wait(&t->given_up, &t->lock) == 0);
+    }
+    row->owned = true;
+    check(pthread_mutex_unlock(&t->lock) == 0);
+    return row;
+}
+
+void model_give_up(struct model_table *t, struct model_row *row)
+{
+    check(pthread_mutex_lock(&t->lock) == 0);
+    row->owned = false;
+    check(pthread_cond_broadcast(&t->given_up) == 0);
+    check(pthread_mutex_unlock(&t->lock) == 0);
+}
 
 uint64_t model_begin(struct model_row *row, int32_t group)
 {
@@ -172,25 +194,30 @@ enum model_verdict model_judge_absent(const struct model_row *row, int32_t group
                                       const struct model_window *w, uint64_t *ret_wanted)
 {
     struct model_version v;
+    uint64_t first_acked_us = 0; /* of the oldest version that was looked at */
+    uint64_t n = atomic_load_explicit(&row->newest, memory_order_acquire);
     *ret_wanted = 0;
-    for (uint64_t n = atomic_load_explicit(&row->newest, memory_order_acquire); n > 0; n--) {
-        if (!copy_version(row, n, &v)) {
-            return MODEL_LEGAL; /* not known so far back */
-        }
+    for (; n > 0 && copy_version(row, n, &v); n--) {
         if (read_field(&v, fate) == MODEL_ROLLED_BACK) {
             continue;
         }
         if (had_ended(&v, w->from_us)) {
-            *ret_wanted = committed_at(row, w->from_us);
-            return MODEL_STALE;
+            break;
         }
         bool elsewhere = read_field(&v, group) == MODEL_ABSENT ||
                          (group != MODEL_ANY_GROUP && read_field(&v, group) != group);
         if (elsewhere && read_field(&v, sent_us) <= w->to_us) {
             return MODEL_LEGAL;
         }
+        first_acked_us = read_field(&v, acked_us);
     }
-    return MODEL_LEGAL; /* before its first version a row is absent */
+    /* What came before that version, at the latest its being absent before the first one, had ended when
+     * it was committed. */
+    if (first_acked_us == 0 || first_acked_us > w->from_us) {
+        return MODEL_LEGAL;
+    }
+    *ret_wanted = committed_at(row, w->from_us);
+    return MODEL_STALE;
 }
 
 uint64_t model_ended(const struct model_row *row, uint64_t number)

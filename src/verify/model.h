@@ -14,9 +14,9 @@
  * and had not ended at `from`: one look at one record, whatever the length of the run. A level that
  * promises less moves `from` back.
  *
- * Threads: a row's lock is its writer's from before the statement until after the COMMIT or ROLLBACK;
- * several rows are locked in ascending order. Judging takes no lock and may run at any time: a version's
- * fields are atomic, and its number is written last and cleared first.
+ * Threads: a row is its writer's own from before the statement until after the COMMIT or ROLLBACK; several
+ * rows are taken in ascending order. Judging takes no lock and may run at any time: a version's fields are
+ * atomic, and its number is written last and cleared first.
  */
 #ifndef VERIFY_MODEL_H
 #define VERIFY_MODEL_H
@@ -41,9 +41,9 @@ struct model_version {
 };
 
 struct model_row {
-    pthread_mutex_t lock;
-    uint64_t committed;      /* lock: the last version that was committed */
-    int32_t group;           /* lock: its state */
+    bool owned;              /* the table's lock: a writer has it */
+    uint64_t committed;      /* owner: the last version that was committed */
+    int32_t group;           /* owner: its state */
     _Atomic uint64_t newest; /* the last version that was sent */
     struct model_version *history; /* by number modulo MODEL_HISTORY */
 };
@@ -53,12 +53,18 @@ struct model_table {
     uint32_t groups;
     uint32_t row_count;
     struct model_row *rows;
+    pthread_mutex_t lock;
+    pthread_cond_t given_up; /* an owner has given a row up */
 };
 
 void model_table_init(struct model_table *t, const char *name, uint32_t rows, uint32_t groups);
 void model_table_fini(struct model_table *t);
 
-/* --- writing: with the row's lock --------------------------------------------------------------- */
+/* --- writing: by the row's owner ---------------------------------------------------------------- */
+
+/* Waits until nobody else owns the row. */
+struct model_row *model_own(struct model_table *t, uint32_t id);
+void model_give_up(struct model_table *t, struct model_row *row);
 
 /* A new version in this group is about to be sent; returns its number. */
 uint64_t model_begin(struct model_row *row, int32_t group);

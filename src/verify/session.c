@@ -4,7 +4,7 @@
  * with the position token of the answer. Each read must show the session's own write, and every commit
  * that had returned before the write was sent.
  *
- * Threads: one actor. The row's lock is held while the POST is under way, as by any writer.
+ * Threads: one actor. The session owns the row while its POST is under way, as any writer does.
  */
 #include "verify/target.h"
 
@@ -31,13 +31,13 @@ static bool post(struct actor *a, struct wire *w, struct own_write *ret_own)
     struct model_table *t = &a->run->tables[RUN_ITEM];
     struct own_write own = {.id = actor_random(a, t->row_count)};
     struct target target = {.table = RUN_ITEM, .id = own.id};
-    struct model_row *row = &t->rows[own.id];
+    struct model_row *row;
     struct http_reply reply = {0};
     char path[TARGET_NAME_MAX];
     char body[64];
     bool ok = true;
     check(pthread_rwlock_rdlock(&a->run->writing) == 0);
-    check(pthread_mutex_lock(&row->lock) == 0);
+    row = model_own(t, own.id);
     if (row->group != MODEL_ABSENT) {
         own.sent_us = clock_now_us();
         own.group = row->group;
@@ -62,7 +62,7 @@ static bool post(struct actor *a, struct wire *w, struct own_write *ret_own)
         run_count(a, posts);
         run_count(a, commits);
     }
-    check(pthread_mutex_unlock(&row->lock) == 0);
+    model_give_up(t, row);
     check(pthread_rwlock_unlock(&a->run->writing) == 0);
     *ret_own = own;
     return ok;

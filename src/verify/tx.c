@@ -39,8 +39,7 @@ void tx_begin(struct tx *tx, enum run_table table, const char *what)
 uint32_t tx_lock(struct tx *tx, uint32_t id)
 {
     check(tx->count < TX_ROWS_MAX && (tx->count == 0 || tx->changes[tx->count - 1].id < id));
-    struct model_row *row = &tx->actor->run->tables[tx->table].rows[id];
-    check(pthread_mutex_lock(&row->lock) == 0);
+    struct model_row *row = model_own(&tx->actor->run->tables[tx->table], id);
     tx->changes[tx->count] = (struct tx_change){
         .id = id, .row = row, .old_group = row->group, .new_group = row->group};
     return tx->count++;
@@ -301,7 +300,7 @@ bool tx_send(struct tx *tx, enum tx_how how)
 void tx_end(struct tx *tx)
 {
     for (uint32_t i = tx->count; i > 0; i--) {
-        check(pthread_mutex_unlock(&tx->changes[i - 1].row->lock) == 0);
+        model_give_up(&tx->actor->run->tables[tx->table], tx->changes[i - 1].row);
     }
     tx->count = 0;
     check(pthread_rwlock_unlock(&tx->actor->run->writing) == 0);
