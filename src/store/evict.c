@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "store/priv.h"
 
-enum { PRICE_MEANS = 4, BAR_RUNS = 32, NEVER_VISITS = 128 };
+enum { BAR_RUNS = 32, NEVER_VISITS = 128 };
 enum { IDLE_CIRCLES = (ITEM_HITS + 3) * BAR_RUNS };
 
 bool need_pins_run(const struct need *n, const struct slab *s, uint32_t page)
@@ -56,13 +56,13 @@ static uint32_t hand_next(struct pool *p, struct need *n)
     return 0;
 }
 
-/* What an item of `slot` bytes must have earned to stay: a hit, and one more for each PRICE_MEANS
- * mean items whose room it takes. */
+/* What an item of `slot` bytes must have earned to stay: a hit, and one more for each mean item whose
+ * room it takes. */
 static uint32_t price_of(const struct pool *p, size_t slot)
 {
     uint64_t keys = atomic_load_explicit(&p->figures.keys, memory_order_relaxed);
     uint64_t mean = keys == 0 ? slot : p->slab.bytes / keys;
-    uint64_t price = 1 + slot / (mean * PRICE_MEANS + 1);
+    uint64_t price = 1 + slot / (mean + 1);
     return price < ITEM_HITS ? (uint32_t)price : ITEM_HITS;
 }
 

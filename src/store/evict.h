@@ -2,15 +2,16 @@
 /*
  * evict: making room in a pool. The policy's whole face; another policy replaces evict.c and this.
  *
- * A step, in this order, until one frees something:
+ * One step, in this order, until something is freed:
  *
- *   1. Gather. When a class has as many free slots as a run has slots, the items of a sparse run
- * move to the others and its pages are free for any class: memory flows between sizes.
- *   2. Expired items that the notes of expire.c point at.
- *   3. A clock over slab runs, aware of sizes. A hit only counts up in the item. In the run under
- * the hand the expired, outdated and void go first; only if there are none, the cold: each must
- * have earned, since the last visit, a hit for each four mean item sizes it occupies. Survivors pay
- *      with their hits. While run after run survives the bar rises, so a step is bounded work.
+ *      gather   when a class has as many free slots as a run has slots, the items of a sparse run
+ *               move to the others and its pages are free for any class
+ *      expire   what the notes of expire.c point at
+ *      clock    over the runs, aware of sizes; a hit only counts up in the item. In the run under
+ *               the hand the expired, outdated and void go first; only if there are none, the cold:
+ *               each must have earned, since the last visit, a hit and one more for each mean item
+ *               size it occupies, or it goes. Survivors pay with their hits. While run after run
+ *               survives, the bar rises, so a step is bounded work
  *
  * Cost per item: 4 bits in its header. Threads: the shard's lock.
  */

@@ -124,3 +124,9 @@ uint32_t store_item_hits(const struct store_item *it)
 {
     return it->worth & ITEM_HITS;
 }
+
+/* Without the last few bytes of its size class, which only the slab knows. */
+size_t store_item_bytes(const struct store_item *it)
+{
+    return (item_size(it) + 7) / 8 * 8;
+}

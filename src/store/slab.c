@@ -11,6 +11,7 @@
 #include "store/slab.h"
 
 #include "base/check.h"
+#include "store/slab_class.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -21,72 +22,23 @@
 #define unpoison(ptr, len) ((void)(ptr), (void)(len))
 #endif
 
-enum { FINE_MAX = 512, FINE_CLASSES = FINE_MAX / 8, OCTAVE_CLASSES = 16 };
-enum { RUN_PAGES_MIN = 4, RUN_PAGES_MAX = 32, RUN_SHARE = 512 };
-enum { TAIL_FINE_MAX = 1024, TAIL_FINE = 128, TAIL_COARSE = 32 };
-enum { BUCKET_BYTES = 64, SPREAD_LOOKS = 16 };
+/* By a shard's share of the budget, in pages. */
+enum { RUN_PAGES_MIN = 4, RUN_PAGES_MAX = 32, RUN_SHARE = 256 };
+enum { MERGE_4_PAGES = 1024, MERGE_2_PAGES = 8192 };
+enum { SPREAD_LOOKS = 16 };
 
 struct hole {
     uint32_t next; /* (offset / 8) + 1 */
     uint32_t dead; /* zero: no ITEM_LIVE */
 };
 
-static uint32_t octave_of(size_t size)
-{
-    return 63 - (uint32_t)__builtin_clzll(size - 1);
-}
-
-/* Of a size up to SLAB_MAX. */
-static uint32_t class_of(size_t size)
-{
-    if (size <= FINE_MAX) {
-        return (uint32_t)((size + 7) / 8) - 1;
-    }
-    uint32_t octave = octave_of(size);
-    uint32_t step = (uint32_t)((size - 1) >> (octave - 4)) - OCTAVE_CLASSES;
-    return FINE_CLASSES + (octave - 9) * OCTAVE_CLASSES + step;
-}
-
-static uint32_t class_bytes(uint32_t class)
-{
-    if (class < FINE_CLASSES) {
-        return (class + 1) * 8;
-    }
-    if (class == SLAB_BUCKET) {
-        return BUCKET_BYTES;
-    }
-    uint32_t coarse = class - FINE_CLASSES;
-    uint32_t octave = coarse / OCTAVE_CLASSES + 9;
-    return (coarse % OCTAVE_CLASSES + OCTAVE_CLASSES + 1) << (octave - 4);
-}
-
-/* How many pages a run of such slots should have: the fewest with a small tail. */
-static uint32_t class_pages(uint32_t slot, uint32_t most)
-{
-    uint32_t share = slot <= TAIL_FINE_MAX ? TAIL_FINE : TAIL_COARSE;
-    uint32_t best = 0;
-    uint32_t best_tail = 0;
-    for (uint32_t n = (slot + STORE_PAGE - 1) / STORE_PAGE; n <= most || best == 0; n++) {
-        uint32_t bytes = n * STORE_PAGE;
-        uint32_t tail = bytes % slot;
-        if (tail * share <= bytes) {
-            return n;
-        }
-        if (best == 0 || (uint64_t)tail * best < (uint64_t)best_tail * n) {
-            best = n;
-            best_tail = tail;
-        }
-    }
-    return best;
-}
-
 static uint32_t run_slots(const struct page *run)
 {
     return run->len * STORE_PAGE / class_bytes(run->class);
 }
 
-/* The first page of the run that a slot lies in. Interior pages know nothing: walk back, at most
- * RUN_PAGES_MAX - 1 steps and mostly none. */
+/* The first page of the run that a slot lies in. Pages inside know nothing: walk back, at most
+ * RUN_PAGES_MAX - 1 steps and mostly none or one. */
 static uint32_t run_of(const struct slab *s, const void *ptr)
 {
     uint32_t page = pages_of(&s->pages, ptr);
@@ -194,7 +146,7 @@ void *slab_alloc(struct slab *s, size_t size)
     if (size > SLAB_MAX) {
         return large_alloc(s, size);
     }
-    uint32_t class = class_of(size);
+    uint32_t class = class_of(size, s->merge);
     if (s->partial[class] == 0 && !run_add(s, class)) {
         class = class_with_room(s, class);
         if (class == SLAB_CLASSES) {
@@ -261,19 +213,19 @@ size_t slab_bytes(const struct slab *s, const void *ptr)
     return slab_run_slot_bytes(s, run_of(s, ptr));
 }
 
-size_t slab_round(size_t size)
+size_t slab_round(const struct slab *s, size_t size)
 {
     if (size > SLAB_MAX) {
         return (size + STORE_PAGE - 1) / STORE_PAGE * STORE_PAGE;
     }
-    return class_bytes(class_of(size));
+    return class_bytes(class_of(size, s->merge));
 }
 
 bool slab_resize(struct slab *s, void *ptr, size_t size)
 {
     uint32_t page = pages_of(&s->pages, ptr);
     uint32_t old = s->pages.page[page].len;
-    uint32_t len = (uint32_t)(slab_round(size) / STORE_PAGE);
+    uint32_t len = (uint32_t)(slab_round(s, size) / STORE_PAGE);
     if (s->pages.page[page].kind != PAGE_LARGE || size <= SLAB_MAX ||
         !pages_resize(&s->pages, page, len)) {
         return false;
@@ -340,14 +292,16 @@ void *slab_alloc_beside(struct slab *s, uint32_t page)
     return slot_take(s, other == page ? s->pages.page[other].next : other);
 }
 
-void slab_init(struct slab *s, struct space *space)
+void slab_init(struct slab *s, struct space *space, uint32_t shards)
 {
     memset(s, 0, sizeof(*s));
     pages_init(&s->pages, space);
-    uint64_t share = space->budget / STORE_PAGE / RUN_SHARE;
-    s->run_pages_max = share < RUN_PAGES_MIN   ? RUN_PAGES_MIN
-                       : share < RUN_PAGES_MAX ? (uint32_t)share
-                                               : RUN_PAGES_MAX;
+    uint64_t share = space->budget / shards / STORE_PAGE;
+    uint64_t run = share / RUN_SHARE;
+    s->run_pages_max = run < RUN_PAGES_MIN   ? RUN_PAGES_MIN
+                       : run < RUN_PAGES_MAX ? (uint32_t)run
+                                             : RUN_PAGES_MAX;
+    s->merge = share < MERGE_4_PAGES ? 3 : share < MERGE_2_PAGES ? 1 : 0;
 }
 
 void slab_reset(struct slab *s)

@@ -10,6 +10,9 @@
  * A run has as few pages as leave a small tail, mostly one to three and at most 32: an almost empty
  * store owns little, and a run soon empties when its items go.
  *
+ * Each class in use leaves part of a run empty. So where a shard's share of the budget is small, two or
+ * four neighbouring classes are merged and runs are kept shorter.
+ *
  * L1. A run with no slot taken does not exist: its pages went back.
  * L2. A run is in its class's list if and only if it has room.
  * L3. Byte 7 of a slot that holds no item has no ITEM_LIVE, from the moment the slot is taken.
@@ -34,13 +37,15 @@ enum {
 
 struct slab {
     struct pages pages;
-    uint32_t run_pages_max;         /* by the budget */
+    uint32_t run_pages_max;         /* by the shard's share of the budget, as is: */
+    uint32_t merge;                 /* 1, 3: two, four neighbouring classes are one */
     uint64_t bytes;                 /* in slots and large runs that hold items */
     uint32_t partial[SLAB_CLASSES]; /* runs with room */
     uint32_t room[SLAB_CLASSES];    /* free slots in them */
 };
 
-void slab_init(struct slab *s, struct space *space);
+/* `shards` share the space's budget evenly, more or less. */
+void slab_init(struct slab *s, struct space *space, uint32_t shards);
 void slab_fini(struct slab *s);
 /* Empties it at once, whatever is in use. */
 void slab_reset(struct slab *s);
@@ -51,7 +56,7 @@ void slab_free(struct slab *s, void *ptr);
 /* What the piece really occupies. */
 size_t slab_bytes(const struct slab *s, const void *ptr);
 /* The bytes that slab_alloc(size) would spend in the best case; equal results share a class. */
-size_t slab_round(size_t size);
+size_t slab_round(const struct slab *s, size_t size);
 /* Fits a large piece to `size` where it stands; false leaves it. */
 bool slab_resize(struct slab *s, void *ptr, size_t size);
 

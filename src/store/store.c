@@ -19,7 +19,7 @@
 
 #include <stdlib.h>
 
-enum { SHARDS_PER_THREAD = 4, SHARDS_MAX = 64, SHARD_BUDGET_MIN = 256 * 1024 };
+enum { SHARDS_PER_THREAD = 4, SHARDS_MAX = 64, SHARD_BUDGET_MIN = 8 * 1024 * 1024 };
 
 /* Enough shards that threads seldom meet, not so many that half-used pages of each add up. */
 static uint32_t choose_shards(const struct store_options *o)
@@ -50,7 +50,7 @@ static void shard_init(struct shard *sh, struct store *s)
     sh->store = s;
     sh->pools = xcalloc(s->space_count, sizeof(*sh->pools));
     for (uint32_t i = 0; i < s->space_count; i++) {
-        slab_init(&sh->pools[i].slab, &s->spaces[i]);
+        slab_init(&sh->pools[i].slab, &s->spaces[i], s->shard_count);
     }
     sh->tables = xcalloc(s->db_count, sizeof(*sh->tables));
     for (uint32_t i = 0; i < s->db_count; i++) {

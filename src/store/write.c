@@ -21,7 +21,7 @@ enum { VALUE_MAX = 512 * 1024 * 1024, ROOM_TO_GROW = 8 };
 static bool fits(struct slab *s, struct store_item *old, size_t size)
 {
     size_t old_size = item_size(old);
-    if (slab_round(size) == slab_round(old_size)) {
+    if (slab_round(s, size) == slab_round(s, old_size)) {
         return true;
     }
     if (size <= SLAB_MAX || old_size <= SLAB_MAX) {
@@ -199,6 +199,7 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
         *ret_found = false;
         return ERR_OK;
     }
+    const struct slab *s = &hold_pool(h)->slab;
     struct store_item *it = table_item(h->table, at);
     bool has = (it->place & ITEM_EXPIRES) != 0;
     size_t size = item_size(it);
@@ -208,7 +209,7 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
     } else if (expiry_ms == 0 && has) {
         it->place &= (uint8_t)~ITEM_EXPIRES; /* a slot that is too large for it will do */
         memmove(it->fields, it->fields + sizeof(expiry_ms), size - sizeof(*it) - sizeof(expiry_ms));
-    } else if (expiry_ms != 0 && slab_round(size + sizeof(expiry_ms)) == slab_round(size)) {
+    } else if (expiry_ms != 0 && slab_round(s, size + sizeof(expiry_ms)) == slab_round(s, size)) {
         memmove(it->fields + sizeof(expiry_ms), it->fields, size - sizeof(*it));
         memcpy(it->fields, &expiry_ms, sizeof(expiry_ms));
         it->place |= ITEM_EXPIRES;
@@ -224,9 +225,4 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
     written(h, it);
     *ret_found = true;
     return ERR_OK;
-}
-
-size_t store_item_bytes(const struct store_item *it)
-{
-    return slab_round(item_size(it));
 }
