@@ -20,10 +20,10 @@
 #include <stdint.h>
 
 struct resp_limits {
-    uint32_t args_max;      /* elements of one command */
-    uint64_t bulk_max;      /* bytes of one argument */
-    uint32_t inline_max;    /* bytes of one inline command or one header line */
-    bool anonymous;         /* the client has not authenticated yet: at most 10 arguments of 16 KB,
+    uint32_t args_max;   /* elements of one command */
+    uint64_t bulk_max;   /* bytes of one argument */
+    uint32_t inline_max; /* bytes of one inline command or one header line */
+    bool anonymous;      /* the client has not authenticated yet: at most 10 arguments of 16 KB,
                                refused in Redis's own words for that case */
 };
 
@@ -35,15 +35,15 @@ enum resp_result {
 
 struct resp_parser {
     const struct resp_limits *limits;
-    struct slice *argv;   /* owned; grows as needed, slices into the input or into `inline_text` */
+    struct slice *argv; /* owned; grows as needed, slices into the input or into `inline_text` */
     uint32_t argc;
     uint32_t argv_cap;
-    const char *error;    /* without "-ERR Protocol error: "; valid until the next call */
+    const char *error; /* without "-ERR Protocol error: "; valid until the next call */
     /* private: where an unfinished command stands, relative to the start of the input */
-    size_t at;        /* everything before is parsed (an inline command: searched) */
-    uint32_t want;    /* arguments announced; 0: the header is not read yet */
-    uint32_t have;    /* arguments read */
-    uint32_t saved;   /* of them, how many are kept as offsets */
+    size_t at;      /* everything before is parsed (an inline command: searched) */
+    uint32_t want;  /* arguments announced; 0: the header is not read yet */
+    uint32_t have;  /* arguments read */
+    uint32_t saved; /* of them, how many are kept as offsets */
     uint32_t offsets_cap;
     size_t *offsets;
     struct buf inline_text; /* unescaped inline arguments */
@@ -62,8 +62,9 @@ uint32_t resp_peek_keys(struct slice in, struct slice *ret_keys, uint32_t max);
 
 /* --- composing: append to `out`. `proto` is 2 or 3 where it matters --------------------------------- */
 
-void resp_simple(struct buf *out, const char *text);                 /* +OK */
-void resp_error(struct buf *out, const char *fmt, ...) printf_like(2, 3); /* -fmt, line ends removed */
+void resp_simple(struct buf *out, const char *text); /* +OK */
+void resp_error(struct buf *out, const char *fmt, ...)
+    printf_like(2, 3); /* -fmt, line ends removed */
 void resp_integer(struct buf *out, int64_t value);
 void resp_bulk(struct buf *out, struct slice value);
 void resp_bulk_str(struct buf *out, const char *text);

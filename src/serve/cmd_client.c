@@ -155,7 +155,7 @@ static bool set_kill_id(struct resp_client *c, struct slice id, struct client_fi
         resp_error(&c->conn.out, "ERR client-id should be greater than 0");
         return false;
     }
-    free((void *)(uintptr_t)f->ids);
+    free(f->ids);
     f->ids = NULL;
     return set_ids(c, &id, 1, f);
 }
@@ -207,7 +207,7 @@ void cmd_client_kill(struct resp_client *c, const struct slice *argv, uint32_t a
     }
     for (uint32_t i = 2; i < argc; i += 2) {
         if (!set_kill_option(c, argv[i], argv[i + 1], &filter)) {
-            free((void *)(uintptr_t)filter.ids);
+            free(filter.ids);
             return;
         }
     }

@@ -71,8 +71,7 @@ static uint32_t parse_letters(const char *letters)
         {'a', COMMAND_ADMIN},      {'s', COMMAND_NOSCRIPT},     {'l', COMMAND_LOADING},
         {'t', COMMAND_STALE},      {'F', COMMAND_FAST},         {'n', COMMAND_NO_AUTH},
         {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG}, {'d', COMMAND_DANGEROUS},
-        {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},
-        {'K', COMMAND_KEYSPACE},
+        {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},   {'K', COMMAND_KEYSPACE},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {

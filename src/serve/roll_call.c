@@ -150,7 +150,7 @@ static void reply_call(const struct roll_call *call)
 
 static void free_call(struct roll_call *call)
 {
-    free((void *)(uintptr_t)call->filter.ids);
+    free(call->filter.ids);
     buf_fini(&call->text);
     free(call);
 }

@@ -13,7 +13,7 @@
 enum roll_call_kind { ROLL_CALL_LIST, ROLL_CALL_KILL, ROLL_CALL_KILL_ADDR };
 
 struct client_filter {
-    const uint64_t *ids; /* owned by the call; NULL: any */
+    uint64_t *ids; /* owned by the call; NULL: any */
     uint32_t id_count;
     char addr[64]; /* "": any */
     char laddr[64];

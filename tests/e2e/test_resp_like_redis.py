@@ -7,6 +7,7 @@ purpose otherwise is in the other test_resp files.
 """
 import pathlib
 import random
+import shutil
 
 import pytest
 
@@ -17,6 +18,8 @@ SCRIPTS = {path.stem: path for path in sorted(pathlib.Path(__file__).parent.glob
 
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
     server = RedisServer(tmp_path_factory.mktemp("redis")).start()
     yield server
     server.stop()
