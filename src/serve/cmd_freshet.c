@@ -84,7 +84,12 @@ void cmd_freshet_set(struct resp_client *c, const struct slice *argv, uint32_t a
     struct store_hold h;
     struct store_write w = {.value = argv[2], .expiry_ms = e.at_ms};
     client_hold(c, argv[1], &h);
-    enum err err = client_put(c, &h, &lease, &w);
+    enum err err = ERR_OK;
+    if (e.past) {
+        (void)store_remove(&h);
+    } else {
+        err = client_put(c, &h, &lease, &w);
+    }
     store_drop(&h);
     reply_stored(c, err);
 }

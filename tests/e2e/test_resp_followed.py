@@ -203,3 +203,23 @@ def test_affinity_takes_the_connections_own_miss(shop, freshet):
     assert pooled("GET", KEY) is None
     pooled("SET", KEY, "who knows when this was read")
     assert pooled("GET", KEY) is None
+
+
+# --- fill tokens ----------------------------------------------------------------------------------------
+
+
+def test_fill_token_is_exact_however_slow_the_reader(redis, shop):
+    """A token from after the change stores at once, where a plain SET may not within implicit_lease; a token
+    from before it never does."""
+    fill(redis)
+    early = redis("FRESHET.GET", P + "product_8")[1]
+    outdate(redis, shop)
+    assert redis("FRESHET.GET", KEY)[0] is None
+    late = redis("FRESHET.GET", KEY)[1]
+    assert redis("FRESHET.SET", KEY, "read before", "TOKEN", early) == "OK"
+    assert redis("GET", KEY) is None
+    assert redis("FRESHET.SET", KEY, "read after", "TOKEN", late, "EX", 100) == "OK"
+    assert redis("FRESHET.GET", KEY) == [b"read after", None]
+    assert 0 < redis("TTL", KEY) <= 100
+    assert redis("FRESHET.SET", KEY, "over", "TOKEN", late, "PXAT", 1) == "OK"
+    assert redis("EXISTS", KEY) == 0
