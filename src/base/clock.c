@@ -5,6 +5,7 @@
 #include <time.h>
 
 static _Atomic uint64_t clock_offset_ms; /* relaxed: tests only */
+static _Atomic int64_t wall_lead_us;     /* relaxed: any recent value serves */
 
 static uint64_t read_us(clockid_t id)
 {
@@ -35,17 +36,54 @@ void clock_advance(uint64_t ms)
     atomic_fetch_add_explicit(&clock_offset_ms, ms, memory_order_relaxed);
 }
 
+/*
+ * How far the wall clock is ahead of the monotonic one. Read anew, the difference wavers with the
+ * phase of the two clocks, and a deadline would come back a millisecond off; so the first reading is
+ * kept until somebody sets the wall clock. A thread that is suspended between the readings must
+ * not look like that: the monotonic clock is read on both sides.
+ */
+static int64_t wall_lead_ms(void)
+{
+    uint64_t wall, before, after;
+    do {
+        before = read_us(CLOCK_MONOTONIC);
+        wall = read_us(CLOCK_REALTIME);
+        after = read_us(CLOCK_MONOTONIC);
+    } while (after - before > 500);
+
+    int64_t lead = (int64_t)wall - (int64_t)before;
+    int64_t kept = atomic_load_explicit(&wall_lead_us, memory_order_relaxed);
+    if (lead - kept > 1000 || kept - lead > 1000) {
+        kept = lead;
+        atomic_store_explicit(&wall_lead_us, kept, memory_order_relaxed);
+    }
+    return kept / 1000;
+}
+
+/*
+ * Wall time less monotonic time. Kept, and taken again only when the wall clock has jumped: so a deadline
+ * comes back as it went in, and two readings a microsecond apart do not disagree by a millisecond.
+ */
+static uint64_t wall_offset(void)
+{
+    static _Atomic uint64_t kept; /* relaxed: any recent value is right */
+    enum { JUMP_MS = 100 };
+    uint64_t actual = clock_wall_ms() - clock_now_ms();
+    uint64_t offset = atomic_load_explicit(&kept, memory_order_relaxed);
+    if (actual - offset + JUMP_MS > 2 * JUMP_MS) {
+        offset = actual;
+        atomic_store_explicit(&kept, offset, memory_order_relaxed);
+    }
+    return offset;
+}
+
 uint64_t clock_mono_from_wall(uint64_t wall_ms)
 {
-    uint64_t wall_now = clock_wall_ms();
-    uint64_t mono_now = clock_now_ms();
-    if (wall_ms + mono_now <= wall_now) {
-        return 0;
-    }
-    return wall_ms + mono_now - wall_now;
+    uint64_t offset = wall_offset();
+    return wall_ms > offset ? wall_ms - offset : 0;
 }
 
 uint64_t clock_wall_from_mono(uint64_t mono_ms)
 {
-    return mono_ms + clock_wall_ms() - clock_now_ms();
+    return mono_ms + wall_offset();
 }

@@ -180,7 +180,7 @@ static void reply_one_info(struct resp_client *c, const struct command *cmd, boo
 static void reply_info(struct resp_client *c, const struct command *cmd)
 {
     if (cmd == NULL) {
-        resp_null_array(&c->conn.out, c->proto);
+        resp_null(&c->conn.out, c->proto);
         return;
     }
     reply_one_info(c, cmd, false);
