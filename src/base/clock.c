@@ -5,7 +5,6 @@
 #include <time.h>
 
 static _Atomic uint64_t clock_offset_ms; /* relaxed: tests only */
-static _Atomic int64_t wall_lead_us;     /* relaxed: any recent value serves */
 
 static uint64_t read_us(clockid_t id)
 {
@@ -34,30 +33,6 @@ uint64_t clock_wall_ms(void)
 void clock_advance(uint64_t ms)
 {
     atomic_fetch_add_explicit(&clock_offset_ms, ms, memory_order_relaxed);
-}
-
-/*
- * How far the wall clock is ahead of the monotonic one. Read anew, the difference wavers with the
- * phase of the two clocks, and a deadline would come back a millisecond off; so the first reading is
- * kept until somebody sets the wall clock. A thread that is suspended between the readings must
- * not look like that: the monotonic clock is read on both sides.
- */
-static int64_t wall_lead_ms(void)
-{
-    uint64_t wall, before, after;
-    do {
-        before = read_us(CLOCK_MONOTONIC);
-        wall = read_us(CLOCK_REALTIME);
-        after = read_us(CLOCK_MONOTONIC);
-    } while (after - before > 500);
-
-    int64_t lead = (int64_t)wall - (int64_t)before;
-    int64_t kept = atomic_load_explicit(&wall_lead_us, memory_order_relaxed);
-    if (lead - kept > 1000 || kept - lead > 1000) {
-        kept = lead;
-        atomic_store_explicit(&wall_lead_us, kept, memory_order_relaxed);
-    }
-    return kept / 1000;
 }
 
 /*

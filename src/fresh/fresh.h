@@ -91,6 +91,9 @@ fresh_pos fresh_stamp(struct fresh *f);
 /* The stamp that a read begun `ago_ms` ago would have had, or an older one; 0 when unknown. For SETs
  * that answer no known miss. */
 fresh_pos fresh_stamp_ago(struct fresh *f, uint64_t now_ms, uint64_t ago_ms);
+/* When V first stood at or above the WAL position of `stamp`, monotonic ms, to a twentieth of a second; 0
+ * when that is longer ago than the samples go (about 100 s). For explain. */
+uint64_t fresh_reached_ms(struct fresh *f, fresh_pos stamp);
 /* Have these dependencies changed more than once within the last `ago_ms`? Then a value that a client
  * wrote to the database itself within that time may already have been replaced. True when it cannot be
  * excluded. */

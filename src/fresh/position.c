@@ -87,6 +87,21 @@ fresh_pos fresh_stamp_ago(struct fresh *f, uint64_t now_ms, uint64_t ago_ms)
     return found == 0 ? 0 : found | POS_N_MASK;
 }
 
+uint64_t fresh_reached_ms(struct fresh *f, fresh_pos stamp)
+{
+    uint64_t reached = 0;
+    lock_acquire(&f->lock);
+    uint64_t oldest = f->sample_count > SAMPLES ? f->sample_count - SAMPLES : 0;
+    for (uint64_t i = f->sample_count; i > oldest; i--) {
+        if (f->samples[(i - 1) % SAMPLES].visible < pos_wal(stamp)) {
+            break;
+        }
+        reached = i - 1 > oldest ? f->samples[(i - 1) % SAMPLES].ms : 0;
+    }
+    lock_release(&f->lock);
+    return reached;
+}
+
 void fresh_sample(struct fresh *f, uint64_t now_ms)
 {
     lock_acquire(&f->lock);

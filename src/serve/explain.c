@@ -132,6 +132,23 @@ static const char *verdict_text(enum fresh_verdict v)
     return "";
 }
 
+/* HTTP answers know when they were stored; a key's age is bounded by when its stamp's position was reached. */
+static void put_age(struct worker *w, struct buf *out, fresh_pos stamp, const struct slice *http_value,
+                    uint64_t now_ms)
+{
+    uint64_t reached_ms = stamp != 0 ? fresh_reached_ms(w->server->fresh, stamp) : 0;
+    if (http_value != NULL) {
+        buf_printf(out, "age: %" PRIu64 " s\n",
+                   (now_ms - answer_read(*http_value).stored_ms) / 1000);
+    } else if (reached_ms != 0 && reached_ms <= now_ms) {
+        buf_printf(out, "age: at most %.3f s, then its stamp's position was reached\n",
+                   (double)(now_ms - reached_ms) / 1000.0);
+    } else {
+        buf_append_str(out, stamp != 0 ? "age: over a minute by its stamp\n"
+                                       : "age: not recorded for keys that are not followed\n");
+    }
+}
+
 /* What is stored under the key, and the verdict on it. */
 static void put_entry(struct worker *w, uint32_t db, struct slice key, struct buf *out, bool http)
 {
@@ -153,9 +170,7 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key, struct bu
     struct slice value = store_item_value(it);
     buf_printf(out, "entry: %zu bytes, %zu in memory, used %u times lately\n", value.len,
                store_item_bytes(it), store_item_hits(it));
-    if (http) {
-        buf_printf(out, "age: %" PRIu64 " s\n", (now_ms - answer_read(value).stored_ms) / 1000);
-    }
+    put_age(w, out, stamp, http ? &value : NULL, now_ms);
     if (expiry == 0) {
         buf_append_str(out, "ttl left: no expiry\n");
     } else {
