@@ -32,6 +32,9 @@
 
 #include <stdlib.h>
 
+/* The stamp of a miss without contact: below every floor. */
+enum { NO_CONTACT = 1 };
+
 enum { WAYS = 4, SETS = 1024, STRIPES = 64, BUCKETS = 9, PER_LEASE = 8 };
 
 struct miss_record {
@@ -262,7 +265,7 @@ void lease_miss(struct worker *w, struct lease_session *ls, uint32_t db, struct 
     }
     fresh_pos stamp = fresh_stamp(w->server->fresh);
     if (stamp == 0) {
-        return;
+        stamp = NO_CONTACT; /* its SET may come when there is contact again, and find a later miss */
     }
     uint64_t hash = key_hash(db, key);
     note_miss(w->server->leases, hash, stamp, loop_now_ms(w->loop));
