@@ -10,8 +10,13 @@
  * the first Sync is always executed, and in a failed transaction COMMIT means ROLLBACK. Whatever
  * happens in between, the connection is clean after the last Sync, without a second round trip.
  *
- * Preparing stands behind BEGIN: its snapshot is then the transaction's, and its failure has a
- * transaction to end. Prepared statements survive a rollback.
+ * Preparing stands behind BEGIN: its failure then has a transaction to end. Prepared statements
+ * survive a rollback.
+ *
+ * A read is READ COMMITTED on purpose. Its statement takes its own snapshot once it has its locks, so
+ * it shows at least what the snapshot that is reported shows. With one snapshot for the
+ * transaction, taken before the locks, a statement that waits for a TRUNCATE would find the table empty, also when the
+ * same transaction has filled it again: TRUNCATE is not MVCC-safe.
  *
  * Invariants: J1. `sending` runs before the first byte of the job. J2. A write is told as
  * definitely failed only if an error came before its COMMIT, or the COMMIT itself was refused on a
@@ -36,7 +41,7 @@ static const struct {
     const char *name;
     const char *sql;
 } own_statements[] = {
-    {"freshet_begin_read", "begin isolation level repeatable read read only"},
+    {"freshet_begin_read", "begin isolation level read committed read only"},
     {"freshet_begin_write", "begin"},
     {"freshet_commit", "commit"},
     {"freshet_snapshot", "select pg_catalog.pg_current_snapshot()::text"},

@@ -5,7 +5,7 @@
  *
  * A *job* is one statement run in one of two shapes, each sent as one pipeline (one round trip):
  *
- *   PG_READ   BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; pg_current_snapshot(); the statement;
+ *   PG_READ   BEGIN READ ONLY; pg_current_snapshot(); the statement, which sees at least that much;
  *             relations locked by this backend; COMMIT
  *   PG_WRITE  BEGIN; the statement; COMMIT; pg_current_wal_insert_lsn()
  *
@@ -37,7 +37,7 @@ enum pg_shape { PG_READ, PG_WRITE };
 struct pg_answer {
     enum err err;              /* ERR_OK, ERR_NO_DATABASE, ERR_TIMEOUT, ERR_DATABASE, ERR_BUSY */
     const PGresult *rows;      /* of the statement; NULL on error. Valid inside the callback. */
-    struct slice snapshot;     /* PG_READ: pg_current_snapshot() */
+    struct slice snapshot;     /* PG_READ: pg_current_snapshot(), the statement's or a little older */
     const uint32_t *relations; /* PG_READ: oids >= 16384 of tables, partitioned, matviews, foreign */
     uint32_t relation_count;
     uint64_t wal_lsn;          /* PG_WRITE: asked after the commit returned; 0: committed, not known */

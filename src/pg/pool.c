@@ -7,7 +7,7 @@
  *                   └─> done, with an error          too many waiting ─> refused ─> done at turn's end
  *
  *   CLOSED ─ a job waits ─> CONNECTING ─> SETUP ─> IDLE <─> BUSY
- *     ^            (error: back-off 50 ms .. 5 s)    │        │
+ *     ^            (error: back-off 50 ms .. 0.5 s)  │        │
  *     └──────────────── connection lost ─────────────┴────────┘
  *
  * While no connection is open and the last attempt failed, jobs fail at once; the first one after
@@ -34,7 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 5000, BACKSTOP_MS = 1000 };
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 500, BACKSTOP_MS = 1000 };
 
 static void pool_pump(struct pg_pool *p);
 
