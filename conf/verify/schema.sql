@@ -34,8 +34,12 @@ CREATE TABLE verify.stage (
     v   bigint NOT NULL
 );
 
--- A lock on it holds the routes that read it.
+-- A lock on it holds the routes that call pass(), in the middle of their statement.
 CREATE TABLE verify.gate (
     id integer PRIMARY KEY
 );
 INSERT INTO verify.gate VALUES (1);
+CREATE FUNCTION verify.pass(who integer) RETURNS integer STABLE LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT id FROM verify.gate) + who;
+END $$;

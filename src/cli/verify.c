@@ -25,12 +25,14 @@ static const char usage[] =
     "  --dsn DSN        connects as a role that may write the schema `verify`\n"
     "  --http ADDRESS   the daemon's HTTP face, host:port or unix:/path\n"
     "  --resp ADDRESS   the daemon's Redis face\n"
+    "  --own ADDRESS    its Redis face with `affinity: connection`, if it has one\n"
     "  --reads N        stop after N reads (default 1000000)\n"
     "  --seconds N      stop after N seconds, whatever comes first\n"
     "  --writes N       transactions a second (default 300)\n"
     "  --seed N         of the random numbers (default: drawn from the clock, and printed)\n"
-    "  --stall          now and then hold a commit back by naming a standby that does not exist: alters\n"
-    "                   the server's synchronous_standby_names, needs a superuser; private servers only\n"
+    "  --disturb        now and then hold a commit back by naming a standby that does not exist (alters\n"
+    "                   the server's synchronous_standby_names), and cut the daemon's replication\n"
+    "                   connection; needs a superuser; for private servers only\n"
     "  --json           print the summary as JSON too\n\n"
     "Exit code: 0 nothing was older than promised; 1 something was, its history is printed; 2 it could\n"
     "not check, or wrong usage.\n";
@@ -74,8 +76,8 @@ static int parse(int argc, char **argv, struct verify_options *o, const char **r
         if (strcmp(argv[i], "--help") == 0) {
             return -1;
         }
-        if (strcmp(argv[i], "--stall") == 0) {
-            o->stall = true;
+        if (strcmp(argv[i], "--disturb") == 0) {
+            o->disturb = true;
         } else if (strcmp(argv[i], "--json") == 0) {
             o->json = true;
         } else if (strcmp(argv[i], "--dsn") == 0 && more) {
@@ -84,6 +86,8 @@ static int parse(int argc, char **argv, struct verify_options *o, const char **r
             o->http = argv[++i];
         } else if (strcmp(argv[i], "--resp") == 0 && more) {
             o->resp = argv[++i];
+        } else if (strcmp(argv[i], "--own") == 0 && more) {
+            o->own = argv[++i];
         } else if (taken == 0 && argv[i][0] != '-' && *ret_file == NULL) {
             *ret_file = argv[i];
         } else {

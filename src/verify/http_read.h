@@ -11,7 +11,7 @@ struct target reader_choose(struct actor *a);
 
 bool http_read_send(struct actor *a, struct wire *w, struct target t, enum face face,
                     struct reading *ret_reading);
-/* `ret_reply` is valid until the next call on the connection. */
+/* `ret_reply` is valid until the next call on the connection. A 304 is left to the caller to judge. */
 bool http_read_receive(struct actor *a, struct wire *w, const struct reading *rd,
                        struct http_reply *ret_reply);
 bool http_read(struct actor *a, struct wire *w, struct target t, enum face face,

@@ -3,7 +3,8 @@
  * Readers of HTTP routes, follow and strict. Each has a handful of kept connections and asks on all of
  * them before it reads the answers: often the same question on all, so that requests meet in one fill.
  *
- * Strict answers that came out of a lookup also move `caught_up`: see run.h.
+ * Now and then one asks again for what it was shown last, with its ETag; "not modified" is judged like the
+ * page that it stands for. Strict answers that came out of a lookup also move `caught_up`: see run.h.
  *
  * Threads: each reader is an actor; its connections are its own.
  */
@@ -37,7 +38,7 @@ bool http_read_send(struct actor *a, struct wire *w, struct target t, enum face 
     char path[TARGET_NAME_MAX];
     target_path(t, face, path);
     *ret_reading = reading_begin(a->run, t, face);
-    return http_get(w, path, (struct slice){NULL, 0});
+    return http_get(w, path, NULL, (struct slice){NULL, 0});
 }
 
 static void count(struct actor *a, const struct reading *rd, const struct http_reply *reply)
@@ -77,6 +78,9 @@ bool http_read_receive(struct actor *a, struct wire *w, const struct reading *rd
         run_count(a, http_errors);
         return true;
     }
+    if (ret_reply->status == 304) {
+        return true;
+    }
     if (ret_reply->status != 200) {
         run_fail(a->run, "GET %s of table %d answered %d: is this the checker's policy? %.*s",
                  rd->target.list ? "a list" : "a row", rd->target.table, ret_reply->status,
@@ -106,42 +110,85 @@ bool http_read(struct actor *a, struct wire *w, struct target t, enum face face,
     return http_read_send(a, w, t, face, &rd) && http_read_receive(a, w, &rd, ret_reply);
 }
 
-static bool volley(struct actor *a, struct wire *wires)
+/* --- the thread ------------------------------------------------------------------------------------ */
+
+/* A connection, and what its browser remembers of the last answer. */
+struct tab {
+    struct wire wire;
+    struct reading reading;
+    struct target target;
+    enum face face;
+    char etag[64]; /* of `page`, empty: none */
+    struct buf page;
+    bool conditional; /* the question under way asks for anything but `page` */
+};
+
+static bool ask(struct actor *a, struct tab *tab, struct target t, enum face face)
 {
-    struct reading rd[CONNECTIONS];
+    char path[TARGET_NAME_MAX];
+    tab->conditional = tab->etag[0] != '\0' && actor_chance(a, 15);
+    if (!tab->conditional) {
+        tab->target = t;
+        tab->face = face;
+    }
+    target_path(tab->target, tab->face, path);
+    tab->reading = reading_begin(a->run, tab->target, tab->face);
+    return http_get(&tab->wire, path, tab->conditional ? "If-None-Match" : NULL, slice_of(tab->etag));
+}
+
+static bool take_answer(struct actor *a, struct tab *tab)
+{
+    struct http_reply reply;
+    if (!http_read_receive(a, &tab->wire, &tab->reading, &reply)) {
+        return false;
+    }
+    if (reply.status == 304) {
+        run_count(a, http_unchanged);
+        return reading_judge(a, &tab->reading, buf_readable(&tab->page), "not modified", reply.hit);
+    }
+    bool good = reply.status == 200 && reply.etag.len < sizeof(tab->etag);
+    buf_clear(&tab->page);
+    buf_append_slice(&tab->page, reply.body);
+    (void)snprintf(tab->etag, sizeof(tab->etag), "%.*s", good ? (int)reply.etag.len : 0,
+                   reply.etag.len > 0 ? reply.etag.ptr : "");
+    return true;
+}
+
+static bool volley(struct actor *a, struct tab *tabs)
+{
     bool same = actor_chance(a, 25);
     struct target t = reader_choose(a);
     enum face face = actor_chance(a, 40) ? FACE_HTTP_STRICT : FACE_HTTP;
-    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < CONNECTIONS; i++) {
         if (!same && i > 0) {
             t = reader_choose(a);
             face = actor_chance(a, 40) ? FACE_HTTP_STRICT : FACE_HTTP;
         }
-        if (!http_read_send(a, &wires[i], t, face, &rd[i])) {
-            return false;
-        }
+        ok = ask(a, &tabs[i], t, face);
     }
-    for (uint32_t i = 0; i < CONNECTIONS; i++) {
-        struct http_reply reply;
-        if (!http_read_receive(a, &wires[i], &rd[i], &reply)) {
-            return false;
-        }
+    for (uint32_t i = 0; ok && i < CONNECTIONS; i++) {
+        ok = take_answer(a, &tabs[i]);
     }
-    return true;
+    return ok;
 }
 
 void http_reader_body(struct actor *a)
 {
-    struct wire wires[CONNECTIONS];
+    struct tab tabs[CONNECTIONS];
     uint32_t open = 0;
     bool ok = true;
     while (ok && open < CONNECTIONS) {
-        ok = wire_open(&wires[open++], a->run, a->run->options->http);
+        struct tab *tab = &tabs[open++];
+        *tab = (struct tab){0};
+        buf_init(&tab->page);
+        ok = wire_open(&tab->wire, a->run, a->run->options->http);
     }
     while (ok && !run_stopping(a->run)) {
-        ok = volley(a, wires);
+        ok = volley(a, tabs);
     }
     for (uint32_t i = 0; i < open; i++) {
-        wire_close(&wires[i]);
+        wire_close(&tabs[i].wire);
+        buf_fini(&tabs[i].page);
     }
 }

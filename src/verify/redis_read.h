@@ -12,13 +12,14 @@
 
 enum { REDIS_PAGE_MAX = 4096, REDIS_TOKEN_MAX = 64 };
 
-/* A connection in database 1 (follow) or 2 (strict). */
-bool redis_open(struct wire *w, struct run *r, enum face face);
+/* A connection to `address` in database 1 (follow) or 2 (strict). */
+bool redis_open(struct wire *w, struct run *r, const char *address, enum face face);
 
 struct redis_miss {
     struct target target;
     enum face face;
     uint64_t missed_us; /* before the GET was sent */
+    bool exact;             /* its SET may be as late as it likes: own connection, or a token */
     char token[REDIS_TOKEN_MAX]; /* empty: plain */
 };
 

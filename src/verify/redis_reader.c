@@ -21,11 +21,11 @@
 
 enum { POOL = 6, SLOW_MAX = 48, VOLLEY = 6 };
 
-bool redis_open(struct wire *w, struct run *r, enum face face)
+bool redis_open(struct wire *w, struct run *r, const char *address, enum face face)
 {
     struct resp_reply reply;
     struct slice db = face == FACE_REDIS_STRICT ? SLICE("2") : SLICE("1");
-    return wire_open(w, r, r->options->resp) &&
+    return wire_open(w, r, address) &&
            resp_ask(w, 2, (struct slice[]){SLICE("SELECT"), db}, &reply);
 }
 
@@ -64,6 +64,7 @@ bool redis_get_receive(struct actor *a, struct wire *w, const struct reading *rd
     if (with_token) {
         (void)snprintf(ret_miss->token, sizeof(ret_miss->token), "%.*s", (int)reply.second.len,
                        reply.second.ptr != NULL ? reply.second.ptr : "");
+        ret_miss->exact = ret_miss->token[0] != '\0';
     }
     journal_add(a, "miss", rd->target, rd->invoked_us, clock_now_us(), "GET%s%s%s",
                 strict ? " in the strict space" : "", with_token ? ", token " : "", ret_miss->token);
@@ -86,7 +87,7 @@ bool redis_set(struct actor *a, struct wire *w, const struct redis_miss *miss, s
     uint64_t pause_us = begun_us - miss->missed_us;
     bool by_token = miss->token[0] != '\0';
     target_key(miss->target, key);
-    if (!by_token && pause_us > a->run->options->lease_ms * 500ULL) {
+    if (!miss->exact && pause_us > a->run->options->lease_ms * 500ULL) {
         run_count(a, sets_given_up);
         return true;
     }
@@ -139,7 +140,7 @@ static bool answer_miss(struct reader *rd, const struct redis_miss *miss)
     if (actor_chance(a, 80) || rd->slow_count == SLOW_MAX) {
         return redis_set(a, any_wire(rd, miss->face), miss, buf_readable(&rd->page));
     }
-    uint64_t longest_us = a->run->options->lease_ms * (miss->token[0] != '\0' ? 1500ULL : 400ULL);
+    uint64_t longest_us = a->run->options->lease_ms * (miss->exact ? 1500ULL : 400ULL);
     struct slow_set *slow = &rd->slow[rd->slow_count++];
     slow->miss = *miss;
     slow->due_us = clock_now_us() + actor_random(a, (uint32_t)longest_us);
@@ -203,7 +204,7 @@ static bool open_all(struct reader *rd)
     while (ok && rd->open < 2 * POOL) {
         uint32_t i = rd->open++;
         ok = redis_open(&rd->pool[i / POOL][i % POOL], rd->actor->run,
-                        i < POOL ? FACE_REDIS : FACE_REDIS_STRICT);
+                        rd->actor->run->options->resp, i < POOL ? FACE_REDIS : FACE_REDIS_STRICT);
     }
     return ok;
 }

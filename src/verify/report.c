@@ -65,6 +65,9 @@ static void sum_counters(const struct run *r, struct run_counters *ret_sum)
         if (get(c, oldest_us) > get(ret_sum, oldest_us)) {
             ret_sum->oldest_us = get(c, oldest_us);
         }
+        if (get(c, oldest_cut_us) > get(ret_sum, oldest_cut_us)) {
+            ret_sum->oldest_cut_us = get(c, oldest_cut_us);
+        }
     }
 }
 
@@ -244,7 +247,7 @@ static uint64_t age_at(const struct run_counters *c, uint64_t outdated, uint32_t
     return 0;
 }
 
-static void print_ages(const struct run_counters *c)
+static void print_ages(const struct run_counters *c, uint32_t max_stale_ms)
 {
     uint64_t hits = 0;
     for (uint32_t b = 0; b < RUN_AGES; b++) {
@@ -259,6 +262,10 @@ static void print_ages(const struct run_counters *c)
                      (double)get(c, oldest_us) / 1000.0);
     }
     (void)printf("\n");
+    if (get(c, cuts) > 0) {
+        (void)printf("  while contact was cut: none by more than %.1f ms (max_stale: %u ms)\n",
+                     (double)get(c, oldest_cut_us) / 1000.0, max_stale_ms);
+    }
 }
 
 static void print_text(struct run *r, const struct run_counters *c, uint64_t elapsed_us)
@@ -269,10 +276,11 @@ static void print_text(struct run *r, const struct run_counters *c, uint64_t ela
     print_level("HTTP own writes", get(c, http_own), get(c, http_own_hits));
     print_level("Redis follow", get(c, redis_follow), get(c, redis_follow_hits));
     print_level("Redis strict", get(c, redis_strict), get(c, redis_strict_hits));
-    print_ages(c);
-    (void)printf("  %" PRIu64 " HTTP reads joined another's fill, %" PRIu64 " went past the cache, %" PRIu64
-                 " errors\n",
-                 get(c, http_joined), get(c, http_bypassed), get(c, http_errors));
+    print_ages(c, r->options->max_stale_ms);
+    (void)printf("  %" PRIu64 " HTTP reads joined another's fill, %" PRIu64 " were not modified, %" PRIu64
+                 " went past the cache, %" PRIu64 " errors\n",
+                 get(c, http_joined), get(c, http_unchanged), get(c, http_bypassed),
+                 get(c, http_errors));
     (void)printf("  %" PRIu64 " SETs: %" PRIu64 " late, %" PRIu64 " by token; %" PRIu64
                  " write-throughs; %" PRIu64 " given up%s\n",
                  get(c, sets), get(c, sets_late), get(c, sets_token), get(c, sets_through),
@@ -282,10 +290,10 @@ static void print_text(struct run *r, const struct run_counters *c, uint64_t ela
                  " TRUNCATEs\n",
                  get(c, commits), get(c, commits_async), get(c, bulks), get(c, posts),
                  get(c, rows_written), get(c, rolled_back), get(c, moves), get(c, truncates));
-    (void)printf("  %" PRIu64 " scenes, of which %" PRIu64 " commits held back%s and %" PRIu64
-                 " readings of everything at rest\n",
-                 get(c, scenes), get(c, stalls),
-                 r->options->stall ? "" : " (not without --stall)", get(c, censuses));
+    (void)printf("  %" PRIu64 " scenes, of which %" PRIu64 " commits held back and %" PRIu64
+                 " connections cut%s, and %" PRIu64 " readings of everything at rest\n",
+                 get(c, scenes), get(c, stalls), get(c, cuts),
+                 r->options->disturb ? "" : " (not without --disturb)", get(c, censuses));
     report_violations(r);
     (void)printf("\nverify: %" PRIu64 " reads in %.1f s, seed %" PRIu64 ": ", reads_of(c),
                  (double)elapsed_us / 1e6, r->options->seed);

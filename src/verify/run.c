@@ -151,7 +151,7 @@ static bool ask_for_tokens(struct run *r)
 {
     struct wire w;
     struct resp_reply reply;
-    bool ok = redis_open(&w, r, FACE_REDIS) &&
+    bool ok = redis_open(&w, r, r->options->resp, FACE_REDIS) &&
               resp_send(&w, 2, (struct slice[]){SLICE("FRESHET.GET"), SLICE("nothing")}) &&
               resp_receive(&w, &reply);
     r->has_tokens = ok && reply.kind != '-';
@@ -203,6 +203,9 @@ static void start_actors(struct run *r)
     }
     for (uint32_t i = 0; i < REDIS_READERS; i++) {
         (void)run_add_actor(r, "Redis reader", redis_reader_body);
+    }
+    if (r->options->own != NULL) {
+        (void)run_add_actor(r, "own connections", own_reader_body);
     }
     (void)run_add_actor(r, "session", session_body);
     (void)run_add_actor(r, "scenes", scenes_body);

@@ -59,6 +59,7 @@ struct target {
     X(http_strict_hits, "of which hits")                                                           \
     X(http_own, "HTTP reads of own writes, by token")                                              \
     X(http_own_hits, "of which hits")                                                              \
+    X(http_unchanged, "HTTP reads answered with: not modified")                                    \
     X(http_joined, "HTTP reads that joined another's fill")                                        \
     X(http_bypassed, "HTTP reads that went past the cache")                                        \
     X(http_errors, "HTTP answers with an error, not judged")                                       \
@@ -82,6 +83,7 @@ struct target {
     X(posts, "writes through freshet")                                                             \
     X(scenes, "scenes played")                                                                     \
     X(stalls, "commits held back by a synchronous standby")                                        \
+    X(cuts, "times that the daemon's replication connection was cut")                              \
     X(censuses, "times that everything was read at rest")
 
 struct run_counters {
@@ -90,6 +92,7 @@ struct run_counters {
 #undef X
     _Atomic uint64_t ages[RUN_AGES]; /* follow hits by log2 of how long they were outdated, us; 0: current */
     _Atomic uint64_t oldest_us;
+    _Atomic uint64_t oldest_cut_us; /* while contact was cut */
 };
 
 /* Only its actor adds. */
@@ -150,6 +153,7 @@ struct run {
 
     /* atomic */
     _Atomic bool last_call;  /* enough reads: one more census, then stop */
+    _Atomic bool cut;        /* the daemon's connection has been cut and does not follow again yet */
     _Atomic bool stop;
     _Atomic uint64_t caught_up_us; /* relaxed max: commits returned before it are applied */
 
@@ -179,6 +183,7 @@ void writer_body(struct actor *a);
 void session_body(struct actor *a);
 void http_reader_body(struct actor *a);
 void redis_reader_body(struct actor *a);
+void own_reader_body(struct actor *a);
 void scenes_body(struct actor *a);
 
 /* --- the journal and violations ------------------------------------------------------------------ */

@@ -184,15 +184,18 @@ static const struct scene {
     {"truncate", scene_truncate, 2},
     {"everything changes", scene_everything_changes, 4},
     {"held commit", scene_held_commit, 4},
+    {"lost contact", scene_lost_contact, 16},
     {"census", scene_census, 40},
 };
 
 static bool stage_open(struct stage *s)
 {
     struct run *r = s->actor->run;
+    const char *resp = r->options->resp;
     bool ok = db_open(&s->db, r) && db_open(&s->second, r) &&
-              redis_open(&s->redis[0], r, FACE_REDIS) && redis_open(&s->redis[1], r, FACE_REDIS) &&
-              redis_open(&s->redis_strict, r, FACE_REDIS_STRICT);
+              redis_open(&s->redis[0], r, resp, FACE_REDIS) &&
+              redis_open(&s->redis[1], r, resp, FACE_REDIS) &&
+              redis_open(&s->redis_strict, r, resp, FACE_REDIS_STRICT);
     for (uint32_t i = 0; ok && i < STAGE_WIRES; i++) {
         ok = wire_open(&s->http[i], r, r->options->http);
     }

@@ -45,6 +45,7 @@ bool scene_truncate(struct stage *s, uint32_t id);
 bool scene_everything_changes(struct stage *s, uint32_t id);
 bool scene_quiet_commit(struct stage *s, uint32_t id);
 bool scene_held_commit(struct stage *s, uint32_t id);
+bool scene_lost_contact(struct stage *s, uint32_t id);
 /* census.c: everything is read at rest */
 bool scene_census(struct stage *s, uint32_t id);
 

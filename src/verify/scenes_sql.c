@@ -2,8 +2,8 @@
 /*
  * Scenes of fills, of changes that do not say which rows they change, and of commits (see scenes.h).
  *
- * Two means make an order certain. A route that also reads the table `gate` can be held in the middle: its
- * transaction takes its snapshot, then waits for the lock on `gate` that the stage manager holds. And
+ * Two means make an order certain. A route that calls verify.pass() can be held in the middle: its
+ * statement has found the row, then the function waits for the lock on `gate` that the stage manager holds. And
  * a synchronous standby that does not exist holds a commit in the state that lasts microseconds
  * otherwise: it is in the log, freshet has it, and no query can see it.
  */
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WATCH_US = 3 * 1000 * 1000, QUIET_ROUNDS = 5, HOLD_TRIES = 20, WIDE_ROWS = 6 };
+enum { WATCH_US = 3 * 1000 * 1000, QUIET_ROUNDS = 5, HOLD_TRIES = 20, CUT_ROUNDS = 10, WIDE_ROWS = 6 };
 
 static struct target row_of_stage(uint32_t id)
 {
@@ -278,7 +278,7 @@ static bool commit_under_standby(struct stage *s, uint32_t id, bool *ret_held)
 bool scene_held_commit(struct stage *s, uint32_t id)
 {
     bool held = false;
-    if (!s->actor->run->options->stall) {
+    if (!s->actor->run->options->disturb) {
         return true;
     }
     bool ok = stage_write(s, id) && alter_standby(s, "nobody");
@@ -288,4 +288,24 @@ bool scene_held_commit(struct stage *s, uint32_t id)
     ok = (held || alter_standby(s, "")) && ok;
     run_add(&s->actor->counters.stalls, held ? 1 : 0);
     return ok && stage_read_all(s, id) && stage_settle(s, id) && stage_read_all(s, id);
+}
+
+/* The daemon's replication connection is cut. What commits before it follows again is not streamed to it: nothing
+ * from before may be served any more when it does, and until then only for max_stale. */
+bool scene_lost_contact(struct stage *s, uint32_t id)
+{
+    struct run *r = s->actor->run;
+    if (!r->options->disturb) {
+        return true;
+    }
+    bool ok = warm(s, id < WIDE_ROWS ? 0 : id - WIDE_ROWS) && stage_settle(s, id);
+    atomic_store_explicit(&r->cut, true, memory_order_relaxed);
+    ok = ok && db_exec(&s->second, "SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+    for (uint32_t i = 0; ok && i < CUT_ROUNDS; i++) {
+        ok = stage_write(s, id) && stage_read_all(s, id);
+    }
+    ok = ok && stage_settle(s, id) && stage_read_all(s, id);
+    atomic_store_explicit(&r->cut, false, memory_order_relaxed);
+    run_count(s->actor, cuts);
+    return ok;
 }

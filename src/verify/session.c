@@ -84,7 +84,7 @@ static bool read_own(struct actor *a, struct wire *readers, const struct own_wri
         reading_promise(&rd[i], list ? own->sent_us : own->acked_us,
                         list ? "own write: every commit that had returned before the write was sent"
                              : "own write: the row as this session wrote it, or newer");
-        if (!http_get(&readers[i], path, slice_of(own->position))) {
+        if (!http_get(&readers[i], path, "Freshet-Position", slice_of(own->position))) {
             return false;
         }
     }

@@ -206,6 +206,12 @@ static bool judge_list(const struct judging *j, const struct model_table *table,
     return at == p->count || violated(j, "a row twice, out of order or unknown", UINT32_MAX, 0, 0);
 }
 
+static void count_age(struct actor *a, uint64_t age_us)
+{
+    uint32_t bucket = age_us == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(age_us);
+    run_add(&a->counters.ages[bucket < RUN_AGES ? bucket : RUN_AGES - 1], 1);
+}
+
 /* How long a hit had been outdated when it was asked for. */
 static void note_age(struct actor *a, const struct reading *rd, const struct model_table *table,
                      const struct page *p)
@@ -217,10 +223,14 @@ static void note_age(struct actor *a, const struct reading *rd, const struct mod
             age_us = rd->invoked_us - ended;
         }
     }
-    uint32_t bucket = age_us == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(age_us);
-    run_add(&a->counters.ages[bucket < RUN_AGES ? bucket : RUN_AGES - 1], 1);
-    if (age_us > atomic_load_explicit(&a->counters.oldest_us, memory_order_relaxed)) {
-        atomic_store_explicit(&a->counters.oldest_us, age_us, memory_order_relaxed);
+    _Atomic uint64_t *oldest_us = &a->counters.oldest_us;
+    if (atomic_load_explicit(&a->run->cut, memory_order_relaxed)) {
+        oldest_us = &a->counters.oldest_cut_us;
+    } else {
+        count_age(a, age_us);
+    }
+    if (age_us > atomic_load_explicit(oldest_us, memory_order_relaxed)) {
+        atomic_store_explicit(oldest_us, age_us, memory_order_relaxed);
     }
 }
 

@@ -48,9 +48,8 @@ uint32_t tx_lock(struct tx *tx, uint32_t id)
 void tx_set(struct tx *tx, uint32_t i, int32_t group)
 {
     struct tx_change *c = &tx->changes[i];
-    c->old_group = c->number != 0 ? c->new_group : c->row->group;
+    c->old_group = c->row->group;
     c->new_group = group;
-    c->earlier = c->number;
     c->number = model_begin(c->row, group);
 }
 
@@ -221,12 +220,9 @@ void tx_committed(struct tx *tx, uint64_t acked_us)
     for (uint32_t i = 0; i < tx->count; i++) {
         struct tx_change *c = &tx->changes[i];
         if (c->number != 0) {
-            if (c->earlier != 0) {
-                model_commit(c->row, c->earlier, acked_us);
-            }
             model_commit(c->row, c->number, acked_us);
             note(tx, c, "committed", acked_us);
-            c->number = c->earlier = 0;
+            c->number = 0;
             rows++;
         }
     }

@@ -27,8 +27,7 @@ struct tx_change {
     struct model_row *row;
     int32_t old_group;
     int32_t new_group;
-    uint64_t number;  /* 0: the row is only locked */
-    uint64_t earlier; /* a version that the same transaction has already replaced; 0: none */
+    uint64_t number; /* 0: the row is only locked */
 };
 
 struct tx {
@@ -48,8 +47,7 @@ void tx_fini(struct tx *tx);
 void tx_begin(struct tx *tx, enum run_table table, const char *what);
 /* Returns the change's place; its old_group is known now. */
 uint32_t tx_lock(struct tx *tx, uint32_t id);
-/* A new version of a locked row in `group` (MODEL_ABSENT: delete it). Twice in one transaction: the first
- * counts as a state that readers may meet until the COMMIT has returned. */
+/* A new version of a locked row in `group` (MODEL_ABSENT: delete it). */
 void tx_set(struct tx *tx, uint32_t i, int32_t group);
 /* Sends what was set, and COMMIT (or ROLLBACK). False after run_fail(); still call tx_end(). */
 bool tx_send(struct tx *tx, enum tx_how how);

@@ -142,11 +142,11 @@ static bool nonsense(struct wire *w, const char *what)
 
 /* --- HTTP --------------------------------------------------------------------------------------- */
 
-bool http_get(struct wire *w, const char *path, struct slice position)
+bool http_get(struct wire *w, const char *path, const char *field, struct slice value)
 {
     buf_printf(&w->out, "GET %s HTTP/1.1\r\nHost: verify\r\n", path);
-    if (position.len > 0) {
-        buf_printf(&w->out, "Freshet-Position: %.*s\r\n", (int)position.len, position.ptr);
+    if (field != NULL) {
+        buf_printf(&w->out, "%s: %.*s\r\n", field, (int)value.len, value.ptr);
     }
     buf_append_str(&w->out, "\r\n");
     return flush(w);
@@ -186,6 +186,8 @@ static bool read_fields(struct slice head, struct http_reply *reply, uint64_t *r
                 reply->cache_status = value;
             } else if (slice_is_nocase(name, "Freshet-Position")) {
                 reply->position = value;
+            } else if (slice_is_nocase(name, "ETag")) {
+                reply->etag = value;
             }
         }
         head = slice_from(head, end != NULL ? len + 2 : len);
@@ -223,7 +225,7 @@ bool http_receive(struct wire *w, struct http_reply *ret_reply)
         const char *line_end = memmem(in.ptr, in.len, "\r\n", 2);
         struct slice fields = {line_end, head_len - (size_t)(line_end - in.ptr)};
         if (in.len < 12 || memcmp(in.ptr, "HTTP/1.1 ", 9) != 0 ||
-            !read_fields(fields, &reply, &length)) {
+            (!read_fields(fields, &reply, &length) && memcmp(in.ptr + 9, "304", 3) != 0)) {
             return nonsense(w, "this is no HTTP answer");
         }
         if (in.len >= head_len + 4 + length) {

@@ -31,6 +31,7 @@ struct http_reply {
     int status;
     struct slice cache_status; /* slices: valid until the next call on this connection */
     struct slice position;     /* Freshet-Position */
+    struct slice etag;
     struct slice body;
     bool hit;
     bool joined;
@@ -38,8 +39,8 @@ struct http_reply {
     bool caught_up; /* it came out of a lookup: a strict request's wait has been kept */
 };
 
-/* `position` may be empty. */
-bool http_get(struct wire *w, const char *path, struct slice position);
+/* With one more field if `field` is not NULL: Freshet-Position, If-None-Match. */
+bool http_get(struct wire *w, const char *path, const char *field, struct slice value);
 bool http_post(struct wire *w, const char *path, const char *json);
 bool http_receive(struct wire *w, struct http_reply *ret_reply);
 

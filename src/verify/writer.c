@@ -217,11 +217,7 @@ static bool move_key(struct writer *w)
     return ok;
 }
 
-/*
- * The table is emptied and filled again, in one transaction or in two. TRUNCATE is not MVCC-safe: a
- * transaction whose snapshot is older, and which comes to the table only after the COMMIT, finds it empty. So
- * being absent is a state of its own even where both are one transaction.
- */
+/* The table is emptied and filled again, in one transaction or in two. In one, nobody may find it empty. */
 static bool truncate_table(struct writer *w)
 {
     struct actor *a = w->actor;
@@ -236,7 +232,7 @@ static bool truncate_table(struct writer *w)
     tx_begin(&w->tx, table, "truncate");
     for (uint32_t id = 0; id < t->row_count; id++) {
         uint32_t i = tx_lock(&w->tx, id);
-        if (w->tx.changes[i].old_group != MODEL_ABSENT) {
+        if (apart && w->tx.changes[i].old_group != MODEL_ABSENT) {
             tx_set(&w->tx, i, MODEL_ABSENT);
         }
     }

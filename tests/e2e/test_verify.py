@@ -28,10 +28,10 @@ def test_nothing_is_older_than_promised():
     assert done.returncode == 0
     summary = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     assert summary["violations"] == 0 and not summary["failed"]
-    for what in ("http_follow_hits", "http_strict_hits", "http_own_hits", "http_joined",
+    for what in ("http_follow_hits", "http_strict_hits", "http_own_hits", "http_joined", "http_unchanged",
                  "redis_follow_hits", "redis_strict_hits", "sets_late", "sets_token", "sets_through",
                  "commits_async", "rolled_back", "bulks", "truncates", "moves", "posts", "stalls",
-                 "censuses"):
+                 "cuts", "censuses"):
         assert summary[what] > 0, what
 
 
