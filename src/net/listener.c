@@ -75,15 +75,28 @@ static char *because(const char *address, const char *what)
     return xasprintf("cannot listen on %s: %s", address, what);
 }
 
-/* A socket file whose owner is gone may be replaced; a live one may not. */
+/* As because(), for what errno says, with the next step where one is known. */
+static char *because_errno(const char *address)
+{
+    const char *next = errno == EADDRINUSE ? "; stop what has it, or change `listen`" : "";
+    return xasprintf("cannot listen on %s: %s%s", address, strerror(errno), next);
+}
+
+/* A socket file whose owner is gone may be replaced; a live one, or a file of another kind, may not. */
 static bool unix_is_stale(const struct sockaddr_un *addr)
 {
+    struct stat st;
+    if (lstat(addr->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+        errno = EADDRINUSE;
+        return false;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) != 0 &&
                    errno == ECONNREFUSED;
     if (fd >= 0) {
         (void)close(fd);
     }
+    errno = EADDRINUSE;
     return refused;
 }
 
@@ -97,7 +110,7 @@ static int bind_unix(const char *path, char **ret_why)
     memcpy(addr.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        *ret_why = because(path, strerror(errno));
+        *ret_why = because_errno(path);
         return -1;
     }
     int bound = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
@@ -107,7 +120,7 @@ static int bind_unix(const char *path, char **ret_why)
     }
     /* Only the owner and its group may connect: the socket carries no password of its own. */
     if (bound != 0 || chmod(path, 0660) != 0 || listen(fd, 1024) != 0) {
-        *ret_why = because(path, strerror(errno));
+        *ret_why = because_errno(path);
         (void)close(fd);
         return -1;
     }
@@ -158,7 +171,7 @@ static int bind_tcp(const char *address, char **ret_why)
         fd = bind_one(ai);
     }
     if (fd < 0) {
-        *ret_why = because(address, strerror(errno));
+        *ret_why = because_errno(address);
     }
     freeaddrinfo(found);
     return fd;

@@ -223,9 +223,27 @@ static void listener_says_why_it_cannot_bind(void **state)
     struct listener *first = listener_open(l, "127.0.0.1:0", NULL, NULL, &why);
     assert_non_null(first);
     assert_null(listener_open(l, listener_address(first), NULL, NULL, &why));
-    assert_non_null(strstr(why, "in use"));
+    assert_non_null(strstr(why, "in use; stop what has it"));
     free(why);
     listener_close(&first);
+    loop_destroy(&l);
+}
+
+/* A mistyped path must not cost the file that lies there. */
+static void listener_leaves_a_file_that_is_no_socket(void **state)
+{
+    struct loop *l = loop_create();
+    char address[] = "unix:/tmp/freshet-listener-XXXXXX";
+    char *path = address + strlen("unix:");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    char *why = NULL;
+    assert_null(listener_open(l, address, NULL, NULL, &why));
+    assert_non_null(strstr(why, "in use"));
+    free(why);
+    assert_int_equal(access(path, F_OK), 0);
+    (void)close(fd);
+    (void)unlink(path);
     loop_destroy(&l);
 }
 
@@ -237,6 +255,7 @@ int main(void)
         cmocka_unit_test(reading_stops_while_the_output_is_full_and_goes_on_after),
         cmocka_unit_test(hang_up_frees_the_connection),
         cmocka_unit_test(listener_says_why_it_cannot_bind),
+        cmocka_unit_test(listener_leaves_a_file_that_is_no_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
