@@ -11,7 +11,7 @@
  *
  * Statements are prepared once per connection, by name. A job that waits longer than its deadline, or
  * that loses its connection, ends with an error; a write that may have been committed is never sent
- * again. Connections are opened on demand, up to `size`, and reconnect with back-off (50 ms to 5 s).
+ * again. Connections are opened on demand, up to `size`, and reconnect with back-off (50 ms to 0.5 s).
  *
  * Threads: everything belongs to the loop's thread.
  */

@@ -137,11 +137,27 @@ static void conn_forget(struct pg_conn *c)
     c->limit_ms = UINT32_MAX;
 }
 
-/* Closes the connection and ends its job, if any, with `err`. */
+/* Puts the job back before all others: it has waited already. */
+static void job_again(struct pg_pool *p, struct pg_job *job)
+{
+    job->retried = true;
+    job->conn = NULL;
+    list_remove(&job->node);
+    list_push_back(p->waiting.next, &job->node);
+    p->waiting_count++;
+}
+
+/* Closes the connection and ends its job, if any, with `err`. A read whose connection went away is
+ * asked once more on another one: it may have died before the question reached the server. */
 static void conn_lose(struct pg_conn *c, enum err err, const char *why)
 {
     struct pg_job *job = c->job;
     if (job == NULL) {
+        conn_forget(c);
+        return;
+    }
+    if (err == ERR_NO_DATABASE && job->shape == PG_READ && !job->retried) {
+        job_again(c->pool, job);
         conn_forget(c);
         return;
     }
@@ -180,6 +196,7 @@ static void conn_failed(struct pg_link *k, const char *why)
         conn_forget(c);
         conn_attempt_failed(p, why);
     } else {
+        log_warn("pg", "lost a connection: %s", why);
         note_error(p, why);
         conn_lose(c, ERR_NO_DATABASE, why);
     }
@@ -221,11 +238,7 @@ static void conn_job_done(struct pg_conn *c)
     c->job = NULL;
     p->statements++;
     if (stale && job != NULL && !job->retried) {
-        job->retried = true;
-        job->conn = NULL;
-        list_remove(&job->node);
-        list_push_back(p->waiting.next, &job->node); /* before the first: it has waited already */
-        p->waiting_count++;
+        job_again(p, job);
     } else if (job != NULL) {
         struct pg_answer answer;
         job_answer(c, job, &answer);

@@ -22,10 +22,12 @@ static const char json_type[] = "application/json";
 void fill_answer_log(const struct request *r)
 {
     const struct pg_answer *result = &r->result;
+    /* An absent database is told by those who connect, once, not with every request. */
+    bool told = result->err == ERR_NO_DATABASE && !result->maybe_committed;
     bool theirs = result->err == ERR_DATABASE &&
                   (strncmp(result->sqlstate, "22", 2) == 0 || strncmp(result->sqlstate, "23", 2) == 0 ||
                    strcmp(result->sqlstate, "P0001") == 0);
-    log_line(theirs ? LOG_DEBUG : LOG_WARN, "serve", "%s: %s%s%s %s", r->route->match,
+    log_line(theirs || told ? LOG_DEBUG : LOG_WARN, "serve", "%s: %s%s%s %s", r->route->match,
              err_text(result->err), result->sqlstate[0] != '\0' ? " " : "", result->sqlstate,
              result->message != NULL ? result->message : "");
 }

@@ -334,6 +334,26 @@ static void losing_the_connection_is_told(void **state)
     assert_int_equal(again.err, ERR_OK);
 }
 
+static void a_read_survives_a_connection_that_died_idle(void **state)
+{
+    struct asked who = {0};
+    ask(&who, PG_READ, "select pg_backend_pid()");
+    char sql[96];
+    (void)snprintf(sql, sizeof(sql), "select pg_terminate_backend(%s, 30000)", who.first);
+    cluster_sql(sql); /* the loop does not run meanwhile, so the pool cannot know */
+    struct asked r = {0};
+    ask(&r, PG_READ, "select 1");
+    assert_int_equal(r.err, ERR_OK);
+    assert_int_equal(r.sendings, 2); /* a stamp is taken for the question that was answered */
+    ask(&who, PG_READ, NULL);
+    (void)snprintf(sql, sizeof(sql), "select pg_terminate_backend(%s, 30000)", who.first);
+    cluster_sql(sql);
+    struct asked w = {0};
+    ask(&w, PG_WRITE, "select 1");
+    assert_int_equal(w.err, ERR_NO_DATABASE);
+    assert_int_equal(w.sendings, 1);
+}
+
 static void an_absent_database_answers_at_once(void **state)
 {
     pg_pool_destroy(&pool);
@@ -440,6 +460,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancelled_write_is_finished, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_table_is_prepared_again, setup, teardown),
         cmocka_unit_test_setup_teardown(losing_the_connection_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_read_survives_a_connection_that_died_idle, setup, teardown),
         cmocka_unit_test_setup_teardown(an_absent_database_answers_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bad_dsn_answers_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_answers_everybody, setup, teardown),
