@@ -13,7 +13,7 @@ static const char explain_usage[] =
     "Asks the running daemon why this answer or key would hit or miss now: which rule governs it,\n"
     "what it depends on and when that last changed, its stamp, age and TTL left.\n\n"
     "  -c FILE   the daemon's policy (default freshet.yaml)\n"
-    "  --db N    Redis database of the key (default: the first one with followed keys)\n";
+    "  --db N    Redis database of the key (default: the first one where a template matches it)\n";
 
 static const char stats_usage[] = "usage: freshet stats [-c FILE]\n\n"
                                   "Prints the running daemon's counters, one `name value` a line.\n\n"
@@ -61,14 +61,31 @@ static int ask_and_print(const struct policy *p, const char *path, const char *t
     return ok ? 0 : 1;
 }
 
-static int first_followed_db(const struct policy *p)
+static void note_match(void *arg, const struct policy_template *t, const struct slice *values)
 {
+    *(bool *)arg = true;
+}
+
+/* Where the key most likely lives: a template matches it there; else the first with followed keys. */
+static int likely_db(const struct policy *p, struct slice key)
+{
+    int first = -1;
     for (int db = 0; db < POLICY_DBS; db++) {
-        if (p->db_space[db] >= 0 && policy_space_followed(p, &p->spaces[p->db_space[db]])) {
+        const struct policy_space *space = p->db_space[db] < 0 ? NULL : &p->spaces[p->db_space[db]];
+        if (space == NULL || !policy_space_followed(p, space)) {
+            continue;
+        }
+        struct slice rest;
+        bool matches = false;
+        if (policy_strip_prefix(space, key, &rest)) {
+            policy_match_key(p, rest, note_match, &matches);
+        }
+        if (matches) {
             return db;
         }
+        first = first < 0 ? db : first;
     }
-    return 0;
+    return first < 0 ? 0 : first;
 }
 
 int cli_explain(int argc, char **argv)
@@ -86,7 +103,7 @@ int cli_explain(int argc, char **argv)
     if (p == NULL) {
         return 1;
     }
-    int db = a.db >= 0 ? a.db : first_followed_db(p);
+    int db = a.db >= 0 ? a.db : likely_db(p, slice_of(a.word[1]));
     char *target = strcmp(a.word[0], "key") == 0 ? xasprintf("key %d %s", db, a.word[1])
                                                   : xasprintf("%s %s", a.word[0], a.word[1]);
     rc = ask_and_print(p, "/explain", target);

@@ -5,7 +5,7 @@ Space `cache` is database 1 with prefix erp_cache:*: (Django's key version); tem
 """
 import pytest
 
-from daemon import until
+from daemon import shop_policy, until
 
 PREFIX = "erp_cache:1:"
 
@@ -79,6 +79,16 @@ def test_explain_names_the_template(served, shop):
     fill(redis, key)
     text = served.explain("key", key)
     assert "product_{id}" in text and "cache" in text
+
+
+def test_explain_looks_where_a_template_matches(shop, freshet):
+    """Without --db: not in the first database with followed keys, but where the prefix fits."""
+    daemon = freshet(shop_policy(shop.role_dsn, spaces="""
+  first: { db: 0, memory: 64MB }
+  cache: { db: 1, memory: 64MB, prefix: "erp_cache:*:" }"""))
+    assert "space: cache (db 1)" in daemon.explain("key", PREFIX + "product_7")
+    assert "space: first (db 0)" in daemon.explain("key", "product_7")
+    assert "space: first (db 0)" in daemon.explain("key", "nothing")
 
 
 def test_followed_keys_keep_their_ttl(served):
