@@ -11,11 +11,13 @@ enum {
     OID_INT8 = 20,
     OID_INT2 = 21,
     OID_INT4 = 23,
+    OID_JSON = 114,
     OID_FLOAT4 = 700,
     OID_FLOAT8 = 701,
     OID_DATE = 1082,
     OID_NUMERIC = 1700,
     OID_UUID = 2950,
+    OID_JSONB = 3802,
 };
 
 static const char *check_integer(struct slice text, int64_t low, int64_t high)
@@ -170,4 +172,9 @@ const char *param_type_check(uint32_t type_oid, struct buf *text, size_t start)
     default:
         return NULL;
     }
+}
+
+bool param_type_is_json(uint32_t type_oid)
+{
+    return type_oid == OID_JSON || type_oid == OID_JSONB;
 }

@@ -12,4 +12,7 @@
  * left to the database, but must be valid UTF-8 without NUL. */
 const char *param_type_check(uint32_t type_oid, struct buf *text, size_t start);
 
+/* json and jsonb: the type takes JSON text, so a JSON string must keep its quotes. */
+bool param_type_is_json(uint32_t type_oid);
+
 #endif

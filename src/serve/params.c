@@ -71,15 +71,17 @@ static enum found from_path(struct params *p, const char *name, const struct pol
     return FOUND_NOTHING;
 }
 
-/* Objects and arrays go to the statement as JSON text. NULL is told by `ret_null`. */
-static enum found from_body(struct params *p, const char *name, const json_t *body, bool *ret_null)
+/* Objects and arrays go to the statement as JSON text, and so does a string if that is what the
+ * statement takes. NULL is told by `ret_null`. */
+static enum found from_body(struct params *p, const char *name, uint32_t type, const json_t *body,
+                            bool *ret_null)
 {
     const json_t *value = body != NULL ? json_object_get(body, name) : NULL;
     if (value == NULL) {
         return FOUND_NOTHING;
     }
     *ret_null = json_is_null(value);
-    if (json_is_string(value)) {
+    if (json_is_string(value) && !param_type_is_json(type)) {
         buf_append(&p->text, json_string_value(value), json_string_length(value));
     } else if (!*ret_null) {
         char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
@@ -99,7 +101,7 @@ static bool collect_one(struct params *p, uint32_t i, const struct policy_route 
     bool is_null = false;
     enum found found = from_path(p, param->name, route, from->path_values);
     if (found == FOUND_NOTHING) {
-        found = from_body(p, param->name, body, &is_null);
+        found = from_body(p, param->name, type, body, &is_null);
     }
     if (found == FOUND_NOTHING) {
         found = from_query(p, param->name, from->query);

@@ -174,6 +174,11 @@ def test_bad_parameter_in_a_body_is_named(shared):
                    parameter="business_id")
 
 
+def test_a_string_is_json_too(shared):
+    """`lines` is jsonb: a string reaches the statement, which wants an array (422), as a JSON string."""
+    assert_problem(shared.http().post("/api/sales", {"business_id": 1, "lines": "none"}), 422)
+
+
 def test_body_must_be_json(shared):
     http = shared.http()
     assert_problem(http.post("/api/sales", b"business_id=1", content_type="text/plain"), 415)

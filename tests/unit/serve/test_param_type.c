@@ -123,6 +123,14 @@ static void text_is_utf8(void **state)
     }
 }
 
+static void strings_of_json_types_keep_their_quotes(void **state)
+{
+    assert_true(param_type_is_json(114));
+    assert_true(param_type_is_json(3802));
+    assert_false(param_type_is_json(25));
+    assert_false(param_type_is_json(0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +140,7 @@ int main(void)
         cmocka_unit_test(dates_are_days_of_the_calendar),
         cmocka_unit_test(uuids_become_lower_case),
         cmocka_unit_test(text_is_utf8),
+        cmocka_unit_test(strings_of_json_types_keep_their_quotes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
