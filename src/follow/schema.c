@@ -173,6 +173,19 @@ static void raise_changed(struct follow *f, const struct follow_catalog *old,
     free(r.deps);
 }
 
+/* Keys of such a template are never stored, which nobody should have to find out by measuring. */
+static void tell_unfollowed(const struct policy *p, const struct follow_catalog *old,
+                            const struct follow_catalog *now)
+{
+    for (uint32_t i = 0; i < p->template_count; i++) {
+        const struct follow_template *t = &now->templates[i];
+        if (!t->followed && (old == NULL || old->templates[i].followed)) {
+            log_warn("follow", "key template %s: its keys are not stored: of table %s: %s",
+                     p->templates[i].text, p->templates[i].table, t->why);
+        }
+    }
+}
+
 static void install(struct follow *f, struct keeper_job *job)
 {
     const struct follow_options *o = &f->options;
@@ -182,6 +195,7 @@ static void install(struct follow *f, struct keeper_job *job)
     }
     depend_install(f->depend, job->catalog, job->values, job->value_count);
     raise_changed(f, old, job);
+    tell_unfollowed(o->policy, old, job->catalog);
     follow_catalog_unref(old);
     log_info("follow", "schema: %u tables, %s", job->catalog->table_count,
              job->catalog->sees_ddl ? "changes are told by the event trigger"

@@ -91,6 +91,15 @@ def test_explain_looks_where_a_template_matches(shop, freshet):
     assert "space: first (db 0)" in daemon.explain("key", "nothing")
 
 
+def test_log_names_a_template_that_cannot_be_followed(shop, freshet):
+    """The daemon serves on; nobody has to find out by measuring that these keys are never stored."""
+    daemon = freshet(shop_policy(shop.role_dsn, invalidate="""
+  no_such_table: ["thing_{id}"]
+  product: ["product_{id}"]""")).following()
+    until(lambda: "key template thing_{id}: its keys are not stored" in daemon.log_text(), "the warning")
+    assert "key template product_{id}" not in daemon.log_text()
+
+
 def test_followed_keys_keep_their_ttl(served):
     redis, key = served.resp(db=1), PREFIX + "product_7"
     fill(redis, key, "old", "EX", 100)
