@@ -160,7 +160,7 @@ void check_server(struct report *r, const struct live *l)
     } else {
         report_line(
             r, REPORT_WARNING, "event trigger",
-            "missing: changed views, policies and functions, REFRESH and partition changes go "
-            "unnoticed until the TTL ends. Run what `freshet setup-sql` prints");
+            "missing: changed tables, views, policies and functions are noticed only within a second "
+            "or two, by looking. Run what `freshet setup-sql` prints");
     }
 }

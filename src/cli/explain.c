@@ -54,7 +54,11 @@ static int ask_and_print(const struct policy *p, const char *path, const char *t
     struct buf answer;
     buf_init(&answer);
     bool ok = ask_daemon(p, path, target, &answer);
-    if (ok) {
+    if (ok && buf_len(&answer) > 7 && strncmp(buf_readable(&answer).ptr, "error: ", 7) == 0) {
+        (void)fprintf(stderr, "freshet: %.*s", (int)buf_len(&answer) - 7,
+                      buf_readable(&answer).ptr + 7);
+        ok = false;
+    } else if (ok) {
         (void)fwrite(buf_readable(&answer).ptr, 1, buf_len(&answer), stdout);
     }
     buf_fini(&answer);

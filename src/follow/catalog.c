@@ -118,12 +118,17 @@ bool catalog_template_equal(const struct follow_template *a, const struct follow
            memcmp(a->kinds, b->kinds, sizeof(a->kinds)) == 0;
 }
 
+bool catalog_same_definitions(const struct follow_catalog *a, const struct follow_catalog *b)
+{
+    return strcmp(catalog_of(a)->definitions, catalog_of(b)->definitions) == 0;
+}
+
 bool catalog_equal(const struct follow_catalog *a, const struct follow_catalog *b)
 {
     uint32_t templates = catalog_of(a)->template_count;
     if (a->table_count != b->table_count || templates != catalog_of(b)->template_count ||
         a->sees_ddl != b->sees_ddl || a->publication_exists != b->publication_exists ||
-        strcmp(a->search_path, b->search_path) != 0) {
+        strcmp(a->search_path, b->search_path) != 0 || !catalog_same_definitions(a, b)) {
         return false;
     }
     for (uint32_t i = 0; i < a->table_count; i++) {

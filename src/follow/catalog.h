@@ -15,6 +15,7 @@ struct catalog {
     _Atomic uint32_t refs;     /* release: unref; acquire: the last unref, before freeing */
     struct arena arena;        /* holds everything that `pub` points at */
     uint32_t template_count;
+    const char *definitions;   /* fingerprint of what a message would tell; "" when messages tell */
 };
 
 /* One reference, empty. */
@@ -24,6 +25,8 @@ void catalog_set_version(const struct follow_catalog *c, uint64_t version);
 
 bool catalog_table_equal(const struct follow_table *a, const struct follow_table *b);
 bool catalog_template_equal(const struct follow_template *a, const struct follow_template *b);
+/* Has a view, function, policy or rewritten table changed, that no message could tell? */
+bool catalog_same_definitions(const struct follow_catalog *a, const struct follow_catalog *b);
 /* Everything but the version: does what was made with `a` hold with `b`? */
 bool catalog_equal(const struct follow_catalog *a, const struct follow_catalog *b);
 

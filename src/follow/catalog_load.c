@@ -335,6 +335,34 @@ static void load_settings(struct loading *l)
     PQclear(r);
 }
 
+/*
+ * Without the event trigger nothing tells of a replaced view or function, a policy, a rewritten table or a
+ * refreshed matview. Their rows' xmin changes with each of them, and not with ANALYZE or VACUUM.
+ */
+static void load_definitions(struct loading *l)
+{
+    l->c->definitions = "";
+    if (l->c->pub.sees_ddl) {
+        return;
+    }
+    PGresult *r =
+        ask(l,
+            "select coalesce(pg_catalog.md5(pg_catalog.string_agg(x, ',' order by x)), '') from ("
+            " select 'c' || oid || '.' || xmin from pg_catalog.pg_class where oid >= 16384"
+            " and relpersistence <> 't' and relkind in ('r', 'p', 'v', 'm', 'f')"
+            " union all select 'f' || oid || '.' || xmin from pg_catalog.pg_proc where oid >= 16384"
+            " union all select 'v' || r.oid || '.' || r.xmin from pg_catalog.pg_rewrite r"
+            " join pg_catalog.pg_class c on c.oid = r.ev_class"
+            " where r.oid >= 16384 and c.relpersistence <> 't'"
+            " union all select 'p' || oid || '.' || xmin from pg_catalog.pg_policy"
+            " union all select 'i' || inhrelid || '.' || xmin from pg_catalog.pg_inherits) s(x)",
+            NULL);
+    if (rows_of(r) == 1) {
+        l->c->definitions = text_at(l, r, 0, 0);
+    }
+    PQclear(r);
+}
+
 /* What the policy's name means on this connection's search path; quoted, so letter case counts. */
 static const struct follow_table *resolve(struct loading *l, const struct policy_template *t)
 {
@@ -390,6 +418,7 @@ const struct follow_catalog *follow_catalog_load(PGconn *conn, struct fresh *f,
     struct loading l = {.conn = conn, .policy = p, .fresh = f, .c = catalog_create()};
     PQclear(ask(&l, "begin isolation level repeatable read read only", NULL));
     load_settings(&l);
+    load_definitions(&l);
     load_tables(&l);
     load_columns(&l);
     load_keys(&l);

@@ -25,8 +25,9 @@
  * Schema changes arrive as logical messages ("freshet.ddl", sent by the event trigger that
  * setup-sql prints) in commit order: the follower raises the marks of what the message names (or of
  * everything), the catalog counts as outdated, the keeper loads and analyses again, the follower
- * raises every changed mark once more and only then publishes the result. Every 30 s the keeper
- * compares the publication with the catalog, for changes that no message tells.
+ * raises every changed mark once more and only then publishes the result. Every 30 s the keeper compares
+ * the publication with the catalog, for changes that no message tells; without the event trigger every
+ * second, and the definitions too.
  *
  * Invariants: W1. A transaction's marks are written before A passes it. W2. Nothing is published
  * before the marks of what it governs are raised. W3. A catalog older than `follow_version()` must

@@ -14,7 +14,8 @@
  * every stamp given so far, and only then may anybody store by the new catalog. In the middle of a
  * transaction this waits for its end: rows already read were marked by the old one.
  *
- * Changes that no message told are found by comparing, every CHECK_MS.
+ * Changes that no message told are found by comparing: every CHECK_MS, and every CHECK_BLIND_MS where no event
+ * trigger is installed, then also by the fingerprint of all definitions.
  *
  * Invariants: S1. `version` rises before A passes the change that outdates it. S2. The answer's
  * memory has one owner: the job, then publish().
@@ -27,7 +28,7 @@
 
 #include <stdlib.h>
 
-enum { CHECK_MS = 30000, RETRY_MS = 1000 };
+enum { CHECK_MS = 30000, CHECK_BLIND_MS = 1000, RETRY_MS = 1000 };
 
 /* --- outdating ---------------------------------------------------------------------------------- */
 
@@ -79,12 +80,18 @@ static void ask_keeper(struct follow *f, enum keeper_kind kind)
     keeper_post(f, &s->job, answered);
 }
 
+static uint32_t check_ms(const struct follow *f)
+{
+    const struct follow_catalog *c = depend_catalog(f->depend);
+    return c == NULL || c->sees_ddl ? CHECK_MS : CHECK_BLIND_MS;
+}
+
 static void check_due(struct timer *t)
 {
     struct schema *s = container_of(t, struct schema, check);
     struct follow *f = container_of(s, struct follow, schema);
     s->check_wanted = true;
-    timer_start(f->loop, t, CHECK_MS, check_due);
+    timer_start(f->loop, t, check_ms(f), check_due);
     follow_progress(f);
 }
 
@@ -112,10 +119,11 @@ static void raise_wide(struct raise *r, fresh_wide wide)
 static void gather_tables(struct raise *r, const struct follow_catalog *old,
                           const struct follow_catalog *new)
 {
+    bool same_definitions = old != NULL && catalog_same_definitions(old, new);
     for (uint32_t i = 0; i < new->table_count; i++) {
         const struct follow_table *t = &new->tables[i];
         const struct follow_table *before = old != NULL ? follow_catalog_find(old, t->oid) : NULL;
-        if (before == NULL || !catalog_table_equal(t, before)) {
+        if (before == NULL || !same_definitions || !catalog_table_equal(t, before)) {
             raise_wide(r, t->wide);
         }
     }
@@ -129,9 +137,10 @@ static void gather_tables(struct raise *r, const struct follow_catalog *old,
 static void gather_templates(struct raise *r, uint32_t count, const struct follow_catalog *old,
                              const struct follow_catalog *new)
 {
+    bool same_definitions = old != NULL && catalog_same_definitions(old, new);
     for (uint32_t i = 0; i < count; i++) {
         const struct follow_template *t = &new->templates[i];
-        if (old != NULL && catalog_template_equal(t, &old->templates[i])) {
+        if (same_definitions && catalog_template_equal(t, &old->templates[i])) {
             continue;
         }
         if (t->table != NULL) {
@@ -186,6 +195,11 @@ static void tell_unfollowed(const struct policy *p, const struct follow_catalog 
     }
 }
 
+static bool connected(const struct follow *f)
+{
+    return f->state >= FOLLOW_CATALOG && f->state <= FOLLOW_FOLLOWING;
+}
+
 static void install(struct follow *f, struct keeper_job *job)
 {
     const struct follow_options *o = &f->options;
@@ -197,17 +211,15 @@ static void install(struct follow *f, struct keeper_job *job)
     raise_changed(f, old, job);
     tell_unfollowed(o->policy, old, job->catalog);
     follow_catalog_unref(old);
+    if (connected(f)) {
+        timer_start(f->loop, &f->schema.check, check_ms(f), check_due);
+    }
     log_info("follow", "schema: %u tables, %s", job->catalog->table_count,
              job->catalog->sees_ddl ? "changes are told by the event trigger"
-                                    : "no event trigger: changes are looked for every 30 s");
+                                    : "no event trigger: changes are looked for every second");
     if (o->publish != NULL) {
         o->publish(o->arg, job->analysis, job->catalog);
     }
-}
-
-static bool connected(const struct follow *f)
-{
-    return f->state >= FOLLOW_CATALOG && f->state <= FOLLOW_FOLLOWING;
 }
 
 static void load_failed(struct follow *f, const char *why)

@@ -89,9 +89,12 @@ static void write_marks(struct fresh *f, const struct fresh_commit *c, fresh_pos
         f->late_pos = pos;
         return;
     }
+    uint64_t hashed = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         marks_raise(f, c->deps[i], pos);
+        hashed += c->deps[i] < f->slots ? 1 : 0;
     }
+    atomic_fetch_add_explicit(&f->raised, hashed, memory_order_relaxed);
 }
 
 void fresh_apply(struct fresh *f, const struct fresh_commit *c)

@@ -48,6 +48,7 @@ struct fresh {
     _Atomic fresh_pos visible; /* 0: no stamps. release: confirm; acquire: fresh_stamp() */
     _Atomic fresh_pos floor;   /* release: fresh_new_epoch(); acquire: fresh_judge() */
     _Atomic fresh_pos born;    /* A at the first fresh_open(), 0 before it; relaxed */
+    _Atomic uint64_t raised;   /* hashed marks raised by commits; relaxed */
     _Atomic uint64_t proof_ms; /* relaxed: a bound, not an order */
     _Atomic uint64_t epoch;    /* relaxed; exact pairs are read under `lock` */
 

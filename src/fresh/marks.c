@@ -112,6 +112,12 @@ void fresh_reregister(struct fresh *f, fresh_wide wide)
     marks_raise(f, fresh_dep_all(f, wide), now);
 }
 
+uint64_t fresh_hashed_raised(const struct fresh *f, uint32_t *ret_slots)
+{
+    *ret_slots = f->slots;
+    return atomic_load_explicit(&f->raised, memory_order_relaxed);
+}
+
 fresh_dep fresh_dep_any(const struct fresh *f, fresh_wide wide)
 {
     return f->slots + 2 * wide;

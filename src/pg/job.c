@@ -279,6 +279,14 @@ static const char *failure_field(const struct pg_conn *c, int field)
     return c->failure != NULL ? PQresultErrorField(c->failure, field) : NULL;
 }
 
+/* "unnamed portal parameter $3 = '...'": what the server says about a value it could not read. */
+static uint32_t parameter_in(const char *context)
+{
+    static const char words[] = "portal parameter $";
+    const char *at = context != NULL ? strstr(context, words) : NULL;
+    return at != NULL ? (uint32_t)strtoul(at + sizeof(words) - 1, NULL, 10) : 0;
+}
+
 static void answer_failure(struct pg_conn *c, struct pg_answer *a)
 {
     const char *state = failure_field(c, PG_DIAG_SQLSTATE);
@@ -286,6 +294,7 @@ static void answer_failure(struct pg_conn *c, struct pg_answer *a)
     (void)snprintf(a->sqlstate, sizeof(a->sqlstate), "%s", state != NULL ? state : "");
     a->message = message != NULL ? message : PQresultErrorMessage(c->failure);
     a->detail = failure_field(c, PG_DIAG_MESSAGE_DETAIL);
+    a->parameter = parameter_in(failure_field(c, PG_DIAG_CONTEXT));
     a->err = strcmp(a->sqlstate, "57014") == 0 ? ERR_TIMEOUT : ERR_DATABASE;
 }
 

@@ -45,6 +45,7 @@ struct pg_answer {
     char sqlstate[6];          /* ERR_DATABASE */
     const char *message;       /* ERR_DATABASE, ERR_NO_DATABASE: for the log, may be internal */
     const char *detail;        /* may be NULL */
+    uint32_t parameter;        /* ERR_DATABASE: the number n of the $n that has no value of its type; 0: none */
     uint64_t elapsed_us;       /* from sending to the last result */
 };
 

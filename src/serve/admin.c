@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "serve/problem.h"
+#include "serve/stats.h"
 
 /* Takes the same time whatever the difference, so a password cannot be guessed byte by byte. */
 static bool same_secret(struct slice given, struct slice want)
@@ -84,6 +85,10 @@ static int answer_text(struct worker *w, const struct http_request *head, struct
         stats_text(w, text);
         return 200;
     }
+    if (slice_is(head->path, "/metrics")) {
+        metrics_text(w, text);
+        return 200;
+    }
     if (!slice_is(head->path, "/explain")) {
         return 404;
     }
@@ -107,12 +112,12 @@ void admin_answer(struct worker *w, const struct http_request *head, bool close,
                         .detail = status == 401   ? "send Authorization: Bearer <password>"
                                   : status == 400 ? "target is `key NAME`, `key DB NAME` or "
                                                     "`GET /path?query`"
-                                                  : "there are /stats, /explain and /healthz",
+                                                  : "there are /stats, /metrics, /explain and /healthz",
                     },
                     head->method == HTTP_HEAD, close);
     } else {
         http_put_status(out, 200, clock_wall_ms());
-        http_put_header(out, "Content-Type", SLICE("text/plain; charset=utf-8"));
+        http_put_header(out, "Content-Type", SLICE("text/plain; version=0.0.4; charset=utf-8"));
         http_put_header_fmt(out, "Content-Length", "%zu", buf_len(&text));
         http_put_header(out, "Cache-Control", SLICE("no-store"));
         if (close) {

@@ -57,7 +57,7 @@ static void make_body(struct request *r, struct flight_answer *a)
 
 static void make_problem(struct request *r, struct flight_answer *a)
 {
-    struct problem p = problem_from_database(&r->result);
+    struct problem p = problem_from_database(&r->result, r->route);
     struct buf whole;
     buf_init(&whole);
     problem_put(&whole, &p, false, false);

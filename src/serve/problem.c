@@ -72,7 +72,7 @@ static const struct {
     {"", 500, "the statement failed; the server's log says why"},
 };
 
-struct problem problem_from_database(const struct pg_answer *answer)
+struct problem problem_from_database(const struct pg_answer *answer, const struct policy_route *route)
 {
     if (answer->err != ERR_DATABASE) {
         int status = err_status(answer->err);
@@ -93,6 +93,9 @@ struct problem problem_from_database(const struct pg_answer *answer)
         p.detail = answer->message;
     }
     p.retry = p.status == 503;
+    if (answer->parameter > 0 && answer->parameter <= route->param_count) {
+        p.parameter = route->params[answer->parameter - 1].name;
+    }
     if (p.status < 500) {
         p.sqlstate = answer->sqlstate;
     }

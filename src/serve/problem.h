@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "pg/pg.h"
+#include "policy/policy.h"
 
 struct problem {
     int status;
@@ -21,7 +22,7 @@ struct problem {
 /* The whole message, head and body. */
 void problem_put(struct buf *out, const struct problem *p, bool head_only, bool close);
 /* What a client may learn of a failed statement: data errors are theirs, the rest is ours. `detail`
- * points into the answer for RAISE EXCEPTION (the application's own words). */
-struct problem problem_from_database(const struct pg_answer *answer);
+ * points into the answer for RAISE EXCEPTION (the application's own words); `route` names the parameter. */
+struct problem problem_from_database(const struct pg_answer *answer, const struct policy_route *route);
 
 #endif

@@ -1,36 +1,192 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stats: every counter and gauge as lines "name value", for people and scripts. */
+/*
+ * One walk over all figures, two ways to print them.
+ *
+ *   stats     "space.cache.keys 12"                            for people and scripts
+ *   metrics   "freshet_space_keys{space=\"cache\"} 12"         for Prometheus, with HELP and TYPE
+ *
+ * A figure that exists once for each space is visited metric by metric, so that Prometheus sees its
+ * lines together. Counters have `_total` in Prometheus, as its naming rules want.
+ */
+#include "serve/stats.h"
+
 #include "base/clock.h"
-#include "serve/serve.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
-static void put(struct buf *out, const char *name, uint64_t value)
-{
-    buf_printf(out, "%s %" PRIu64 "\n", name, value);
-}
+enum kind { COUNTER, GAUGE };
 
-static void put_spaces(struct server *s, struct buf *out)
+struct figure {
+    const char *group; /* "follow", "space"; NULL: none */
+    const char *label; /* the space's name; NULL: none */
+    bool first;        /* of its labels: HELP and TYPE come before it */
+    const char *name;
+    const char *help;
+    enum kind kind;
+    double value;
+};
+
+typedef void print_fn(struct buf *out, const struct figure *f);
+
+/* --- the two ways ------------------------------------------------------------------------------- */
+
+static void put_value(struct buf *out, double value)
 {
-    for (uint32_t i = 0; i < s->policy->space_count; i++) {
-        struct store_space_stats st;
-        const char *name = s->policy->spaces[i].name;
-        store_space_stats(s->store, i, &st);
-        buf_printf(out, "space.%s.budget_bytes %" PRIu64 "\n", name, st.budget_bytes);
-        buf_printf(out, "space.%s.used_bytes %" PRIu64 "\n", name, st.used_bytes);
-        buf_printf(out, "space.%s.item_bytes %" PRIu64 "\n", name, st.item_bytes);
-        buf_printf(out, "space.%s.keys %" PRIu64 "\n", name, st.keys);
-        buf_printf(out, "space.%s.evicted %" PRIu64 "\n", name, st.evicted);
-        buf_printf(out, "space.%s.expired %" PRIu64 "\n", name, st.expired);
-        buf_printf(out, "space.%s.outdated %" PRIu64 "\n", name, st.outdated);
+    if (value < 9e15 && value == (double)(uint64_t)value) {
+        buf_printf(out, " %" PRIu64 "\n", (uint64_t)value);
+    } else {
+        buf_printf(out, " %.9g\n", value);
     }
 }
 
-static void put_follow(struct server *s, struct buf *out)
+static void print_stats(struct buf *out, const struct figure *f)
+{
+    buf_printf(out, "%s%s%s%s%s", f->group != NULL ? f->group : "", f->group != NULL ? "." : "",
+               f->label != NULL ? f->label : "", f->label != NULL ? "." : "", f->name);
+    put_value(out, f->value);
+}
+
+static void print_metric(struct buf *out, const struct figure *f)
+{
+    char name[128];
+    (void)snprintf(name, sizeof(name), "freshet_%s%s%s%s", f->group != NULL ? f->group : "",
+                   f->group != NULL ? "_" : "", f->name, f->kind == COUNTER ? "_total" : "");
+    if (f->first) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, f->help, name,
+                   f->kind == COUNTER ? "counter" : "gauge");
+    }
+    buf_append_str(out, name);
+    if (f->label != NULL) {
+        buf_printf(out, "{%s=\"%s\"}", f->group, f->label);
+    }
+    put_value(out, f->value);
+}
+
+/* --- the walk ----------------------------------------------------------------------------------- */
+
+struct walk {
+    struct buf *out;
+    print_fn *print;
+    const char *group;
+};
+
+static void put(const struct walk *w, enum kind kind, const char *name, const char *help, double value)
+{
+    w->print(w->out, &(struct figure){.group = w->group,
+                                      .first = true,
+                                      .name = name,
+                                      .help = help,
+                                      .kind = kind,
+                                      .value = value});
+}
+
+static void walk_server(struct walk *w, struct server *s)
+{
+    w->group = NULL;
+    put(w, GAUGE, "uptime_s", "seconds since the start",
+        (double)((clock_now_ms() - s->started_ms) / 1000));
+    put(w, GAUGE, "workers", "worker threads", s->worker_count);
+    put(w, GAUGE, "connections", "open connections of all faces",
+        atomic_load_explicit(&s->connections, memory_order_relaxed));
+#define X(name, help)                                                                              \
+    put(w, COUNTER, #name, help,                                                                   \
+        (double)serve_counter_sum(s, offsetof(struct serve_counters, name)));
+    SERVE_COUNTERS(X)
+#undef X
+}
+
+static void walk_follow(struct walk *w, struct server *s)
 {
     struct follow_status st;
     follow_status(s->follow, &st);
+    w->group = "follow";
+    put(w, GAUGE, "following", "1 while the log is followed and stamps are given",
+        st.state == FOLLOW_FOLLOWING);
+    uint64_t age = fresh_proof_age(s->fresh, clock_now_ms());
+    if (age != UINT64_MAX) {
+        put(w, GAUGE, "proof_age_ms", "milliseconds since contact with the database was last proven",
+            (double)age);
+    }
+    put(w, COUNTER, "commits", "transactions applied", (double)st.commits);
+    put(w, COUNTER, "rows", "changed rows applied", (double)st.rows);
+    put(w, COUNTER, "bytes", "bytes of the replication stream", (double)st.bytes);
+    put(w, COUNTER, "reconnects", "connections to the log after the first", (double)st.reconnects);
+    put(w, COUNTER, "probes", "snapshot and position queries", (double)st.probes);
+    put(w, COUNTER, "kicks", "logical messages sent to flush the log", (double)st.kicks);
+    put(w, COUNTER, "fence_waits", "commits that were streamed before a snapshot showed them",
+        (double)st.fence_waits);
+}
+
+/* How often would one row's dependency be voided by another row that shares its slot? */
+static void walk_marks(struct walk *w, struct server *s)
+{
+    uint32_t slots;
+    uint64_t raised = fresh_hashed_raised(s->fresh, &slots);
+    double hours = (double)(clock_now_ms() - s->started_ms) / 3600000.0;
+    w->group = "marks";
+    put(w, GAUGE, "slots", "hashed marks", slots);
+    put(w, COUNTER, "raised", "hashed marks raised by changed rows and values", (double)raised);
+    put(w, GAUGE, "false_invalidations_per_hour",
+        "expected for one row dependency, by collisions, at the average rate of changes since the start",
+        hours > 0 ? (double)raised / slots / hours : 0);
+}
+
+static const struct {
+    enum kind kind;
+    const char *name;
+    const char *help;
+    size_t offset;
+} space_figures[] = {
+#define F(kind, name, help) {kind, #name, help, offsetof(struct store_space_stats, name)}
+    F(GAUGE, budget_bytes, "memory that the space may own"),
+    F(GAUGE, used_bytes, "memory in pages that the space owns, index included"),
+    F(GAUGE, item_bytes, "memory inside items"),
+    F(GAUGE, keys, "keys stored"),
+    F(COUNTER, evicted, "keys removed to make room"),
+    F(COUNTER, expired, "keys removed because their time was over"),
+    F(COUNTER, outdated, "entries refused because something they depend on had changed"),
+#undef F
+};
+
+static void walk_spaces(struct walk *w, struct server *s)
+{
+    struct store_space_stats st[STORE_SPACE_MAX];
+    for (uint32_t i = 0; i < s->policy->space_count; i++) {
+        store_space_stats(s->store, i, &st[i]);
+    }
+    for (size_t k = 0; k < array_len(space_figures); k++) {
+        for (uint32_t i = 0; i < s->policy->space_count; i++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&st[i] + space_figures[k].offset, sizeof(value));
+            w->print(w->out, &(struct figure){.group = "space",
+                                              .label = s->policy->spaces[i].name,
+                                              .first = i == 0,
+                                              .name = space_figures[k].name,
+                                              .help = space_figures[k].help,
+                                              .kind = space_figures[k].kind,
+                                              .value = (double)value});
+        }
+    }
+}
+
+static void walk_all(struct walk *w, struct server *s)
+{
+    walk_server(w, s);
+    if (s->follow != NULL) {
+        walk_follow(w, s);
+        walk_marks(w, s);
+    }
+    walk_spaces(w, s);
+}
+
+/* --- the faces ---------------------------------------------------------------------------------- */
+
+static void put_follow_words(struct server *s, struct buf *out)
+{
+    struct follow_status st;
     char token[FRESH_TOKEN_MAX];
+    follow_status(s->follow, &st);
     buf_printf(out, "follow.state %s\n", follow_state_name(st.state));
     if (st.last_error[0] != '\0') {
         buf_printf(out, "follow.last_error %s\n", st.last_error);
@@ -38,34 +194,26 @@ static void put_follow(struct server *s, struct buf *out)
     if (fresh_epoch(s->fresh) != 0) {
         (void)fresh_token_format(s->fresh, fresh_applied(s->fresh), token);
         buf_printf(out, "follow.applied %s\n", token);
+    }
+    if (fresh_visible(s->fresh) != 0) {
         (void)fresh_token_format(s->fresh, fresh_visible(s->fresh), token);
         buf_printf(out, "follow.visible %s\n", token);
     }
-    uint64_t age = fresh_proof_age(s->fresh, clock_now_ms());
-    if (age != UINT64_MAX) {
-        put(out, "follow.proof_age_ms", age);
-    }
-    put(out, "follow.commits", st.commits);
-    put(out, "follow.rows", st.rows);
-    put(out, "follow.bytes", st.bytes);
-    put(out, "follow.reconnects", st.reconnects);
-    put(out, "follow.probes", st.probes);
-    put(out, "follow.kicks", st.kicks);
-    put(out, "follow.fence_waits", st.fence_waits);
 }
 
 void stats_text(struct worker *w, struct buf *out)
 {
     struct server *s = w->server;
     buf_append_str(out, "version " FRESHET_VERSION "\n");
-    put(out, "uptime_s", (clock_now_ms() - s->started_ms) / 1000);
-    put(out, "workers", s->worker_count);
-    put(out, "connections", atomic_load_explicit(&s->connections, memory_order_relaxed));
-#define X(name, help) put(out, #name, serve_counter_sum(s, offsetof(struct serve_counters, name)));
-    SERVE_COUNTERS(X)
-#undef X
     if (s->follow != NULL) {
-        put_follow(s, out);
+        put_follow_words(s, out);
     }
-    put_spaces(s, out);
+    walk_all(&(struct walk){.out = out, .print = print_stats}, s);
+}
+
+void metrics_text(struct worker *w, struct buf *out)
+{
+    buf_append_str(out, "# HELP freshet_info the version\n# TYPE freshet_info gauge\n"
+                        "freshet_info{version=\"" FRESHET_VERSION "\"} 1\n");
+    walk_all(&(struct walk){.out = out, .print = print_metric}, w->server);
 }

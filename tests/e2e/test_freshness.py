@@ -129,6 +129,25 @@ def test_rewritten_table_is_not_served_old(served, shop):
     until(lambda: http.get("/api/stock/150").json()["quantity"] > 1000, "the rewritten row")
 
 
+@pytest.mark.parametrize("change", [
+    "DROP VIEW shown_stock; ALTER TABLE stock_level ALTER COLUMN quantity TYPE int USING quantity + 1000",
+    "CREATE OR REPLACE VIEW shown_stock AS SELECT product_id, quantity + 1000 AS quantity FROM stock_level",
+])
+def test_schema_change_is_noticed_without_the_event_trigger(shop, freshet, change):
+    shop.execute("DROP EVENT TRIGGER freshet_ddl; DROP EVENT TRIGGER freshet_drop")
+    shop.execute("CREATE VIEW shown_stock AS SELECT product_id, quantity FROM stock_level;"
+                 "GRANT SELECT ON shown_stock TO PUBLIC")
+    policy = shop_policy(shop.role_dsn).replace("routes:\n", "routes:\n"
+        "  - match: GET /shown/{product_id}\n"
+        "    sql: SELECT quantity FROM shown_stock WHERE product_id = :product_id\n"
+        "    answer: object\n")
+    path = "/shown/150" if "REPLACE" in change else "/api/stock/150"
+    http = freshet(policy).following().http()
+    warm(http, path)
+    shop.execute(change)
+    until(lambda: http.get(path).json()["quantity"] > 1000, "the new definition")
+
+
 def test_own_sale_is_read_at_once(served, shop):
     """Read your own writes: never a re-read, on whatever connection, with the cookie or the header."""
     browser, other = served.http(cookies=True), served.http()
@@ -249,3 +268,13 @@ def test_policy_without_invalidate_still_follows_routes(shop, freshet):
     warm(http, PRODUCTS)
     shop.execute("UPDATE product SET name = 'Zzz' WHERE id = 1")
     until(lambda: "Zzz" in names(http.get(PRODUCTS)), "the new name")
+
+
+def test_parameter_that_only_the_database_can_read_is_named(shop, freshet):
+    policy = shop_policy(shop.role_dsn).replace("routes:\n", "routes:\n"
+        "  - match: GET /some\n"
+        "    sql: SELECT id FROM product WHERE id = ANY (:ids) AND business_id = :business_id ORDER BY id\n")
+    http = freshet(policy).following().http()
+    assert http.get("/some?ids={1,2}&business_id=1").json() == [{"id": 1}, {"id": 2}]
+    wrong = http.get("/some?ids=1,2&business_id=1")
+    assert wrong.status == 400 and wrong.json()["parameter"] == "ids", wrong.json()

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stats: every figure of the daemon, once. Each is named, explained and given its kind in stats.c, in one
+ * walk; `freshet stats`, FRESHET.STATS and /metrics are that walk, printed in two ways.
+ */
+#ifndef SERVE_STATS_H
+#define SERVE_STATS_H
+
+#include "serve/serve.h"
+
+/* Prometheus text format 0.0.4. Worker's thread. */
+void metrics_text(struct worker *w, struct buf *out);
+
+#endif
