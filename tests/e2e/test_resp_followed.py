@@ -28,12 +28,19 @@ def fill(redis, key=KEY, value="5", *options):
 
 
 def outdate(redis, shop, product=7):
-    """Changes the product and returns when freshet has applied it, without looking at its key. The fence is
-    new each time: a key that was missed before a change is not kept within implicit_lease after it."""
+    """Changes the product and returns when freshet has applied it and every query sees it (before that a
+    miss is rightly stamped below the change), without looking at its key. The fence is new each time: a key
+    that was missed before a change is not kept within implicit_lease after it."""
     fence = f"{P}product_list_{next(FENCES)}"
     fill(redis, fence)
     shop.execute(CHANGE.format(product))
     until(lambda: redis("EXISTS", fence) == 0, "the change to be applied")
+    until(lambda: all_visible(redis), "the change to be visible")
+
+
+def all_visible(redis):
+    figures = dict(line.split(" ", 1) for line in redis("FRESHET.STATS").decode().splitlines())
+    return figures.get("follow.applied") == figures.get("follow.visible")
 
 
 @pytest.mark.parametrize("command, expected", [
