@@ -338,7 +338,7 @@ static void a_read_survives_a_connection_that_died_idle(void **state)
 {
     struct asked who = {0};
     ask(&who, PG_READ, "select pg_backend_pid()");
-    char sql[96];
+    char sql[192];
     (void)snprintf(sql, sizeof(sql), "select pg_terminate_backend(%s, 30000)", who.first);
     cluster_sql(sql); /* the loop does not run meanwhile, so the pool cannot know */
     struct asked r = {0};

@@ -11,6 +11,7 @@ struct fresh_rig {
 
 static void fresh_open_rig(struct fresh_rig *r)
 {
+    role_assume(&follower_role);
     struct fresh_options options = {.slots = 1 << 16, .max_stale_ms = MAX_STALE_MS};
     r->fresh = fresh_create(&options);
     fresh_new_epoch(r->fresh, 0x1000);
@@ -116,6 +117,7 @@ static void an_outdated_item_is_absent_and_leaves_when_met(void **state)
 
 static void an_item_of_an_earlier_epoch_is_void(void **state)
 {
+    role_assume(&follower_role);
     (void)state;
     struct fresh_rig r;
     fresh_open_rig(&r);
@@ -130,6 +132,7 @@ static void an_item_of_an_earlier_epoch_is_void(void **state)
 
 static void an_unproven_item_is_hidden_but_kept(void **state)
 {
+    role_assume(&follower_role);
     (void)state;
     struct fresh_rig r;
     fresh_open_rig(&r);
@@ -147,6 +150,7 @@ static void an_unproven_item_is_hidden_but_kept(void **state)
 /* Deleting says "must not come back", also of what cannot be seen at the moment. */
 static void removing_an_unproven_item_removes_it_for_good(void **state)
 {
+    role_assume(&follower_role);
     (void)state;
     struct fresh_rig r;
     fresh_open_rig(&r);

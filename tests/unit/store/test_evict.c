@@ -94,6 +94,7 @@ static void the_expired_leave_before_the_living(void **state)
 
 static void the_outdated_leave_first_from_the_run_under_the_hand(void **state)
 {
+    role_assume(&follower_role);
     (void)state;
     struct fresh_options options = {.slots = 1 << 16, .max_stale_ms = UINT32_MAX};
     struct fresh *fresh = fresh_create(&options);

@@ -203,6 +203,7 @@ static void a_death_that_nobody_met_is_noticed(void **state)
 
 static void an_outdated_key_is_noticed(void **state)
 {
+    role_assume(&follower_role);
     (void)state;
     struct fresh_options options = {.slots = 1 << 16, .max_stale_ms = UINT32_MAX};
     struct fresh *fresh = fresh_create(&options);
