@@ -31,10 +31,10 @@ _Noreturn void check_failed(const char *file, int line, const char *what);
 /* Structs that travel through `void *` begin with `uint32_t magic`. */
 #define check_obj(ptr, want) check((ptr) != NULL && (ptr)->magic == (want))
 
-#define must_check __attribute__((warn_unused_result))
+#define must_check             __attribute__((warn_unused_result))
 #define printf_like(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define array_len(a) (sizeof(a) / sizeof((a)[0]))
+#define array_len(a)                    (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

@@ -14,12 +14,12 @@
 #define THREAD_ANNOTATION(x)
 #endif
 
-#define CAPABILITY(name) THREAD_ANNOTATION(capability(name))
-#define GUARDED_BY(cap) THREAD_ANNOTATION(guarded_by(cap))
-#define REQUIRES(...) THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
-#define ACQUIRE(...) THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
-#define RELEASE(...) THREAD_ANNOTATION(release_capability(__VA_ARGS__))
-#define NO_THREAD_SAFETY THREAD_ANNOTATION(no_thread_safety_analysis)
+#define CAPABILITY(name)     THREAD_ANNOTATION(capability(name))
+#define GUARDED_BY(cap)      THREAD_ANNOTATION(guarded_by(cap))
+#define REQUIRES(...)        THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define ACQUIRE(...)         THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define RELEASE(...)         THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define NO_THREAD_SAFETY     THREAD_ANNOTATION(no_thread_safety_analysis)
 #define ASSERT_CAPABILITY(x) THREAD_ANNOTATION(assert_capability(x))
 
 struct CAPABILITY("role") thread_role {

@@ -25,9 +25,10 @@ const struct policy *ask_policy(const char *file)
         (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
         (void)fprintf(stderr, "freshet: say with -c FILE which policy the daemon runs\n");
     } else if (p->listen.admin_count == 0) {
-        (void)fprintf(stderr,
-                      "freshet: %s has no admin listener; add `admin: \"127.0.0.1:9180\"` to `listen`\n",
-                      file);
+        (void)fprintf(
+            stderr,
+            "freshet: %s has no admin listener; add `admin: \"127.0.0.1:9180\"` to `listen`\n",
+            file);
         policy_unload(&p);
     }
     buf_fini(&complaints);
@@ -61,7 +62,8 @@ static int connect_tcp(const char *address)
     bool any = host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0;
     int rc = getaddrinfo(any ? "127.0.0.1" : host, colon + 1, &hints, &found);
     free(host);
-    for (const struct addrinfo *ai = rc == 0 ? found : NULL; ai != NULL && fd < 0; ai = ai->ai_next) {
+    for (const struct addrinfo *ai = rc == 0 ? found : NULL; ai != NULL && fd < 0;
+         ai = ai->ai_next) {
         fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect(fd, ai->ai_addr, ai->ai_addrlen) != 0) {
             (void)close(fd);
@@ -106,13 +108,15 @@ static bool exchange(int fd, struct buf *request, struct buf *answer)
     }
 }
 
-bool ask_daemon(const struct policy *p, const char *path, const char *target, struct buf *ret_answer)
+bool ask_daemon(const struct policy *p, const char *path, const char *target,
+                struct buf *ret_answer)
 {
     const char *address = p->listen.admin[0].text;
     bool is_unix = strncmp(address, "unix:", 5) == 0;
     int fd = is_unix ? connect_unix(address + 5) : connect_tcp(address);
     if (fd < 0) {
-        (void)fprintf(stderr, "freshet: no daemon answers on %s (%s); start it with `freshet serve %s`\n",
+        (void)fprintf(stderr,
+                      "freshet: no daemon answers on %s (%s); start it with `freshet serve %s`\n",
                       address, strerror(errno), p->file);
         return false;
     }

@@ -11,6 +11,7 @@
 /* Loads FILE only for its addresses and password. NULL after printing why. */
 const struct policy *ask_policy(const char *file);
 /* GET `path`; `target` (may be NULL) becomes ?target=. False after printing why and the next step. */
-bool ask_daemon(const struct policy *p, const char *path, const char *target, struct buf *ret_answer);
+bool ask_daemon(const struct policy *p, const char *path, const char *target,
+                struct buf *ret_answer);
 
 #endif

@@ -158,9 +158,9 @@ void check_server(struct report *r, const struct live *l)
     if (l->catalog->sees_ddl) {
         report_line(r, REPORT_OK, "event trigger", "installed: schema changes are seen at once");
     } else {
-        report_line(
-            r, REPORT_WARNING, "event trigger",
-            "missing: changed tables, views, policies and functions are noticed only within a second "
-            "or two, by looking. Run what `freshet setup-sql` prints");
+        report_line(r, REPORT_WARNING, "event trigger",
+                    "missing: changed tables, views, policies and functions are noticed only "
+                    "within a second "
+                    "or two, by looking. Run what `freshet setup-sql` prints");
     }
 }

@@ -15,9 +15,10 @@ static const char explain_usage[] =
     "  -c FILE   the daemon's policy (default freshet.yaml)\n"
     "  --db N    Redis database of the key (default: the first one where a template matches it)\n";
 
-static const char stats_usage[] = "usage: freshet stats [-c FILE]\n\n"
-                                  "Prints the running daemon's counters, one `name value` a line.\n\n"
-                                  "  -c FILE   the daemon's policy (default freshet.yaml)\n";
+static const char stats_usage[] =
+    "usage: freshet stats [-c FILE]\n\n"
+    "Prints the running daemon's counters, one `name value` a line.\n\n"
+    "  -c FILE   the daemon's policy (default freshet.yaml)\n";
 
 struct arguments {
     const char *file;
@@ -109,7 +110,7 @@ int cli_explain(int argc, char **argv)
     }
     int db = a.db >= 0 ? a.db : likely_db(p, slice_of(a.word[1]));
     char *target = strcmp(a.word[0], "key") == 0 ? xasprintf("key %d %s", db, a.word[1])
-                                                  : xasprintf("%s %s", a.word[0], a.word[1]);
+                                                 : xasprintf("%s %s", a.word[0], a.word[1]);
     rc = ask_and_print(p, "/explain", target);
     free(target);
     policy_unload(&p);

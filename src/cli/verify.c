@@ -18,9 +18,11 @@
 
 static const char usage[] =
     "usage: freshet verify --dsn DSN --http ADDRESS --resp ADDRESS [options] FILE\n\n"
-    "Writes to its own tables and reads them through a running freshet, as fast as it can, and judges\n"
+    "Writes to its own tables and reads them through a running freshet, as fast as it can, and "
+    "judges\n"
     "every answer: was any older than its level promises? FILE is the daemon's policy, made from\n"
-    "conf/verify/freshet.yaml; the tables come from conf/verify/schema.sql. `tools/verify` does all of\n"
+    "conf/verify/freshet.yaml; the tables come from conf/verify/schema.sql. `tools/verify` does "
+    "all of\n"
     "this with a private PostgreSQL.\n\n"
     "  --dsn DSN        connects as a role that may write the schema `verify`\n"
     "  --http ADDRESS   the daemon's HTTP face, host:port or unix:/path\n"
@@ -30,11 +32,13 @@ static const char usage[] =
     "  --seconds N      stop after N seconds, whatever comes first\n"
     "  --writes N       transactions a second (default 300)\n"
     "  --seed N         of the random numbers (default: drawn from the clock, and printed)\n"
-    "  --disturb        now and then hold a commit back by naming a standby that does not exist (alters\n"
+    "  --disturb        now and then hold a commit back by naming a standby that does not exist "
+    "(alters\n"
     "                   the server's synchronous_standby_names), and cut the daemon's replication\n"
     "                   connection; needs a superuser; for private servers only\n"
     "  --json           print the summary as JSON too\n\n"
-    "Exit code: 0 nothing was older than promised; 1 something was, its history is printed; 2 it could\n"
+    "Exit code: 0 nothing was older than promised; 1 something was, its history is printed; 2 it "
+    "could\n"
     "not check, or wrong usage.\n";
 
 struct number_option {
@@ -62,8 +66,10 @@ static int take_number(const struct number_option *o, int argc, char **argv, int
 static int parse(int argc, char **argv, struct verify_options *o, const char **ret_file)
 {
     uint64_t writes = 300;
-    const struct number_option numbers[] = {
-        {"--reads", &o->reads}, {"--seconds", &o->seconds}, {"--writes", &writes}, {"--seed", &o->seed}};
+    const struct number_option numbers[] = {{"--reads", &o->reads},
+                                            {"--seconds", &o->seconds},
+                                            {"--writes", &writes},
+                                            {"--seed", &o->seed}};
     for (int i = 1; i < argc; i++) {
         int taken = 0;
         for (size_t n = 0; n < array_len(numbers) && taken == 0; n++) {

@@ -39,8 +39,9 @@ static void raise_descriptor_limit(const struct policy *p)
     limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < want) {
-        log_warn("daemon", "only %lu file descriptors allowed, limits.connections needs %lu: raise "
-                           "`ulimit -n`",
+        log_warn("daemon",
+                 "only %lu file descriptors allowed, limits.connections needs %lu: raise "
+                 "`ulimit -n`",
                  (unsigned long)limit.rlim_cur, (unsigned long)want);
     }
 }
@@ -94,7 +95,8 @@ int daemon_run(const struct daemon_options *options)
     enum log_level level = LOG_INFO;
     const char *name = options->log_level != NULL ? options->log_level : policy->log_level;
     if (name != NULL && !log_level_parse(name, &level)) {
-        (void)fprintf(stderr, "freshet: log level `%s`: there are error, warn, info, debug and trace\n",
+        (void)fprintf(stderr,
+                      "freshet: log level `%s`: there are error, warn, info, debug and trace\n",
                       name);
         policy_unload(&policy);
         return 1;

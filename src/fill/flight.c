@@ -85,7 +85,7 @@ static bool joinable(const struct flight *fl, struct fresh *f, uint64_t now_ms)
 
 static struct flight *find(struct list *bucket, uint64_t hash, struct slice key)
 {
-    list_for_each(node, bucket) {
+    list_for_each (node, bucket) {
         struct flight *fl = container_of(node, struct flight, node);
         if (fl->hash == hash && slice_eq((struct slice){fl->key, fl->key_len}, key)) {
             return fl;
@@ -141,7 +141,7 @@ void flight_land(struct flights *fs, struct flight **flp, struct flight_answer *
     lock_acquire(&fs->lock);
     list_remove(&fl->node);
     /* Off the table nobody can join; leaving still takes the lock, so waiters are marked under it. */
-    list_for_each(node, &fl->waiters) {
+    list_for_each (node, &fl->waiters) {
         container_of(node, struct flight_waiter, node)->flight = NULL;
     }
     lock_release(&fs->lock);

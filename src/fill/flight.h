@@ -29,7 +29,7 @@ struct flight_answer {
     bool followed;         /* false: only its TTL counts */
     fresh_pos stamp;
     struct fresh_deps deps;
-    struct buf value;      /* as stored: see serve/answer.h */
+    struct buf value; /* as stored: see serve/answer.h */
 };
 struct flight_answer *flight_answer_create(void);
 void flight_answer_ref(struct flight_answer *a);

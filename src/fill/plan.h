@@ -22,10 +22,10 @@ enum plan_keep {
     PLAN_NEVER,    /* not stored; `why` says the reason and what to do */
 };
 
-struct plan_row {       /* WHERE primary key = $n, for every key column */
+struct plan_row { /* WHERE primary key = $n, for every key column */
     uint32_t table_oid;
-    uint32_t count;     /* 0: no row dependency; tables only */
-    uint16_t param[8];  /* 0-based parameter for each key column, in key order */
+    uint32_t count;    /* 0: no row dependency; tables only */
+    uint16_t param[8]; /* 0-based parameter for each key column, in key order */
     enum follow_kind kind[8];
 };
 
@@ -47,18 +47,18 @@ struct plan_route {
     const struct policy_route *route;
     struct pg_statement statement;
     enum plan_keep keep;
-    const char *why;            /* PLAN_NEVER; or a warning; NULL */
+    const char *why;             /* PLAN_NEVER; or a warning; NULL */
     const uint32_t *param_types; /* type oids, route->param_count of them */
-    const uint32_t *tables;     /* oids of every relation read, leaves and roots */
+    const uint32_t *tables;      /* oids of every relation read, leaves and roots */
     uint32_t table_count;
     struct plan_row row;
     struct plan_value value;
-    bool writes;                /* INSERT/UPDATE/DELETE or data-modifying CTE */
-    bool broken;                /* it cannot work: PostgreSQL refuses it, or a GET that writes */
+    bool writes; /* INSERT/UPDATE/DELETE or data-modifying CTE */
+    bool broken; /* it cannot work: PostgreSQL refuses it, or a GET that writes */
     /* for `check` and `setup-sql` */
     const struct plan_need *needs;
     uint32_t need_count;
-    const uint32_t *functions;  /* oids of called functions that do not come with PostgreSQL */
+    const uint32_t *functions; /* oids of called functions that do not come with PostgreSQL */
     uint32_t function_count;
 };
 

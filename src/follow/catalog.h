@@ -15,7 +15,7 @@ struct catalog {
     _Atomic uint32_t refs;     /* release: unref; acquire: the last unref, before freeing */
     struct arena arena;        /* holds everything that `pub` points at */
     uint32_t template_count;
-    const char *definitions;   /* fingerprint of what a message would tell; "" when messages tell */
+    const char *definitions; /* fingerprint of what a message would tell; "" when messages tell */
 };
 
 /* One reference, empty. */

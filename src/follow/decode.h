@@ -18,9 +18,9 @@ enum { DECODE_COLUMNS_MAX = 1664 }; /* PostgreSQL's MaxTupleAttributeNumber */
 /* What CopyBoth carries: a message of the plugin, or a sign of life. */
 struct decode_frame {
     bool keepalive;
-    bool reply_requested;  /* keepalive */
-    uint64_t end_lsn;      /* keepalive: everything before was sent */
-    struct slice message;  /* otherwise */
+    bool reply_requested; /* keepalive */
+    uint64_t end_lsn;     /* keepalive: everything before was sent */
+    struct slice message; /* otherwise */
 };
 
 enum decode_kind {

@@ -12,7 +12,9 @@
 
 struct depend;
 
-enum { DEPEND_FLOOD = 1000 }; /* more dependencies of a table in one transaction: its `all` instead */
+enum {
+    DEPEND_FLOOD = 1000
+}; /* more dependencies of a table in one transaction: its `all` instead */
 
 struct depend *depend_create(struct fresh *f, const struct policy *p, bool break_row_all);
 void depend_destroy(struct depend **d);

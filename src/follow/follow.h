@@ -67,25 +67,25 @@ struct follow_column {
     uint32_t type_oid;
     enum follow_kind kind;
     bool collation_deterministic;
-    bool identity;             /* part of the replica identity: its old value is in the stream */
-    bool streamed;             /* published: not generated, in the publication's column list */
+    bool identity; /* part of the replica identity: its old value is in the stream */
+    bool streamed; /* published: not generated, in the publication's column list */
 };
 
 struct follow_table {
     uint32_t oid;
     const char *schema;
     const char *name;
-    char relkind;              /* pg_class.relkind: r p m f v */
-    char persistence;          /* p u t */
-    char identity;             /* pg_class.relreplident: d n f i */
-    bool published;            /* in the publication, with identity fit for UPDATE and DELETE */
+    char relkind;     /* pg_class.relkind: r p m f v */
+    char persistence; /* p u t */
+    char identity;    /* pg_class.relreplident: d n f i */
+    bool published;   /* in the publication, with identity fit for UPDATE and DELETE */
     const struct follow_column *columns;
     uint32_t column_count;
-    const uint16_t *key;       /* primary key: indexes into columns; none: key_count 0 */
+    const uint16_t *key; /* primary key: indexes into columns; none: key_count 0 */
     uint32_t key_count;
     const uint32_t *ancestors; /* partition roots and inheritance parents, oids */
     uint32_t ancestor_count;
-    fresh_wide wide;           /* registered as "t:<oid>" */
+    fresh_wide wide; /* registered as "t:<oid>" */
 };
 
 /* What the catalog says of one policy template. */
@@ -94,7 +94,7 @@ struct follow_template {
     bool followed;                    /* changes of the table reach us */
     const char *why;                  /* when not followed, or followed coarsely; NULL: all well */
     enum follow_kind kinds[POLICY_PLACEHOLDERS_MAX];
-    fresh_wide wide;                  /* registered as "k:<template text>@<table oid>" */
+    fresh_wide wide; /* registered as "k:<template text>@<table oid>" */
 };
 
 /* Immutable after loading; reference-counted. */
@@ -103,7 +103,7 @@ struct follow_catalog {
     const struct follow_table *tables; /* sorted by oid; system catalogs left out */
     uint32_t table_count;
     const struct follow_template *templates; /* by policy template index */
-    bool sees_ddl;             /* the event triggers freshet_* are there and enabled */
+    bool sees_ddl; /* the event triggers freshet_* are there and enabled */
     bool publication_exists;
     const char *server_version;
     const char *search_path;
@@ -163,14 +163,14 @@ const char *follow_state_name(enum follow_state s);
 
 struct follow_status {
     enum follow_state state;
-    uint64_t commits;        /* applied */
+    uint64_t commits; /* applied */
     uint64_t rows;
-    uint64_t bytes;          /* of the stream */
+    uint64_t bytes; /* of the stream */
     uint64_t reconnects;
     uint64_t probes;
     uint64_t kicks;
-    uint64_t fence_waits;    /* commits that were not visible at the first probe */
-    char last_error[256];    /* with the next step; empty when none since FOLLOWING */
+    uint64_t fence_waits; /* commits that were not visible at the first probe */
+    char last_error[256]; /* with the next step; empty when none since FOLLOWING */
 };
 void follow_status(struct follow *f, struct follow_status *ret_status);
 
@@ -180,13 +180,13 @@ void follow_status(struct follow *f, struct follow_status *ret_status);
 struct follow_wait;
 typedef void follow_wait_fn(struct follow_wait *w);
 struct follow_wait {
-    fresh_pos position;    /* wait for A >= this; ignored when strict */
-    bool strict;           /* wait for the log's end as of a probe sent after this call */
-    uint32_t timeout_ms;   /* usually 50 */
+    fresh_pos position;  /* wait for A >= this; ignored when strict */
+    bool strict;         /* wait for the log's end as of a probe sent after this call */
+    uint32_t timeout_ms; /* usually 50 */
     struct mailbox *reply;
     follow_wait_fn *done;
-    bool reached;          /* result; false: time-out or no contact, go to the database */
-    fresh_pos reached_at;  /* strict: the position that was waited for */
+    bool reached;         /* result; false: time-out or no contact, go to the database */
+    fresh_pos reached_at; /* strict: the position that was waited for */
     /* private */
     struct follow *follow;
     struct mail mail;

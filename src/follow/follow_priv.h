@@ -35,21 +35,21 @@ struct probe {
     struct pg_session *session;
     enum probe_step step;
     bool in_flight;
-    bool end_wanted;          /* somebody waits for a position that the log has */
-    bool over_unconfirmed;    /* commits waited for the fence when it was sent */
+    bool end_wanted;       /* somebody waits for a position that the log has */
+    bool over_unconfirmed; /* commits waited for the fence when it was sent */
     uint64_t sent_ms;
     uint64_t segment_bytes;
-    uint64_t xmax;            /* of the latest snapshot; 0: none yet */
-    uint32_t fence_wait_ms;   /* back-off while the fence is blocked */
+    uint64_t xmax;          /* of the latest snapshot; 0: none yet */
+    uint32_t fence_wait_ms; /* back-off while the fence is blocked */
     uint64_t fence_due_ms;
     struct timer again;
-    struct loop_task task;    /* sends at the end of the turn, if there is a reason */
+    struct loop_task task; /* sends at the end of the turn, if there is a reason */
     struct proof proofs[PROOFS_MAX];
     uint32_t proof_first;
     uint32_t proof_count;
     /* start-up */
-    bool drain_wanted;        /* the next probe's snapshot says what must end */
-    bool drain_sent;          /* that of the probe in flight does */
+    bool drain_wanted; /* the next probe's snapshot says what must end */
+    bool drain_sent;   /* that of the probe in flight does */
     bool draining;
     uint64_t *drain_xids;
     uint32_t drain_count;
@@ -58,18 +58,18 @@ struct probe {
     enum probe_step kicker_step;
     uint64_t kicker_retry_ms;
     struct timer kick;
-    uint64_t highest_lsn;     /* probed */
-    uint64_t kicked_lsn;      /* every position probed up to here is flushed, or soon */
-    uint64_t progress_lsn;    /* applied when the kick timer was set */
+    uint64_t highest_lsn;  /* probed */
+    uint64_t kicked_lsn;   /* every position probed up to here is flushed, or soon */
+    uint64_t progress_lsn; /* applied when the kick timer was set */
 };
 
 /* --- waits -------------------------------------------------------------------------------------- */
 
 struct waits {
-    struct list unsent;       /* strict, for the next probe */
-    struct list sent;         /* strict, for the probe in flight */
-    struct list placed;       /* position known */
-    fresh_pos lowest;         /* of `placed`, or below it */
+    struct list unsent; /* strict, for the next probe */
+    struct list sent;   /* strict, for the probe in flight */
+    struct list placed; /* position known */
+    fresh_pos lowest;   /* of `placed`, or below it */
     struct timer timer;
 };
 
@@ -86,23 +86,23 @@ struct keeper_job {
     struct follow *follow;
     enum keeper_kind kind;
     uint64_t version;
-    const struct follow_catalog *known;   /* CHECK: a reference */
+    const struct follow_catalog *known; /* CHECK: a reference */
     /* results */
     const struct follow_catalog *catalog; /* LOAD: a reference; NULL: `why` */
     void *analysis;
     const struct follow_value_column *values;
     uint32_t value_count;
-    bool changed;                         /* CHECK */
+    bool changed; /* CHECK */
     char *why;
 };
 
 struct schema {
     struct keeper_job job;
-    bool busy;              /* `job` is at the keeper */
-    bool load_wanted;       /* when the keeper is free and nothing is hidden */
-    bool check_wanted;      /* likewise */
-    bool answered;          /* the keeper is done with `job`; it waits for the end of a transaction */
-    uint64_t *hidden_xids;  /* DDL that snapshots do not show yet */
+    bool busy;         /* `job` is at the keeper */
+    bool load_wanted;  /* when the keeper is free and nothing is hidden */
+    bool check_wanted; /* likewise */
+    bool answered;     /* the keeper is done with `job`; it waits for the end of a transaction */
+    uint64_t *hidden_xids; /* DDL that snapshots do not show yet */
     uint32_t hidden_count;
     struct timer check;
     struct timer retry;
@@ -111,9 +111,9 @@ struct schema {
 struct keeper {
     pthread_t thread;
     struct loop *loop;
-    PGconn *conn;           /* keeper only */
-    PGcancel *cancel;       /* follow's lock; of `conn` */
-    bool stopping;          /* follow's lock */
+    PGconn *conn;     /* keeper only */
+    PGcancel *cancel; /* follow's lock; of `conn` */
+    bool stopping;    /* follow's lock */
 };
 
 /* --- the follower ------------------------------------------------------------------------------- */
@@ -122,8 +122,8 @@ struct follow {
     uint32_t magic;
     /* immutable after create */
     struct follow_options options;
-    const char *dsn;          /* the statements' role and server */
-    const char *stream_dsn;   /* direct, with the right to replicate */
+    const char *dsn;        /* the statements' role and server */
+    const char *stream_dsn; /* direct, with the right to replicate */
     struct fresh *fresh;
     pthread_t thread;
     struct loop *loop;
@@ -139,20 +139,20 @@ struct follow {
     struct stream *stream;
     struct depend *depend;
     struct decoder *decoder;
-    bool catalog_known;       /* this connection's */
+    bool catalog_known; /* this connection's */
     bool in_transaction;
-    uint32_t xid;             /* of the transaction, low half */
+    uint32_t xid; /* of the transaction, low half */
     uint64_t applied_lsn;
     struct probe probe;
     struct waits waits;
     struct schema schema;
     uint32_t backoff_ms;
-    uint64_t entered_ms;      /* the state */
-    bool told_slow;           /* that the state takes long */
+    uint64_t entered_ms; /* the state */
+    bool told_slow;      /* that the state takes long */
     struct timer retry;
     struct timer tick;
     struct loop_task progress;
-    char logged[256];         /* the reason that was logged last */
+    char logged[256]; /* the reason that was logged last */
 };
 
 /* follow.c */
@@ -178,10 +178,10 @@ void probe_init(struct follow *f);
 void probe_fini(struct follow *f);
 void probe_open(struct follow *f);
 void probe_close(struct follow *f);
-void probe_drain(struct follow *f);        /* start-up: note what is in progress from now on */
+void probe_drain(struct follow *f); /* start-up: note what is in progress from now on */
 bool probe_drained(const struct follow *f);
-void probe_wanted(struct follow *f);       /* there may be a reason to send */
-void probe_end_wanted(struct follow *f);   /* there is a reason: where does the log end? */
+void probe_wanted(struct follow *f);     /* there may be a reason to send */
+void probe_end_wanted(struct follow *f); /* there is a reason: where does the log end? */
 void probe_tick(struct follow *f);
 void probe_progress(struct follow *f) REQUIRES(follower_role);
 void probe_kick(struct follow *f);
@@ -190,14 +190,14 @@ void probe_kick(struct follow *f);
 void waits_init(struct follow *f);
 void waits_fail(struct follow *f);
 bool waits_unsent(const struct follow *f);
-bool waits_pending(const struct follow *f);          /* somebody waits for a known position */
-void waits_sent(struct follow *f);                   /* a probe left */
-void waits_place(struct follow *f, uint64_t lsn);    /* it says: the log ends here */
+bool waits_pending(const struct follow *f);       /* somebody waits for a known position */
+void waits_sent(struct follow *f);                /* a probe left */
+void waits_place(struct follow *f, uint64_t lsn); /* it says: the log ends here */
 void waits_progress(struct follow *f);
 
 /* schema.c */
 void schema_fini(struct follow *f);
-void schema_start(struct follow *f);                 /* a new connection: load everything */
+void schema_start(struct follow *f); /* a new connection: load everything */
 void schema_stop(struct follow *f);
 /* From now on nothing is stored by the catalog as it is. `xid` 0: visible already. */
 void schema_outdated(struct follow *f, uint64_t xid);

@@ -15,13 +15,13 @@
 #include "follow/follow.h"
 
 enum { /* pg_type.dat */
-    OID_INT8 = 20,
-    OID_INT2 = 21,
-    OID_INT4 = 23,
-    OID_TEXT = 25,
-    OID_VARCHAR = 1043,
-    OID_DATE = 1082,
-    OID_UUID = 2950,
+       OID_INT8 = 20,
+       OID_INT2 = 21,
+       OID_INT4 = 23,
+       OID_TEXT = 25,
+       OID_VARCHAR = 1043,
+       OID_DATE = 1082,
+       OID_UUID = 2950,
 };
 
 enum follow_kind follow_kind_of_type(uint32_t type_oid)

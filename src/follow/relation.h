@@ -23,14 +23,14 @@ enum relation_item_kind { RELATION_ROW, RELATION_VALUE, RELATION_TEMPLATE };
 
 struct relation_item {
     enum relation_item_kind kind;
-    uint32_t template_index;  /* TEMPLATE */
-    int16_t attnum;           /* VALUE */
+    uint32_t template_index; /* TEMPLATE */
+    int16_t attnum;          /* VALUE */
     uint32_t column_count;
-    const int32_t *columns;   /* places in the stream's tuple; -1: not sent */
+    const int32_t *columns; /* places in the stream's tuple; -1: not sent */
 };
 
 struct relation_target {
-    uint32_t table_index;     /* in the catalog */
+    uint32_t table_index; /* in the catalog */
     const struct relation_item *items;
     uint32_t item_count;
 };
@@ -48,14 +48,14 @@ struct relation {
     const char *name;
     const struct relation_column *columns;
     uint32_t column_count;
-    struct arena described;   /* holds the above */
+    struct arena described; /* holds the above */
     /* worked out */
-    uint64_t resolved_for;    /* serial of the catalog; 0: none */
-    bool known;               /* the catalog has the table */
-    bool fits;                /* and describes it as the stream does */
+    uint64_t resolved_for; /* serial of the catalog; 0: none */
+    bool known;            /* the catalog has the table */
+    bool fits;             /* and describes it as the stream does */
     const struct relation_target *targets;
     uint32_t target_count;
-    struct arena resolved;    /* holds the targets */
+    struct arena resolved; /* holds the targets */
 };
 
 /* The relations of one connection, by oid. */

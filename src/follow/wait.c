@@ -55,7 +55,7 @@ void waits_fail(struct follow *f)
 static uint64_t expire_list(struct list *l, uint64_t now_ms)
 {
     uint64_t least = UINT64_MAX;
-    list_for_each(node, l) {
+    list_for_each (node, l) {
         struct follow_wait *w = wait_of(node);
         if (w->deadline_ms <= now_ms) {
             reply(w, false);
@@ -152,7 +152,7 @@ bool waits_pending(const struct follow *f)
 
 void waits_sent(struct follow *f)
 {
-    list_for_each(node, &f->waits.unsent) {
+    list_for_each (node, &f->waits.unsent) {
         list_remove(node);
         list_push_back(&f->waits.sent, node);
     }
@@ -161,7 +161,7 @@ void waits_sent(struct follow *f)
 void waits_place(struct follow *f, uint64_t lsn)
 {
     fresh_pos position = fresh_pos_of_lsn(f->fresh, lsn);
-    list_for_each(node, &f->waits.sent) {
+    list_for_each (node, &f->waits.sent) {
         struct follow_wait *w = wait_of(node);
         w->position = position;
         place(f, w);
@@ -176,7 +176,7 @@ void waits_progress(struct follow *f)
         return;
     }
     ws->lowest = UINT64_MAX;
-    list_for_each(node, &ws->placed) {
+    list_for_each (node, &ws->placed) {
         struct follow_wait *w = wait_of(node);
         if (w->position <= applied) {
             reply(w, true);

@@ -24,11 +24,11 @@ struct commit_ring {
     struct recent_commit {
         fresh_pos pos;
         uint64_t xid;
-    } *at;
-    uint32_t cap;       /* power of two */
-    uint64_t first;     /* oldest kept */
-    uint64_t confirmed; /* oldest not yet known to be visible */
-    uint64_t next;      /* first <= confirmed <= next */
+    } * at;
+    uint32_t cap;        /* power of two */
+    uint64_t first;      /* oldest kept */
+    uint64_t confirmed;  /* oldest not yet known to be visible */
+    uint64_t next;       /* first <= confirmed <= next */
     fresh_pos forgotten; /* position of the newest commit dropped from the ring */
 };
 
@@ -40,7 +40,7 @@ struct fresh {
     uint32_t max_stale_ms;
     bool break_fence;
     bool break_late_marks;
-    _Atomic fresh_pos *marks; /* slots + 2 * FRESH_WIDES_MAX; relaxed max, ordered by `now` */
+    _Atomic fresh_pos *marks;   /* slots + 2 * FRESH_WIDES_MAX; relaxed max, ordered by `now` */
     _Atomic fresh_pos *earlier; /* the change before the last, as far as marks; same order */
 
     /* atomic */

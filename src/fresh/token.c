@@ -42,8 +42,8 @@ static bool take_hex(struct slice text, uint64_t *ret_value)
 
 enum fresh_token fresh_token_parse(struct fresh *f, struct slice text, fresh_pos *ret_pos)
 {
-    const char *dot = text.len < FRESH_TOKEN_MAX && text.len > 0 ? memchr(text.ptr, '.', text.len)
-                                                                  : NULL;
+    const char *dot =
+        text.len < FRESH_TOKEN_MAX && text.len > 0 ? memchr(text.ptr, '.', text.len) : NULL;
     if (dot == NULL) {
         return FRESH_TOKEN_BAD;
     }

@@ -38,24 +38,24 @@ struct http_header {
 };
 
 struct http_limits {
-    uint32_t head_max;  /* bytes of request line and headers: 431 */
-    uint32_t line_max;  /* bytes of the request line: 414 */
-    uint64_t body_max;  /* 413 */
+    uint32_t head_max; /* bytes of request line and headers: 431 */
+    uint32_t line_max; /* bytes of the request line: 414 */
+    uint64_t body_max; /* 413 */
 };
 
 struct http_request {
     enum http_method method;
     struct slice method_name;
-    struct slice target;      /* as sent */
-    struct slice path;        /* undecoded, of origin-form or absolute-form; "*" for OPTIONS * */
-    struct slice query;       /* after '?', undecoded; empty when none */
-    struct slice host;        /* from Host or absolute-form; empty in HTTP/1.0 without Host */
-    int minor;                /* HTTP/1.minor */
+    struct slice target; /* as sent */
+    struct slice path;   /* undecoded, of origin-form or absolute-form; "*" for OPTIONS * */
+    struct slice query;  /* after '?', undecoded; empty when none */
+    struct slice host;   /* from Host or absolute-form; empty in HTTP/1.0 without Host */
+    int minor;           /* HTTP/1.minor */
     bool keep_alive;
     bool expect_continue;
-    bool has_body;            /* Content-Length > 0 or chunked */
+    bool has_body; /* Content-Length > 0 or chunked */
     bool chunked;
-    uint64_t content_length;  /* when not chunked */
+    uint64_t content_length; /* when not chunked */
     struct http_header header[HTTP_HEADERS_MAX];
     uint32_t header_count;
     size_t head_len;
@@ -77,15 +77,16 @@ enum http_result http_parse_head(struct slice in, const struct http_limits *limi
 struct http_body {
     int state;
     uint64_t left;
-    uint64_t seen;       /* decoded bytes so far */
-    uint64_t overhead;   /* chunk framing bytes, bounded */
-    uint32_t line;       /* bytes of the current size line, or of the trailers; bounded */
+    uint64_t seen;     /* decoded bytes so far */
+    uint64_t overhead; /* chunk framing bytes, bounded */
+    uint32_t line;     /* bytes of the current size line, or of the trailers; bounded */
 };
 /* Takes bytes of `in`, appends decoded body bytes to `out`, tells how many of `in` were used. HTTP_DONE
  * when the body has ended (trailers read and dropped). */
 enum http_result http_parse_body(struct http_body *b, const struct http_request *req,
-                                 const struct http_limits *limits, struct slice in, size_t *ret_used,
-                                 struct buf *out, struct http_refusal *ret_refusal);
+                                 const struct http_limits *limits, struct slice in,
+                                 size_t *ret_used, struct buf *out,
+                                 struct http_refusal *ret_refusal);
 
 /* First header of that name (case-insensitive), or an empty slice with ptr NULL. */
 struct slice http_header_get(const struct http_request *req, const char *name);

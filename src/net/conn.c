@@ -37,8 +37,8 @@ static void flush(struct loop_task *task);
 static void want(struct conn *c)
 {
     bool waiting_out = buf_len(&c->out) > 0;
-    bool reading = c->lingering || (!c->closing && !conn_full(c) &&
-                                    !(c->paused && buf_len(&c->in) > 0));
+    bool reading =
+        c->lingering || (!c->closing && !conn_full(c) && !(c->paused && buf_len(&c->in) > 0));
     loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U));
 }
 
@@ -337,7 +337,7 @@ void conn_resume(struct conn *c)
 
 void conn_each(struct loop *l, void (*visit)(struct conn *c, void *arg), void *arg)
 {
-    list_for_each(node, &l->conns) {
+    list_for_each (node, &l->conns) {
         struct conn *c = container_of(node, struct conn, node);
         if (!c->dead) {
             visit(c, arg);

@@ -158,7 +158,8 @@ static int bind_tcp(const char *address, char **ret_why)
         host_len -= 2;
     }
     char *name = xstrndup(host, host_len);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
     int rc = getaddrinfo(host_len > 0 ? name : NULL, colon + 1, &hints, &found);
     free(name);
@@ -193,8 +194,8 @@ static char *bound_address(int fd)
     return xasprintf("[%s]:%u", host, ntohs(in6->sin6_port));
 }
 
-struct listener *listener_open(struct loop *l, const char *address, listener_fn *accepted, void *arg,
-                               char **ret_why)
+struct listener *listener_open(struct loop *l, const char *address, listener_fn *accepted,
+                               void *arg, char **ret_why)
 {
     bool is_unix = strncmp(address, "unix:", 5) == 0;
     int fd = is_unix ? bind_unix(address + 5, ret_why) : bind_tcp(address, ret_why);

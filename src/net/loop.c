@@ -44,7 +44,7 @@ void loop_destroy(struct loop **lp)
     if (l == NULL) {
         return;
     }
-    list_for_each(node, &l->conns) {
+    list_for_each (node, &l->conns) {
         conn_close(container_of(node, struct conn, node));
     }
     run_deferred(l);
@@ -80,7 +80,8 @@ void loop_stop(struct loop *l)
 
 static uint32_t epoll_bits(unsigned events)
 {
-    return ((events & LOOP_READ) != 0 ? EPOLLIN : 0U) | ((events & LOOP_WRITE) != 0 ? EPOLLOUT : 0U);
+    return ((events & LOOP_READ) != 0 ? EPOLLIN : 0U) |
+           ((events & LOOP_WRITE) != 0 ? EPOLLOUT : 0U);
 }
 
 void loop_watch(struct loop *l, struct loop_source *src, int fd, unsigned events,
@@ -118,7 +119,8 @@ void loop_unwatch(struct loop_source *src)
 
 static unsigned loop_bits(uint32_t events)
 {
-    return ((events & EPOLLIN) != 0 ? LOOP_READ : 0U) | ((events & EPOLLOUT) != 0 ? LOOP_WRITE : 0U) |
+    return ((events & EPOLLIN) != 0 ? LOOP_READ : 0U) |
+           ((events & EPOLLOUT) != 0 ? LOOP_WRITE : 0U) |
            ((events & (EPOLLHUP | EPOLLERR)) != 0 ? LOOP_READ | LOOP_WRITE | LOOP_HANGUP : 0U);
 }
 

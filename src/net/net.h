@@ -109,21 +109,21 @@ struct conn {
     uint32_t magic;
     const struct conn_face *face;
     struct loop *loop;
-    uint64_t id;          /* unique in the process */
-    struct buf in;        /* unfinished rest */
-    struct buf out;       /* append replies here, then conn_dirty() */
-    uint64_t active_ms;   /* last byte either way */
-    char peer[64];        /* "127.0.0.1:5000" or "unix" */
+    uint64_t id;        /* unique in the process */
+    struct buf in;      /* unfinished rest */
+    struct buf out;     /* append replies here, then conn_dirty() */
+    uint64_t active_ms; /* last byte either way */
+    char peer[64];      /* "127.0.0.1:5000" or "unix" */
     /* private to net/ */
     struct loop_source source;
     struct loop_task flush;
     struct timer idle_timer;
-    struct list node;     /* all connections of the loop */
-    bool paused;          /* by conn_pause() */
-    bool again;           /* buffered bytes are to be offered at the end of the turn */
-    bool closing;         /* flush what is there, then close */
-    bool lingering;       /* flushed and half closed: waits for the peer to close */
-    bool dead;            /* closed, waiting for the end of the turn */
+    struct list node; /* all connections of the loop */
+    bool paused;      /* by conn_pause() */
+    bool again;       /* buffered bytes are to be offered at the end of the turn */
+    bool closing;     /* flush what is there, then close */
+    bool lingering;   /* flushed and half closed: waits for the peer to close */
+    bool dead;        /* closed, waiting for the end of the turn */
 };
 
 /* Output was appended: flush at the end of the turn. */
@@ -131,8 +131,8 @@ void conn_dirty(struct conn *c);
 /* Stop and go on parsing (a parked request). Resuming offers buffered bytes again in this turn. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-void conn_close(struct conn *c);              /* at once, output dropped */
-void conn_close_after_flush(struct conn *c);  /* no more reading */
+void conn_close(struct conn *c);             /* at once, output dropped */
+void conn_close_after_flush(struct conn *c); /* no more reading */
 /* Takes ownership of a connected non-blocking fd. Loop's thread. */
 struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, void *context);
 /* Output is above its limit: a face that parses a pipeline stops and returns what it has used; the
@@ -152,8 +152,8 @@ struct listener;
 typedef void listener_fn(void *arg, int fd);
 /* `address`: "host:port", "[v6]:port", ":port" or "unix:/path". NULL and a message in `ret_why`
  * (malloc'ed, caller frees) when it cannot be bound. A stale Unix socket is replaced. */
-struct listener *listener_open(struct loop *l, const char *address, listener_fn *accepted, void *arg,
-                               char **ret_why);
+struct listener *listener_open(struct loop *l, const char *address, listener_fn *accepted,
+                               void *arg, char **ret_why);
 void listener_close(struct listener **ls);
 /* As bound, e.g. "127.0.0.1:40001" for port 0. */
 const char *listener_address(const struct listener *ls);

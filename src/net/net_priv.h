@@ -28,8 +28,8 @@ struct loop {
 
     struct list conns;
     uint32_t conn_count;
-    char *scratch;                  /* every connection reads here first */
-    struct buf spare[LOOP_SPARE];   /* output buffers waiting for a connection */
+    char *scratch;                /* every connection reads here first */
+    struct buf spare[LOOP_SPARE]; /* output buffers waiting for a connection */
     uint32_t spare_count;
 };
 

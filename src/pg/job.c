@@ -81,10 +81,9 @@ static const char settings_sql[] =
 bool job_send_setup(struct pg_conn *c)
 {
     PGconn *conn = c->link.conn;
-    bool sent =
-        PQenterPipelineMode(conn) == 1 &&
-        add_step(c, STEP_SETUP,
-                 PQsendQueryParams(conn, settings_sql, 0, NULL, NULL, NULL, NULL, 0));
+    bool sent = PQenterPipelineMode(conn) == 1 &&
+                add_step(c, STEP_SETUP,
+                         PQsendQueryParams(conn, settings_sql, 0, NULL, NULL, NULL, NULL, 0));
     for (size_t i = 0; i < array_len(own_statements) && sent; i++) {
         sent =
             add_step(c, STEP_SETUP,

@@ -27,7 +27,7 @@
 
 /* A statement with positional parameters $1..$n. Immutable; must outlive pools that used it. */
 struct pg_statement {
-    uint64_t id;      /* unique in the process, names the prepared statement */
+    uint64_t id; /* unique in the process, names the prepared statement */
     const char *sql;
     uint32_t param_count;
 };
@@ -35,18 +35,20 @@ struct pg_statement {
 enum pg_shape { PG_READ, PG_WRITE };
 
 struct pg_answer {
-    enum err err;              /* ERR_OK, ERR_NO_DATABASE, ERR_TIMEOUT, ERR_DATABASE, ERR_BUSY */
-    const PGresult *rows;      /* of the statement; NULL on error. Valid inside the callback. */
-    struct slice snapshot;     /* PG_READ: pg_current_snapshot(), the statement's or a little older */
-    const uint32_t *relations; /* PG_READ: oids >= 16384 of tables, partitioned, matviews, foreign */
+    enum err err;          /* ERR_OK, ERR_NO_DATABASE, ERR_TIMEOUT, ERR_DATABASE, ERR_BUSY */
+    const PGresult *rows;  /* of the statement; NULL on error. Valid inside the callback. */
+    struct slice snapshot; /* PG_READ: pg_current_snapshot(), the statement's or a little older */
+    const uint32_t
+        *relations; /* PG_READ: oids >= 16384 of tables, partitioned, matviews, foreign */
     uint32_t relation_count;
-    uint64_t wal_lsn;          /* PG_WRITE: asked after the commit returned; 0: committed, not known */
-    bool maybe_committed;      /* PG_WRITE lost its connection after COMMIT was sent */
-    char sqlstate[6];          /* ERR_DATABASE */
-    const char *message;       /* ERR_DATABASE, ERR_NO_DATABASE: for the log, may be internal */
-    const char *detail;        /* may be NULL */
-    uint32_t parameter;        /* ERR_DATABASE: the number n of the $n that has no value of its type; 0: none */
-    uint64_t elapsed_us;       /* from sending to the last result */
+    uint64_t wal_lsn;     /* PG_WRITE: asked after the commit returned; 0: committed, not known */
+    bool maybe_committed; /* PG_WRITE lost its connection after COMMIT was sent */
+    char sqlstate[6];     /* ERR_DATABASE */
+    const char *message;  /* ERR_DATABASE, ERR_NO_DATABASE: for the log, may be internal */
+    const char *detail;   /* may be NULL */
+    uint32_t
+        parameter; /* ERR_DATABASE: the number n of the $n that has no value of its type; 0: none */
+    uint64_t elapsed_us; /* from sending to the last result */
 };
 
 struct pg_job;
@@ -56,8 +58,8 @@ struct pg_job {
     const struct pg_statement *statement;
     enum pg_shape shape;
     const char *const *params; /* text, NULL for SQL NULL; must live until `done` */
-    uint32_t timeout_ms;       /* waiting for a connection, then each statement (statement_timeout) */
-    pg_job_fn *done;           /* called exactly once, never from inside pg_submit() */
+    uint32_t timeout_ms; /* waiting for a connection, then each statement (statement_timeout) */
+    pg_job_fn *done;     /* called exactly once, never from inside pg_submit() */
     /* Just before the bytes are sent on a connection: the last moment to take a stamp. May be NULL. */
     void (*sending)(struct pg_job *job);
     /* private */
@@ -66,14 +68,14 @@ struct pg_job {
     struct pg_pool *pool; /* NULL: not submitted, or done */
     struct pg_conn *conn; /* NULL: waiting */
     uint64_t sent_us;
-    enum err refused;     /* on the pool's refused list: with this */
+    enum err refused; /* on the pool's refused list: with this */
     bool retried;
 };
 
 struct pg_pool_options {
-    const char *dsn;           /* libpq connection string or URI */
-    uint32_t size;             /* connections, >= 1 */
-    uint32_t queue_max;        /* jobs waiting for one: beyond, ERR_BUSY */
+    const char *dsn;    /* libpq connection string or URI */
+    uint32_t size;      /* connections, >= 1 */
+    uint32_t queue_max; /* jobs waiting for one: beyond, ERR_BUSY */
     uint32_t connect_timeout_ms;
     const char *application_name;
 };

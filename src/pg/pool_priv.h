@@ -11,8 +11,8 @@
 enum { POOL_MAGIC = 0x706f6f6c, POOL_ERROR_MAX = 512, JOB_STEPS_MAX = 12 };
 
 enum job_step {
-    STEP_SETUP,     /* a statement of the connection's own preparation */
-    STEP_LIMIT,     /* SET statement_timeout */
+    STEP_SETUP, /* a statement of the connection's own preparation */
+    STEP_LIMIT, /* SET statement_timeout */
     STEP_BEGIN,
     STEP_PREPARE,
     STEP_SNAPSHOT,
@@ -26,7 +26,7 @@ enum job_step {
 enum conn_state {
     CONN_CLOSED,
     CONN_CONNECTING,
-    CONN_SETUP,   /* connected, its own statements are being prepared */
+    CONN_SETUP, /* connected, its own statements are being prepared */
     CONN_IDLE,
     CONN_BUSY,
 };
@@ -35,17 +35,17 @@ struct pg_conn {
     struct pg_link link;
     struct pg_pool *pool;
     enum conn_state state;
-    struct pg_job *job;      /* BUSY: NULL when it was cancelled and the rest is only read off */
-    uint64_t statement_id;   /* of the job, which may be gone */
+    struct pg_job *job;    /* BUSY: NULL when it was cancelled and the rest is only read off */
+    uint64_t statement_id; /* of the job, which may be gone */
     /* what was sent and not yet answered */
     enum job_step steps[JOB_STEPS_MAX];
     uint32_t step_count;
     uint32_t step_now;
-    bool step_answered;      /* the step's result came, its end did not */
+    bool step_answered; /* the step's result came, its end did not */
     /* the answer so far */
     PGresult *rows;
     PGresult *snapshot;
-    PGresult *failure;       /* the first error */
+    PGresult *failure; /* the first error */
     enum job_step failed_at;
     bool committed;
     uint64_t wal_lsn;
@@ -53,27 +53,27 @@ struct pg_conn {
     uint32_t relation_count;
     uint32_t relation_cap;
     /* what this connection knows */
-    uint64_t *prepared;      /* statement ids */
+    uint64_t *prepared; /* statement ids */
     uint32_t prepared_count;
     uint32_t prepared_cap;
-    uint32_t limit_ms;       /* statement_timeout; UINT32_MAX: the server's own */
+    uint32_t limit_ms; /* statement_timeout; UINT32_MAX: the server's own */
 };
 
 struct pg_pool {
     uint32_t magic;
     struct loop *loop;
     char *dsn;
-    char *extra;             /* connection settings beside the DSN */
+    char *extra; /* connection settings beside the DSN */
     uint32_t size;
     uint32_t queue_max;
     uint32_t connect_timeout_ms;
-    struct pg_conn *conns;   /* `size` of them */
-    struct list waiting;     /* jobs, oldest first */
+    struct pg_conn *conns; /* `size` of them */
+    struct list waiting;   /* jobs, oldest first */
     uint32_t waiting_count;
-    struct list refused;     /* jobs whose `done` is called at the end of this turn */
+    struct list refused; /* jobs whose `done` is called at the end of this turn */
     struct loop_task refuse;
-    uint32_t backoff_ms;     /* 0: the last connection attempt succeeded */
-    uint64_t retry_ms;       /* no attempt before */
+    uint32_t backoff_ms; /* 0: the last connection attempt succeeded */
+    uint64_t retry_ms;   /* no attempt before */
     uint64_t statements;
     uint64_t errors;
     char last_error[POOL_ERROR_MAX];

@@ -109,10 +109,11 @@ void admin_answer(struct worker *w, const struct http_request *head, bool close,
                     &(struct problem){
                         .status = status,
                         .allow = status == 405 ? "GET, HEAD" : NULL,
-                        .detail = status == 401   ? "send Authorization: Bearer <password>"
-                                  : status == 400 ? "target is `key NAME`, `key DB NAME` or "
-                                                    "`GET /path?query`"
-                                                  : "there are /stats, /metrics, /explain and /healthz",
+                        .detail = status == 401 ? "send Authorization: Bearer <password>"
+                                  : status == 400
+                                      ? "target is `key NAME`, `key DB NAME` or "
+                                        "`GET /path?query`"
+                                      : "there are /stats, /metrics, /explain and /healthz",
                     },
                     head->method == HTTP_HEAD, close);
     } else {

@@ -37,12 +37,12 @@ struct answer answer_read(struct slice value);
 
 /* How one request wants its answer. */
 struct answer_wish {
-    bool head_only;             /* HEAD */
+    bool head_only; /* HEAD */
     bool close;
     struct slice if_none_match;
-    const char *cache_status;   /* value after "freshet; " */
-    uint64_t ttl_s;             /* for hits: appended as ttl=, UINT64_MAX: none */
-    bool hit;                   /* adds Age */
+    const char *cache_status; /* value after "freshet; " */
+    uint64_t ttl_s;           /* for hits: appended as ttl=, UINT64_MAX: none */
+    bool hit;                 /* adds Age */
     uint64_t now_ms;
 };
 void answer_put(struct buf *out, const struct answer *a, const struct answer_wish *wish);

@@ -27,8 +27,8 @@ static void put_position(struct worker *w, struct buf *out, const char *name, fr
     }
 }
 
-static const char *wide_name(const struct follow_catalog *c, const struct policy *p, struct fresh *f,
-                             fresh_dep dep, const char **ret_which)
+static const char *wide_name(const struct follow_catalog *c, const struct policy *p,
+                             struct fresh *f, fresh_dep dep, const char **ret_which)
 {
     for (uint32_t i = 0; c != NULL && i < c->table_count; i++) {
         bool any = dep == fresh_dep_any(f, c->tables[i].wide);
@@ -60,8 +60,9 @@ static void put_deps(struct worker *w, struct buf *out, fresh_pos stamp, const f
             (void)fresh_token_format(s->fresh, mark, token);
         }
         buf_printf(out, "depends on: %s%s%s, %s%s%s\n", which, name != NULL ? " " : "",
-                   name != NULL ? name : "", token[0] != '\0' ? "changed at " : "unchanged in this epoch",
-                   token, stamp < mark ? " (after the stamp)" : "");
+                   name != NULL ? name : "",
+                   token[0] != '\0' ? "changed at " : "unchanged in this epoch", token,
+                   stamp < mark ? " (after the stamp)" : "");
     }
 }
 
@@ -133,8 +134,8 @@ static const char *verdict_text(enum fresh_verdict v)
 }
 
 /* HTTP answers know when they were stored; a key's age is bounded by when its stamp's position was reached. */
-static void put_age(struct worker *w, struct buf *out, fresh_pos stamp, const struct slice *http_value,
-                    uint64_t now_ms)
+static void put_age(struct worker *w, struct buf *out, fresh_pos stamp,
+                    const struct slice *http_value, uint64_t now_ms)
 {
     uint64_t reached_ms = stamp != 0 ? fresh_reached_ms(w->server->fresh, stamp) : 0;
     if (http_value != NULL) {
@@ -182,7 +183,8 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key, struct bu
     } else {
         buf_append_str(out, "stamp: none, this entry is not followed: only its TTL counts\n");
     }
-    enum fresh_verdict v = count > 0 ? fresh_judge(s->fresh, stamp, deps, count, now_ms) : FRESH_HIT;
+    enum fresh_verdict v =
+        count > 0 ? fresh_judge(s->fresh, stamp, deps, count, now_ms) : FRESH_HIT;
     store_drop(&hold);
     buf_printf(out, "verdict: %s\n", expired ? "miss: expired" : verdict_text(v));
 }
@@ -216,8 +218,9 @@ void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *ou
     } else {
         policy_match_key(p, key, put_template, out);
         if (buf_len(out) > before) {
-            buf_printf(out, "hint: it matches only without the space's prefix `%s`, so it does not "
-                            "match\n",
+            buf_printf(out,
+                       "hint: it matches only without the space's prefix `%s`, so it does not "
+                       "match\n",
                        space->prefix);
         }
     }

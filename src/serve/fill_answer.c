@@ -24,9 +24,9 @@ void fill_answer_log(const struct request *r)
     const struct pg_answer *result = &r->result;
     /* An absent database is told by those who connect, once, not with every request. */
     bool told = result->err == ERR_NO_DATABASE && !result->maybe_committed;
-    bool theirs = result->err == ERR_DATABASE &&
-                  (strncmp(result->sqlstate, "22", 2) == 0 || strncmp(result->sqlstate, "23", 2) == 0 ||
-                   strcmp(result->sqlstate, "P0001") == 0);
+    bool theirs = result->err == ERR_DATABASE && (strncmp(result->sqlstate, "22", 2) == 0 ||
+                                                  strncmp(result->sqlstate, "23", 2) == 0 ||
+                                                  strcmp(result->sqlstate, "P0001") == 0);
     log_line(theirs || told ? LOG_DEBUG : LOG_WARN, "serve", "%s: %s%s%s %s", r->route->match,
              err_text(result->err), result->sqlstate[0] != '\0' ? " " : "", result->sqlstate,
              result->message != NULL ? result->message : "");
@@ -118,8 +118,8 @@ void fill_answer_store(struct request *r, struct flight_answer *a)
 {
     struct worker *w = r->worker;
     struct server *s = w->server;
-    if (a->followed && fresh_judge(s->fresh, a->stamp, a->deps.dep, a->deps.count, r->now_ms) !=
-                           FRESH_HIT) {
+    if (a->followed &&
+        fresh_judge(s->fresh, a->stamp, a->deps.dep, a->deps.count, r->now_ms) != FRESH_HIT) {
         serve_count(w, fills_outdated);
         a->note = "outdated meanwhile";
         struct refusal refusal = {
@@ -135,7 +135,8 @@ void fill_answer_store(struct request *r, struct flight_answer *a)
         .stamp = a->stamp,
         .deps = a->deps.dep,
         .dep_count = a->deps.count,
-        .cost_us = (uint32_t)(r->result.elapsed_us < UINT32_MAX ? r->result.elapsed_us : UINT32_MAX),
+        .cost_us =
+            (uint32_t)(r->result.elapsed_us < UINT32_MAX ? r->result.elapsed_us : UINT32_MAX),
     };
     store_hold(s->store, w->gate, s->http_db, buf_readable(&r->key), r->now_ms, &hold);
     enum err err = store_put(&hold, &write);
@@ -167,7 +168,8 @@ void written_put(struct request *r, struct buf *out)
         (void)fresh_token_format(s->fresh, fresh_pos_of_lsn(s->fresh, r->result.wal_lsn), token);
         http_put_header(out, "Freshet-Position", slice_of(token));
         http_put_header_fmt(out, "Set-Cookie",
-                            "freshet_position=%s; Path=/; Max-Age=300; HttpOnly; SameSite=Lax", token);
+                            "freshet_position=%s; Path=/; Max-Age=300; HttpOnly; SameSite=Lax",
+                            token);
     }
     if (r->close) {
         http_put_header(out, "Connection", SLICE("close"));

@@ -28,10 +28,10 @@ struct http_conn {
     struct request *request; /* parked */
     size_t need;             /* do not look again below this many bytes */
     bool told_continue;
-    bool has_head;           /* the head is whole, its body is not */
+    bool has_head; /* the head is whole, its body is not */
     struct http_body body_state;
-    size_t body_at;          /* input bytes behind the head that were decoded */
-    struct buf body;         /* decoded chunked body */
+    size_t body_at;  /* input bytes behind the head that were decoded */
+    struct buf body; /* decoded chunked body */
     struct timer late;
 };
 
@@ -166,8 +166,8 @@ static bool take_body(struct http_conn *c, const struct http_request *head,
     }
     size_t used = 0;
     struct http_refusal refusal;
-    enum http_result got = http_parse_body(&c->body_state, head, limits, slice_from(rest, c->body_at),
-                                           &used, &c->body, &refusal);
+    enum http_result got = http_parse_body(&c->body_state, head, limits,
+                                           slice_from(rest, c->body_at), &used, &c->body, &refusal);
     c->body_at += used;
     c->need = in.len + 1;
     *ret_body = buf_readable(&c->body);

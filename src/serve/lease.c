@@ -39,8 +39,8 @@ enum { WAYS = 4, SETS = 1024, STRIPES = 64, BUCKETS = 9, PER_LEASE = 8 };
 
 struct miss_record {
     uint64_t hash;
-    uint64_t newest;            /* bucket number; 0: unused */
-    fresh_pos stamp[BUCKETS];   /* by bucket number modulo BUCKETS; 0: no miss in it */
+    uint64_t newest;          /* bucket number; 0: unused */
+    fresh_pos stamp[BUCKETS]; /* by bucket number modulo BUCKETS; 0: no miss in it */
 };
 
 struct miss_set {
@@ -49,10 +49,10 @@ struct miss_set {
 };
 
 struct leases {
-    uint64_t lease_ms;      /* the longest of all templates */
+    uint64_t lease_ms; /* the longest of all templates */
     uint64_t bucket_ms;
     struct lock lock[STRIPES];
-    struct miss_set *sets;  /* lock of set % STRIPES */
+    struct miss_set *sets; /* lock of set % STRIPES */
 };
 
 struct leases *leases_create(const struct policy *p)
@@ -224,8 +224,8 @@ static void matched(void *arg, const struct policy_template *t, const struct sli
     const struct follow_template *ft = current_template(m->w, t);
     if (ft == NULL || !ft->followed) {
         m->lease->kind = LEASE_REFUSED;
-        m->lease->why = ft == NULL ? "no contact with the database yet, or its schema just changed"
-                                   : ft->why;
+        m->lease->why =
+            ft == NULL ? "no contact with the database yet, or its schema just changed" : ft->why;
         return;
     }
     struct fresh *f = m->w->server->fresh;
@@ -241,7 +241,8 @@ static void matched(void *arg, const struct policy_template *t, const struct sli
     }
 }
 
-static struct matching match_key(struct worker *w, uint32_t db, struct slice key, struct lease *lease)
+static struct matching match_key(struct worker *w, uint32_t db, struct slice key,
+                                 struct lease *lease)
 {
     struct matching m = {.w = w, .lease = lease};
     struct slice rest;
@@ -265,7 +266,8 @@ void lease_miss(struct worker *w, struct lease_session *ls, uint32_t db, struct 
     }
     fresh_pos stamp = fresh_stamp(w->server->fresh);
     if (stamp == 0) {
-        stamp = NO_CONTACT; /* its SET may come when there is contact again, and find a later miss */
+        stamp =
+            NO_CONTACT; /* its SET may come when there is contact again, and find a later miss */
     }
     uint64_t hash = key_hash(db, key);
     note_miss(w->server->leases, hash, stamp, loop_now_ms(w->loop));
@@ -308,7 +310,8 @@ static void end(struct lease *lease)
 {
     if (lease->stamp == 0) {
         lease->kind = LEASE_REFUSED;
-        lease->why = "no stamp: no contact with the database, or less than implicit_lease since contact";
+        lease->why =
+            "no stamp: no contact with the database, or less than implicit_lease since contact";
     }
 }
 
@@ -353,9 +356,8 @@ void lease_with_stamp(struct worker *w, uint32_t db, struct slice key, fresh_pos
     if (!begin(w, db, key, ret_lease, &lease_ms)) {
         return;
     }
-    ret_lease->stamp = stamp != 0
-                           ? stamp
-                           : fresh_stamp_ago(w->server->fresh, loop_now_ms(w->loop), lease_ms);
+    ret_lease->stamp =
+        stamp != 0 ? stamp : fresh_stamp_ago(w->server->fresh, loop_now_ms(w->loop), lease_ms);
     end(ret_lease);
 }
 
@@ -397,9 +399,10 @@ bool lease_holds(struct worker *w, const struct lease *lease, const struct store
                         h->now_ms)) {
     case FRESH_HIT:
         return !may_be_overwritten(w, lease, h->now_ms) ||
-               refuse(w, lease, h, REFUSAL_WRITE_OUTDATED,
-                      "changed more than once within implicit_lease, and a plain SET may stand for a "
-                      "write in between");
+               refuse(
+                   w, lease, h, REFUSAL_WRITE_OUTDATED,
+                   "changed more than once within implicit_lease, and a plain SET may stand for a "
+                   "write in between");
     case FRESH_OUTDATED:
     case FRESH_VOID:
         return refuse(w, lease, h, REFUSAL_WRITE_OUTDATED, NULL);

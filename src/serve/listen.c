@@ -78,7 +78,8 @@ static void accepted(void *arg, int fd)
     const struct listen_one *one = arg;
     struct server *s = one->all->server;
     struct worker *w = least_busy(s);
-    if (atomic_load_explicit(&s->connections, memory_order_relaxed) >= s->policy->limits.connections) {
+    if (atomic_load_explicit(&s->connections, memory_order_relaxed) >=
+        s->policy->limits.connections) {
         serve_count(&s->workers[0], connections_refused);
         (void)!send(fd, one->full, strlen(one->full), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)close(fd);
@@ -114,7 +115,8 @@ static bool open_one(struct listen *l, const struct policy_address *address, con
     }
     struct listen_one *one = &l->at[l->count];
     *one = (struct listen_one){.all = l, .face = face, .kind = kind, .full = full};
-    one->listener = listener_open(l->server->workers[0].loop, address->text, accepted, one, ret_why);
+    one->listener =
+        listener_open(l->server->workers[0].loop, address->text, accepted, one, ret_why);
     l->count += one->listener != NULL ? 1 : 0;
     return one->listener != NULL;
 }
@@ -172,8 +174,11 @@ void server_addresses(const struct server *s, struct buf *out)
     const struct listen *l = s->listen;
     for (uint32_t i = 0; i < l->count; i++) {
         bool again = i > 0 && l->at[i].kind == l->at[i - 1].kind;
-        buf_printf(out, "%s%s%s", again ? "," : i > 0 ? " " : "", again ? "" : l->at[i].kind,
-                   again ? "" : "=");
+        buf_printf(out, "%s%s%s",
+                   again   ? ","
+                   : i > 0 ? " "
+                           : "",
+                   again ? "" : l->at[i].kind, again ? "" : "=");
         buf_append_str(out, listener_address(l->at[i].listener));
     }
 }

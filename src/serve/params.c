@@ -16,7 +16,8 @@
 
 #define PARAM_NULL UINT32_MAX
 
-static bool refuse(struct params *p, struct problem *ret_problem, const char *name, const char *what)
+static bool refuse(struct params *p, struct problem *ret_problem, const char *name,
+                   const char *what)
 {
     (void)snprintf(p->wrong, sizeof(p->wrong), "parameter `%.60s` %s", name, what);
     *ret_problem = (struct problem){.status = 400, .detail = p->wrong, .parameter = name};
@@ -92,8 +93,8 @@ static enum found from_body(struct params *p, const char *name, uint32_t type, c
     return FOUND_VALUE;
 }
 
-static bool collect_one(struct params *p, uint32_t i, const struct policy_route *route, uint32_t type,
-                        const struct params_source *from, const json_t *body,
+static bool collect_one(struct params *p, uint32_t i, const struct policy_route *route,
+                        uint32_t type, const struct params_source *from, const json_t *body,
                         struct problem *ret_problem)
 {
     const struct policy_param *param = &route->params[i];

@@ -72,7 +72,8 @@ static const struct {
     {"", 500, "the statement failed; the server's log says why"},
 };
 
-struct problem problem_from_database(const struct pg_answer *answer, const struct policy_route *route)
+struct problem problem_from_database(const struct pg_answer *answer,
+                                     const struct policy_route *route)
 {
     if (answer->err != ERR_DATABASE) {
         int status = err_status(answer->err);
@@ -84,8 +85,8 @@ struct problem problem_from_database(const struct pg_answer *answer, const struc
                                               : err_text(answer->err)};
     }
     size_t i = 0;
-    while (strncmp(answer->sqlstate, sqlstate_table[i].prefix,
-                   strlen(sqlstate_table[i].prefix)) != 0) {
+    while (strncmp(answer->sqlstate, sqlstate_table[i].prefix, strlen(sqlstate_table[i].prefix)) !=
+           0) {
         i++;
     }
     struct problem p = {.status = sqlstate_table[i].status, .detail = sqlstate_table[i].detail};

@@ -23,6 +23,7 @@ struct problem {
 void problem_put(struct buf *out, const struct problem *p, bool head_only, bool close);
 /* What a client may learn of a failed statement: data errors are theirs, the rest is ours. `detail`
  * points into the answer for RAISE EXCEPTION (the application's own words); `route` names the parameter. */
-struct problem problem_from_database(const struct pg_answer *answer, const struct policy_route *route);
+struct problem problem_from_database(const struct pg_answer *answer,
+                                     const struct policy_route *route);
 
 #endif

@@ -51,8 +51,8 @@ bool refusals_find(struct refusals *r, uint32_t db, struct slice key, struct ref
 {
     uint64_t hash = hash_of(db, key);
     lock_acquire(&r->lock);
-    bool found = r->at[hash % REFUSALS].hash == hash &&
-                 r->at[hash % REFUSALS].refusal.kind != REFUSAL_NONE;
+    bool found =
+        r->at[hash % REFUSALS].hash == hash && r->at[hash % REFUSALS].refusal.kind != REFUSAL_NONE;
     if (found) {
         *ret_refusal = r->at[hash % REFUSALS].refusal;
     }

@@ -29,15 +29,16 @@ enum refusal_kind {
 struct refusal {
     enum refusal_kind kind;
     uint64_t at_ms;
-    fresh_pos stamp;  /* of the refused value; 0: not known */
-    fresh_dep dep;    /* what changed after it; only when `mark` is not 0 */
+    fresh_pos stamp; /* of the refused value; 0: not known */
+    fresh_dep dep;   /* what changed after it; only when `mark` is not 0 */
     fresh_pos mark;
-    const char *why;  /* static; may be NULL */
+    const char *why; /* static; may be NULL */
 };
 
 struct refusals *refusals_create(void);
 void refusals_destroy(struct refusals **r);
-void refusals_note(struct refusals *r, uint32_t db, struct slice key, const struct refusal *refusal);
+void refusals_note(struct refusals *r, uint32_t db, struct slice key,
+                   const struct refusal *refusal);
 /* False when nothing is remembered of this key. */
 bool refusals_find(struct refusals *r, uint32_t db, struct slice key, struct refusal *ret_refusal);
 

@@ -35,7 +35,7 @@ struct request {
     struct worker *worker;
     struct http_conn *conn; /* NULL: the client has gone */
     enum step step;
-    uint64_t now_ms;        /* of the turn that works on it */
+    uint64_t now_ms; /* of the turn that works on it */
 
     /* what was asked; slices into the connection's input, valid only until the request is parked */
     const struct http_request *head;
@@ -52,11 +52,11 @@ struct request {
     struct buf key;
 
     /* freshness of this request */
-    bool strict;          /* route, or a token of another epoch */
-    bool bypass;          /* could not catch up: answer from the database, store nothing */
-    fresh_pos at_least;   /* position token; 0: none */
-    bool keep;            /* may be looked up and stored */
-    const char *fwd;      /* Cache-Status: why it was not a hit */
+    bool strict;        /* route, or a token of another epoch */
+    bool bypass;        /* could not catch up: answer from the database, store nothing */
+    fresh_pos at_least; /* position token; 0: none */
+    bool keep;          /* may be looked up and stored */
+    const char *fwd;    /* Cache-Status: why it was not a hit */
 
     /* the parts that can be waited for */
     struct follow_wait wait;

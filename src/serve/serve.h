@@ -32,11 +32,11 @@ struct listen;
 
 /* Ways to break the rule on purpose (debug only): the checker must notice each. */
 struct serve_breaks {
-    bool fence;         /* V follows A unconfirmed */
-    bool late_marks;    /* A advances before marks are written */
-    bool store_stamp;   /* stamps taken when storing, not before reading */
-    bool oldest_miss;   /* a SET answers only the oldest miss of its key */
-    bool row_all;       /* row entries lack the `all` mark */
+    bool fence;       /* V follows A unconfirmed */
+    bool late_marks;  /* A advances before marks are written */
+    bool store_stamp; /* stamps taken when storing, not before reading */
+    bool oldest_miss; /* a SET answers only the oldest miss of its key */
+    bool row_all;     /* row entries lack the `all` mark */
 };
 
 /* Counters: one line each; struct, stats output and INFO come from here. Relaxed, per worker, summed
@@ -71,28 +71,28 @@ struct serve_counters {
 
 /* Only the owning worker adds, so a plain load and store suffices. */
 #define serve_count(worker, name)                                                                  \
-    atomic_store_explicit(                                                                         \
-        &(worker)->counters.name,                                                                  \
-        atomic_load_explicit(&(worker)->counters.name, memory_order_relaxed) + 1,                  \
-        memory_order_relaxed)
+    atomic_store_explicit(&(worker)->counters.name,                                                \
+                          atomic_load_explicit(&(worker)->counters.name, memory_order_relaxed) +   \
+                              1,                                                                   \
+                          memory_order_relaxed)
 
 struct server {
     const struct policy *policy;
     struct fresh *fresh;
     struct store *store;
-    struct follow *follow;    /* NULL without a database */
+    struct follow *follow; /* NULL without a database */
     struct flights *flights;
-    struct listen *listen;    /* worker 0's */
+    struct listen *listen;     /* worker 0's */
     struct refusals *refusals; /* for explain */
-    struct leases *leases;    /* NULL when no template is in the policy */
+    struct leases *leases;     /* NULL when no template is in the policy */
     struct serve_breaks breaks;
     struct worker *workers;
     uint32_t worker_count;
     uint64_t started_wall_ms;
     uint64_t started_ms;
-    uint32_t http_db;         /* the store's database that holds HTTP answers */
-    _Atomic uint32_t connections; /* relaxed: a limit, not an order */
-    _Atomic bool draining;    /* relaxed: new work is turned away soon enough */
+    uint32_t http_db;                    /* the store's database that holds HTTP answers */
+    _Atomic uint32_t connections;        /* relaxed: a limit, not an order */
+    _Atomic bool draining;               /* relaxed: new work is turned away soon enough */
     void (*request_shutdown)(void *arg); /* SHUTDOWN command; any thread */
     void *request_shutdown_arg;
 };
@@ -102,11 +102,11 @@ struct worker {
     uint32_t index;
     struct loop *loop;
     struct store_gate *gate;
-    struct pg_pool *pool;      /* NULL without a database */
-    const struct plan *plan;   /* a reference; replaced by mail */
+    struct pg_pool *pool;    /* NULL without a database */
+    const struct plan *plan; /* a reference; replaced by mail */
     struct serve_counters counters;
-    struct timer upkeep;       /* expiry, a few times a second */
-    struct {                   /* noted by lease_holds() inside a hold, until lease_note_refused() */
+    struct timer upkeep; /* expiry, a few times a second */
+    struct {             /* noted by lease_holds() inside a hold, until lease_note_refused() */
         struct refusal refusal;
         uint32_t db;
         struct slice key;
@@ -138,7 +138,8 @@ enum lease_kind {
 struct lease {
     enum lease_kind kind;
     fresh_pos stamp;
-    uint32_t assumed_ms; /* the stamp is that of a miss which the write may not answer; 0: it is exact */
+    uint32_t
+        assumed_ms; /* the stamp is that of a miss which the write may not answer; 0: it is exact */
     const char *why; /* LEASE_REFUSED: static text for explain */
     struct fresh_deps deps;
 };

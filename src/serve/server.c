@@ -56,9 +56,10 @@ static bool set_breaks(struct server *s, const struct server_options *options, c
             return false;
         }
         if (!set_break(&s->breaks, options->breaks[i])) {
-            *ret_why = xasprintf("--break=%s: there are fence, late-marks, store-stamp, oldest-miss "
-                                 "and row-all",
-                                 options->breaks[i]);
+            *ret_why =
+                xasprintf("--break=%s: there are fence, late-marks, store-stamp, oldest-miss "
+                          "and row-all",
+                          options->breaks[i]);
             return false;
         }
         log_warn("serve", "broken on purpose: %s", options->breaks[i]);

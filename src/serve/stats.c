@@ -71,7 +71,8 @@ struct walk {
     const char *group;
 };
 
-static void put(const struct walk *w, enum kind kind, const char *name, const char *help, double value)
+static void put(const struct walk *w, enum kind kind, const char *name, const char *help,
+                double value)
 {
     w->print(w->out, &(struct figure){.group = w->group,
                                       .first = true,
@@ -105,8 +106,8 @@ static void walk_follow(struct walk *w, struct server *s)
         st.state == FOLLOW_FOLLOWING);
     uint64_t age = fresh_proof_age(s->fresh, clock_now_ms());
     if (age != UINT64_MAX) {
-        put(w, GAUGE, "proof_age_ms", "milliseconds since contact with the database was last proven",
-            (double)age);
+        put(w, GAUGE, "proof_age_ms",
+            "milliseconds since contact with the database was last proven", (double)age);
     }
     put(w, COUNTER, "commits", "transactions applied", (double)st.commits);
     put(w, COUNTER, "rows", "changed rows applied", (double)st.rows);
@@ -128,7 +129,8 @@ static void walk_marks(struct walk *w, struct server *s)
     put(w, GAUGE, "slots", "hashed marks", slots);
     put(w, COUNTER, "raised", "hashed marks raised by changed rows and values", (double)raised);
     put(w, GAUGE, "false_invalidations_per_hour",
-        "expected for one row dependency, by collisions, at the average rate of changes since the start",
+        "expected for one row dependency, by collisions, at the average rate of changes since the "
+        "start",
         hours > 0 ? (double)raised / slots / hours : 0);
 }
 
@@ -138,7 +140,10 @@ static const struct {
     const char *help;
     size_t offset;
 } space_figures[] = {
-#define F(kind, name, help) {kind, #name, help, offsetof(struct store_space_stats, name)}
+#define F(kind, name, help)                                                                        \
+    {                                                                                              \
+        kind, #name, help, offsetof(struct store_space_stats, name)                                \
+    }
     F(GAUGE, budget_bytes, "memory that the space may own"),
     F(GAUGE, used_bytes, "memory in pages that the space owns, index included"),
     F(GAUGE, item_bytes, "memory inside items"),

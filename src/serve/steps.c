@@ -197,7 +197,8 @@ static enum step step_lookup(struct request *r)
     struct store_hold hold;
     enum store_absence why;
     struct buf *out = http_request_out(r);
-    store_hold(w->server->store, w->gate, w->server->http_db, buf_readable(&r->key), r->now_ms, &hold);
+    store_hold(w->server->store, w->gate, w->server->http_db, buf_readable(&r->key), r->now_ms,
+               &hold);
     struct store_item *item = store_lookup(&hold, &why);
     if (item != NULL) {
         struct answer a = answer_read(store_item_value(item));
@@ -284,10 +285,10 @@ static enum step step_fill(struct request *r)
         return refuse(r, &(struct problem){.status = 503, .detail = "the server is stopping"});
     }
     if (r->keep && !r->bypass) {
-        r->waiter = (struct flight_waiter){.reply = loop_mailbox(r->worker->loop),
-                                           .landed = fill_landed};
-        r->flight = flight_lead_or_join(s->flights, s->fresh, buf_readable(&r->key), &r->waiter,
-                                        r->now_ms);
+        r->waiter =
+            (struct flight_waiter){.reply = loop_mailbox(r->worker->loop), .landed = fill_landed};
+        r->flight =
+            flight_lead_or_join(s->flights, s->fresh, buf_readable(&r->key), &r->waiter, r->now_ms);
         if (r->flight == NULL) {
             serve_count(r->worker, http_joined);
             return STEP_PARKED;
@@ -388,9 +389,9 @@ static enum step step_written(struct request *r)
 /* --- the table ---------------------------------------------------------------------------------- */
 
 static enum step (*const steps[])(struct request *r) = {
-    [STEP_ADMIT] = step_admit,   [STEP_CATCH_UP] = step_catch_up, [STEP_LOOKUP] = step_lookup,
-    [STEP_FILL] = step_fill,     [STEP_COMMIT] = step_commit,     [STEP_JOINED] = step_joined,
-    [STEP_WRITE] = step_write,   [STEP_WRITTEN] = step_written,
+    [STEP_ADMIT] = step_admit, [STEP_CATCH_UP] = step_catch_up, [STEP_LOOKUP] = step_lookup,
+    [STEP_FILL] = step_fill,   [STEP_COMMIT] = step_commit,     [STEP_JOINED] = step_joined,
+    [STEP_WRITE] = step_write, [STEP_WRITTEN] = step_written,
 };
 
 void steps_run(struct request *r)

@@ -49,15 +49,15 @@ struct store_item; /* opaque; use the accessors below, valid while held */
 enum { STORE_DB_MAX = 64, STORE_SPACE_MAX = 32, STORE_KEY_MAX = 512 * 1024 * 1024 };
 
 struct store_space_options {
-    const char *name;      /* borrowed for the store's life */
+    const char *name; /* borrowed for the store's life */
     uint64_t budget_bytes;
-    bool evict;            /* false: a full space answers ERR_NOSPACE */
+    bool evict; /* false: a full space answers ERR_NOSPACE */
 };
 
 struct store_options {
-    struct fresh *fresh;   /* borrowed */
-    uint32_t shards;       /* power of two; 0: chosen from `threads` */
-    uint32_t threads;      /* how many gates will be asked for */
+    struct fresh *fresh; /* borrowed */
+    uint32_t shards;     /* power of two; 0: chosen from `threads` */
+    uint32_t threads;    /* how many gates will be asked for */
     uint32_t space_count;
     const struct store_space_options *spaces;
     uint32_t db_count;
@@ -139,11 +139,11 @@ uint32_t store_item_hits(const struct store_item *it);
 
 struct store_write {
     struct slice value;
-    uint64_t expiry_ms;      /* monotonic; 0: none */
-    fresh_pos stamp;         /* with deps; ignored when dep_count is 0 */
+    uint64_t expiry_ms; /* monotonic; 0: none */
+    fresh_pos stamp;    /* with deps; ignored when dep_count is 0 */
     const fresh_dep *deps;
     uint32_t dep_count;
-    uint32_t cost_us;        /* what the fill cost; 0: unknown. For eviction's worth. */
+    uint32_t cost_us; /* what the fill cost; 0: unknown. For eviction's worth. */
 };
 
 /* Stores or replaces. ERR_NOSPACE: space full and eviction cannot help (the old value stays).
@@ -189,7 +189,7 @@ struct store_watch {
     uint64_t hash;
     uint32_t db;
     bool was_present;
-    bool dirty;               /* shard lock; read it with store_watch_dirty() */
+    bool dirty; /* shard lock; read it with store_watch_dirty() */
     char *key;
     size_t key_len;
 };
@@ -206,12 +206,12 @@ uint32_t store_expire_some(struct store *s, struct store_gate *g, uint64_t now_m
 
 struct store_space_stats {
     uint64_t budget_bytes;
-    uint64_t used_bytes;  /* pages owned, index included */
-    uint64_t item_bytes;  /* inside items */
+    uint64_t used_bytes; /* pages owned, index included */
+    uint64_t item_bytes; /* inside items */
     uint64_t keys;
     uint64_t evicted;
     uint64_t expired;
-    uint64_t outdated;    /* refused by fresh at lookup */
+    uint64_t outdated; /* refused by fresh at lookup */
 };
 void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats);
 

@@ -44,8 +44,10 @@ static bool compare_model(struct stage *s, enum run_table table)
         there += t->rows[id].group != MODEL_ABSENT ? 1 : 0;
     }
     if (!equal || shown != there) {
-        run_fail(r, "the checker's model of %s and PostgreSQL differ: somebody else writes it, or the "
-                    "checker is wrong", t->name);
+        run_fail(r,
+                 "the checker's model of %s and PostgreSQL differ: somebody else writes it, or the "
+                 "checker is wrong",
+                 t->name);
         return false;
     }
     return true;
@@ -74,7 +76,8 @@ static bool read_redis(struct stage *s, const struct target *targets, uint32_t c
     bool hit;
     for (uint32_t i = 0; i < count; i++) {
         if (!redis_get(s->actor, &s->redis[0], targets[i], FACE_REDIS, false, &hit, &miss) ||
-            !redis_get(s->actor, &s->redis_strict, targets[i], FACE_REDIS_STRICT, false, &hit, &miss)) {
+            !redis_get(s->actor, &s->redis_strict, targets[i], FACE_REDIS_STRICT, false, &hit,
+                       &miss)) {
             return false;
         }
     }

@@ -42,7 +42,8 @@ static bool prepare_reads(struct db *db)
         char name[8];
         char sql[160];
         statement_name(t, name);
-        (void)snprintf(sql, sizeof(sql), "SELECT id, v FROM verify.%s WHERE %s = $1::int ORDER BY id",
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT id, v FROM verify.%s WHERE %s = $1::int ORDER BY id",
                        db->run->tables[t.table].name, t.list ? "grp" : "id");
         if (!fine(db, PQprepare(db->pg, name, sql, 1, NULL), sql)) {
             return false;

@@ -133,7 +133,8 @@ static bool ask(struct actor *a, struct tab *tab, struct target t, enum face fac
     }
     target_path(tab->target, tab->face, path);
     tab->reading = reading_begin(a->run, tab->target, tab->face);
-    return http_get(&tab->wire, path, tab->conditional ? "If-None-Match" : NULL, slice_of(tab->etag));
+    return http_get(&tab->wire, path, tab->conditional ? "If-None-Match" : NULL,
+                    slice_of(tab->etag));
 }
 
 static bool take_answer(struct actor *a, struct tab *tab)

@@ -19,7 +19,7 @@
 
 #include <stdlib.h>
 
-#define read_field(v, field) atomic_load_explicit(&(v)->field, memory_order_relaxed)
+#define read_field(v, field)    atomic_load_explicit(&(v)->field, memory_order_relaxed)
 #define set_field(v, field, to) atomic_store_explicit(&(v)->field, (to), memory_order_relaxed)
 
 void model_table_init(struct model_table *t, const char *name, uint32_t rows, uint32_t groups)

@@ -31,20 +31,20 @@ enum { MODEL_HISTORY = 512, MODEL_ABSENT = -1, MODEL_ANY_GROUP = -2 };
 enum model_fate { MODEL_PENDING, MODEL_COMMITTED, MODEL_ROLLED_BACK };
 
 struct model_version {
-    _Atomic uint64_t number;   /* release: model_begin; acquire: judging */
+    _Atomic uint64_t number; /* release: model_begin; acquire: judging */
     _Atomic uint64_t sent_us;
     _Atomic uint64_t acked_us; /* its COMMIT returned; 0: not yet */
     _Atomic uint64_t ended_us; /* the next one's COMMIT returned; 0: not yet */
     _Atomic int32_t group;
     _Atomic uint32_t fate;
-    _Atomic uint32_t seen;     /* somebody read it before its fate was known */
+    _Atomic uint32_t seen; /* somebody read it before its fate was known */
 };
 
 struct model_row {
-    bool owned;              /* the table's lock: a writer has it */
-    uint64_t committed;      /* owner: the last version that was committed */
-    int32_t group;           /* owner: its state */
-    _Atomic uint64_t newest; /* the last version that was sent */
+    bool owned;                    /* the table's lock: a writer has it */
+    uint64_t committed;            /* owner: the last version that was committed */
+    int32_t group;                 /* owner: its state */
+    _Atomic uint64_t newest;       /* the last version that was sent */
     struct model_version *history; /* by number modulo MODEL_HISTORY */
 };
 

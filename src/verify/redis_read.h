@@ -19,12 +19,12 @@ struct redis_miss {
     struct target target;
     enum face face;
     uint64_t missed_us; /* before the GET was sent */
-    bool exact;             /* its SET may be as late as it likes: own connection, or a token */
+    bool exact;         /* its SET may be as late as it likes: own connection, or a token */
     char token[REDIS_TOKEN_MAX]; /* empty: plain */
 };
 
-bool redis_get_send(struct actor *a, struct wire *w, struct target t, enum face face, bool with_token,
-                    struct reading *ret_reading);
+bool redis_get_send(struct actor *a, struct wire *w, struct target t, enum face face,
+                    bool with_token, struct reading *ret_reading);
 /* Judges a hit; of a miss, says so in `ret_miss`. */
 bool redis_get_receive(struct actor *a, struct wire *w, const struct reading *rd, bool with_token,
                        bool *ret_hit, struct redis_miss *ret_miss);

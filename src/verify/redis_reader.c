@@ -29,8 +29,8 @@ bool redis_open(struct wire *w, struct run *r, const char *address, enum face fa
            resp_ask(w, 2, (struct slice[]){SLICE("SELECT"), db}, &reply);
 }
 
-bool redis_get_send(struct actor *a, struct wire *w, struct target t, enum face face, bool with_token,
-                    struct reading *ret_reading)
+bool redis_get_send(struct actor *a, struct wire *w, struct target t, enum face face,
+                    bool with_token, struct reading *ret_reading)
 {
     char key[TARGET_NAME_MAX];
     target_key(t, key);
@@ -59,15 +59,16 @@ bool redis_get_receive(struct actor *a, struct wire *w, const struct reading *rd
     if (hit) {
         return reading_judge(a, rd, reply.text, "hit", true);
     }
-    *ret_miss = (struct redis_miss){
-        .target = rd->target, .face = rd->face, .missed_us = rd->invoked_us};
+    *ret_miss =
+        (struct redis_miss){.target = rd->target, .face = rd->face, .missed_us = rd->invoked_us};
     if (with_token) {
         (void)snprintf(ret_miss->token, sizeof(ret_miss->token), "%.*s", (int)reply.second.len,
                        reply.second.ptr != NULL ? reply.second.ptr : "");
         ret_miss->exact = ret_miss->token[0] != '\0';
     }
     journal_add(a, "miss", rd->target, rd->invoked_us, clock_now_us(), "GET%s%s%s",
-                strict ? " in the strict space" : "", with_token ? ", token " : "", ret_miss->token);
+                strict ? " in the strict space" : "", with_token ? ", token " : "",
+                ret_miss->token);
     return true;
 }
 
@@ -99,7 +100,8 @@ bool redis_set(struct actor *a, struct wire *w, const struct redis_miss *miss, s
     run_count(a, sets);
     run_add(&a->counters.sets_token, by_token ? 1 : 0);
     run_add(&a->counters.sets_late, pause_us > 20000 ? 1 : 0);
-    journal_add(a, "set", miss->target, begun_us, clock_now_us(), "%s%s of \"%.*s\", missed %.1f ms before",
+    journal_add(a, "set", miss->target, begun_us, clock_now_us(),
+                "%s%s of \"%.*s\", missed %.1f ms before",
                 miss->face == FACE_REDIS_STRICT ? "strict " : "", by_token ? "SET by token" : "SET",
                 (int)(page.len < 24 ? page.len : 24), page.ptr, (double)pause_us / 1000.0);
     return true;
@@ -158,7 +160,8 @@ static bool send_due(struct reader *rd)
             i++;
             continue;
         }
-        if (!redis_set(rd->actor, any_wire(rd, slow->miss.face), &slow->miss, buf_readable(&slow->page))) {
+        if (!redis_set(rd->actor, any_wire(rd, slow->miss.face), &slow->miss,
+                       buf_readable(&slow->page))) {
             return false;
         }
         struct slow_set last = rd->slow[--rd->slow_count];

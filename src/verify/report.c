@@ -20,12 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HISTORY_LINES = 16, HISTORY_BEFORE_US = 3 * 1000 * 1000 };
+enum { HISTORY_LINES = 24, HISTORY_BEFORE_US = 3 * 1000 * 1000 };
 
 #define get(c, field) atomic_load_explicit(&(c)->field, memory_order_relaxed)
 
-void journal_add(struct actor *a, const char *what, struct target t, uint64_t begun_us, uint64_t ended_us,
-                 const char *fmt, ...)
+void journal_add(struct actor *a, const char *what, struct target t, uint64_t begun_us,
+                 uint64_t ended_us, const char *fmt, ...)
 {
     struct event *e = &a->events[a->event_count++ % RUN_EVENTS];
     va_list args;
@@ -104,9 +104,10 @@ void report_progress(struct run *r, uint64_t elapsed_us, struct run_counters *la
 {
     struct run_counters now;
     sum_counters(r, &now);
-    (void)printf("%4" PRIu64 " s  %9" PRIu64 " reads (%" PRIu64 "/s)  hits: http %2.0f %%, strict %2.0f %%, "
-                 "redis %2.0f %%  %7" PRIu64 " commits (%" PRIu64 "/s)  %" PRIu64 " scenes  %" PRIu64
-                 " violations\n",
+    (void)printf("%4" PRIu64 " s  %9" PRIu64 " reads (%" PRIu64
+                 "/s)  hits: http %2.0f %%, strict %2.0f %%, "
+                 "redis %2.0f %%  %7" PRIu64 " commits (%" PRIu64 "/s)  %" PRIu64
+                 " scenes  %" PRIu64 " violations\n",
                  elapsed_us / 1000000, reads_of(&now), reads_of(&now) - reads_of(last),
                  share(&now, last, http_follow_hits, http_follow),
                  share(&now, last, http_strict_hits, http_strict),
@@ -126,7 +127,8 @@ static void name_target(const struct run *r, struct target t, char *out, size_t 
 
 static bool concerns(const struct violation *v, const struct event *e, uint64_t from_us)
 {
-    if (e->ended_us < from_us || e->begun_us > v->window.to_us || e->target.table != v->target.table) {
+    if (e->ended_us < from_us || e->begun_us > v->window.to_us ||
+        e->target.table != v->target.table) {
         return false;
     }
     bool same_page = e->target.list == v->target.list && e->target.id == v->target.id;
@@ -188,7 +190,8 @@ static void print_violation(const struct run *r, const struct violation *v)
     name_target(r, v->target, target, sizeof(target));
     (void)printf("\nVIOLATION: %s, %s, read by %s\n", v->face, target, v->actor);
     (void)printf("  promised: %s\n  came:     %s\n", v->rule, v->wrong);
-    (void)printf("  invoked %.3f s into the run, returned %.3f ms later; had to reflect commits up to %.3f ms\n",
+    (void)printf("  invoked %.3f s into the run, returned %.3f ms later; had to reflect commits up "
+                 "to %.3f ms\n",
                  (double)(v->invoked_us - r->begun_us) / 1e6, since_invoked(v, v->window.to_us),
                  since_invoked(v, v->window.from_us));
     if (row != NULL && v->seen != 0) {
@@ -201,7 +204,8 @@ static void print_violation(const struct run *r, const struct violation *v)
     (void)printf("; outcome: %s\n  page: %s\n", v->outcome, v->page);
     if (wanted != NULL) {
         uint64_t acked_us = get(wanted, acked_us);
-        (void)printf("  version %" PRIu64 " was committed: its COMMIT was sent at %.3f ms and had returned at "
+        (void)printf("  version %" PRIu64
+                     " was committed: its COMMIT was sent at %.3f ms and had returned at "
                      "%.3f ms\n",
                      v->wanted, since_invoked(v, get(wanted, sent_us)), since_invoked(v, acked_us));
     }
@@ -211,7 +215,8 @@ static void print_violation(const struct run *r, const struct violation *v)
 /* Of the violations at hand the one whose story spans the least time. */
 void report_violations(struct run *r)
 {
-    uint64_t kept = r->violation_count < RUN_VIOLATIONS_MAX ? r->violation_count : RUN_VIOLATIONS_MAX;
+    uint64_t kept =
+        r->violation_count < RUN_VIOLATIONS_MAX ? r->violation_count : RUN_VIOLATIONS_MAX;
     const struct violation *best = NULL;
     uint64_t best_span = UINT64_MAX;
     for (uint64_t i = 0; i < kept; i++) {
@@ -254,12 +259,14 @@ static void print_ages(const struct run_counters *c, uint32_t max_stale_ms)
         hits += get(c, ages[b]);
     }
     uint64_t outdated = hits - get(c, ages[0]);
-    (void)printf("  follow hits: %.3f %% were behind a commit that had returned", percent(outdated, hits));
+    (void)printf("  follow hits: %.3f %% were behind a commit that had returned",
+                 percent(outdated, hits));
     if (outdated > 0) {
-        (void)printf(", half of them by less than %.1f ms, 99 %% by less than %.1f ms, none by more than "
-                     "%.1f ms",
-                     (double)age_at(c, outdated, 50) / 1000.0, (double)age_at(c, outdated, 99) / 1000.0,
-                     (double)get(c, oldest_us) / 1000.0);
+        (void)printf(
+            ", half of them by less than %.1f ms, 99 %% by less than %.1f ms, none by more than "
+            "%.1f ms",
+            (double)age_at(c, outdated, 50) / 1000.0, (double)age_at(c, outdated, 99) / 1000.0,
+            (double)get(c, oldest_us) / 1000.0);
     }
     (void)printf("\n");
     if (get(c, cuts) > 0) {
@@ -277,8 +284,8 @@ static void print_text(struct run *r, const struct run_counters *c, uint64_t ela
     print_level("Redis follow", get(c, redis_follow), get(c, redis_follow_hits));
     print_level("Redis strict", get(c, redis_strict), get(c, redis_strict_hits));
     print_ages(c, r->options->max_stale_ms);
-    (void)printf("  %" PRIu64 " HTTP reads joined another's fill, %" PRIu64 " were not modified, %" PRIu64
-                 " went past the cache, %" PRIu64 " errors\n",
+    (void)printf("  %" PRIu64 " HTTP reads joined another's fill, %" PRIu64
+                 " were not modified, %" PRIu64 " went past the cache, %" PRIu64 " errors\n",
                  get(c, http_joined), get(c, http_unchanged), get(c, http_bypassed),
                  get(c, http_errors));
     (void)printf("  %" PRIu64 " SETs: %" PRIu64 " late, %" PRIu64 " by token; %" PRIu64

@@ -32,7 +32,8 @@ enum {
     RUN_ACTORS_MAX = 16,
     RUN_VIOLATIONS_MAX = 32,
     RUN_EVENTS = 4096,
-    RUN_OS_ALLOWANCE_US = 100 * 1000, /* a daemon thread may be descheduled after it read the clock */
+    RUN_OS_ALLOWANCE_US =
+        100 * 1000, /* a daemon thread may be descheduled after it read the clock */
     RUN_AGES = 32,
 };
 
@@ -90,7 +91,8 @@ struct run_counters {
 #define X(name, help) _Atomic uint64_t name;
     RUN_COUNTERS(X)
 #undef X
-    _Atomic uint64_t ages[RUN_AGES]; /* follow hits by log2 of how long they were outdated, us; 0: current */
+    _Atomic uint64_t
+        ages[RUN_AGES]; /* follow hits by log2 of how long they were outdated, us; 0: current */
     _Atomic uint64_t oldest_us;
     _Atomic uint64_t oldest_cut_us; /* while contact was cut */
 };
@@ -129,14 +131,14 @@ struct actor {
 struct violation {
     const char *actor;
     const char *face;
-    const char *rule;      /* what was promised */
-    const char *wrong;     /* what came instead */
+    const char *rule;  /* what was promised */
+    const char *wrong; /* what came instead */
     struct target target;
     uint64_t invoked_us;
     struct model_window window;
-    uint32_t row;          /* in the target's table; UINT32_MAX: the page as a whole */
-    uint64_t seen;         /* its version; 0: absent */
-    uint64_t wanted;       /* the version it should have shown at least; 0: not known */
+    uint32_t row;    /* in the target's table; UINT32_MAX: the page as a whole */
+    uint64_t seen;   /* its version; 0: absent */
+    uint64_t wanted; /* the version it should have shown at least; 0: not known */
     char outcome[96];
     char page[96];
 };
@@ -146,14 +148,14 @@ struct run {
     const struct verify_options *options;
     struct model_table tables[RUN_TABLES];
     uint64_t begun_us;
-    uint64_t bound_us;     /* max_stale and the allowance */
-    bool has_tokens;       /* the daemon knows FRESHET.GET */
+    uint64_t bound_us; /* max_stale and the allowance */
+    bool has_tokens;   /* the daemon knows FRESHET.GET */
     struct actor actors[RUN_ACTORS_MAX];
     uint32_t actor_count;
 
     /* atomic */
-    _Atomic bool last_call;  /* enough reads: one more census, then stop */
-    _Atomic bool cut;        /* the daemon's connection has been cut and does not follow again yet */
+    _Atomic bool last_call; /* enough reads: one more census, then stop */
+    _Atomic bool cut;       /* the daemon's connection has been cut and does not follow again yet */
     _Atomic bool stop;
     _Atomic uint64_t caught_up_us; /* relaxed max: commits returned before it are applied */
 
@@ -161,9 +163,9 @@ struct run {
     pthread_rwlock_t writing;
 
     pthread_mutex_t lock;
-    uint64_t violation_count;                         /* lock */
-    struct violation violations[RUN_VIOLATIONS_MAX];  /* lock */
-    char failure[256];                                /* lock: why it could not check; empty: it could */
+    uint64_t violation_count;                        /* lock */
+    struct violation violations[RUN_VIOLATIONS_MAX]; /* lock */
+    char failure[256]; /* lock: why it could not check; empty: it could */
 };
 
 /* --- actors ------------------------------------------------------------------------------------- */
@@ -188,8 +190,8 @@ void scenes_body(struct actor *a);
 
 /* --- the journal and violations ------------------------------------------------------------------ */
 
-void journal_add(struct actor *a, const char *what, struct target t, uint64_t begun_us, uint64_t ended_us,
-                 const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+void journal_add(struct actor *a, const char *what, struct target t, uint64_t begun_us,
+                 uint64_t ended_us, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* Counts it, keeps the first ones, ends the run. */
 void run_violated(struct run *r, const struct violation *v);
 /* After all actors have ended: the violation with the shortest history, and that history. */

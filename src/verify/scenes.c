@@ -47,7 +47,8 @@ bool stage_settle(struct stage *s, uint32_t id)
         actor_pause(s->actor, 1000);
     } while (!run_stopping(s->actor->run) && clock_now_us() - begun_us < SETTLE_US);
     if (!run_stopping(s->actor->run)) {
-        run_fail(s->actor->run, "freshet has not caught up with PostgreSQL for 5 s (Cache-Status: %.*s)",
+        run_fail(s->actor->run,
+                 "freshet has not caught up with PostgreSQL for 5 s (Cache-Status: %.*s)",
                  (int)reply.cache_status.len, reply.cache_status.ptr);
     }
     return false;
@@ -113,7 +114,8 @@ bool scene_second_reader(struct stage *s, uint32_t id)
     bool hit = false;
     buf_init(&page);
     bool ok = fresh_miss(s, &s->redis[0], id, false, &first) &&
-              db_read(a, &s->db, first.target, &s->page) && stage_write(s, id) && stage_settle(s, id) &&
+              db_read(a, &s->db, first.target, &s->page) && stage_write(s, id) &&
+              stage_settle(s, id) &&
               redis_get(a, &s->redis[1], first.target, FACE_REDIS, false, &hit, &second);
     if (ok && !hit) {
         ok = db_read(a, &s->db, second.target, &page) &&
@@ -145,8 +147,9 @@ bool scene_borrowed_miss(struct stage *s, uint32_t id)
     struct actor *a = s->actor;
     struct buf page;
     buf_init(&page);
-    bool ok = stage_write(s, id) && db_read(a, &s->db, write.target, &s->page) && stage_write(s, id) &&
-              stage_settle(s, id) && fresh_miss(s, &s->redis[1], id, false, &miss) &&
+    bool ok = stage_write(s, id) && db_read(a, &s->db, write.target, &s->page) &&
+              stage_write(s, id) && stage_settle(s, id) &&
+              fresh_miss(s, &s->redis[1], id, false, &miss) &&
               db_read(a, &s->db, miss.target, &page) &&
               (actor_chance(a, 50) || redis_set(a, &s->redis[1], &miss, buf_readable(&page))) &&
               redis_set(a, &s->redis[0], &write, buf_readable(&s->page)) && get_again(s, id);
@@ -162,8 +165,8 @@ bool scene_token(struct stage *s, uint32_t id)
     if (!a->run->has_tokens) {
         return true;
     }
-    return fresh_miss(s, &s->redis[0], id, true, &miss) && db_read(a, &s->db, miss.target, &s->page) &&
-           stage_write(s, id) && stage_settle(s, id) &&
+    return fresh_miss(s, &s->redis[0], id, true, &miss) &&
+           db_read(a, &s->db, miss.target, &s->page) && stage_write(s, id) && stage_settle(s, id) &&
            redis_set(a, &s->redis[1], &miss, buf_readable(&s->page)) && get_again(s, id);
 }
 

@@ -16,11 +16,11 @@ enum { STAGE_WIRES = 8 };
 
 struct stage {
     struct actor *actor;
-    struct db db;             /* writes */
-    struct db second;         /* holds locks, watches, alters settings */
+    struct db db;     /* writes */
+    struct db second; /* holds locks, watches, alters settings */
     struct tx tx;
     struct wire http[STAGE_WIRES];
-    struct wire redis[2];     /* follow */
+    struct wire redis[2]; /* follow */
     struct wire redis_strict;
     struct buf page;
     bool may_stall;

@@ -16,7 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WATCH_US = 3 * 1000 * 1000, QUIET_ROUNDS = 5, HOLD_TRIES = 20, CUT_ROUNDS = 10, WIDE_ROWS = 6 };
+enum {
+    WATCH_US = 3 * 1000 * 1000,
+    QUIET_ROUNDS = 5,
+    HOLD_TRIES = 20,
+    CUT_ROUNDS = 10,
+    WIDE_ROWS = 6
+};
 
 static struct target row_of_stage(uint32_t id)
 {
@@ -52,8 +58,9 @@ static bool ask_while_held(struct stage *s, uint32_t id, bool *ret_held)
     struct target t = row_of_stage(id);
     struct reading rd[6];
     struct http_reply reply;
-    static const char waiters[] = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = "
-                                  "'verify.gate'::regclass";
+    static const char waiters[] =
+        "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = "
+        "'verify.gate'::regclass";
     bool ok = http_read_send(a, &s->http[1], t, FACE_HTTP_GATED, &rd[0]) &&
               http_read_send(a, &s->http[2], t, FACE_HTTP_GATED_STRICT, &rd[1]) &&
               http_read_send(a, &s->http[3], t, FACE_HTTP_GATED, &rd[2]);
@@ -216,9 +223,8 @@ static bool fill_while_held(struct stage *s, uint32_t id)
     struct redis_miss miss;
     bool hit;
     for (uint32_t i = 0; i < 3; i++) {
-        if (!stage_read_all(s, id) ||
-            !redis_get(a, &s->redis[0], row_of_stage(id), FACE_REDIS, a->run->has_tokens && i == 1,
-                       &hit, &miss)) {
+        if (!stage_read_all(s, id) || !redis_get(a, &s->redis[0], row_of_stage(id), FACE_REDIS,
+                                                 a->run->has_tokens && i == 1, &hit, &miss)) {
             return false;
         }
         if (!hit && (!db_read(a, &s->second, miss.target, &s->page) ||

@@ -126,7 +126,8 @@ void session_body(struct actor *a)
     while (ok && !run_stopping(a->run)) {
         struct own_write own;
         ok = post(a, &writer, &own);
-        for (uint32_t i = 0; ok && own.version != 0 && own.position[0] != '\0' && i < READS_PER_WRITE / READERS;
+        for (uint32_t i = 0;
+             ok && own.version != 0 && own.position[0] != '\0' && i < READS_PER_WRITE / READERS;
              i++) {
             ok = read_own(a, readers, &own);
         }

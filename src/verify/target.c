@@ -24,19 +24,16 @@ enum { PAGE_ROWS_MAX = 512 };
 static const char *const table_names[RUN_TABLES] = {"item", "part", "crowd", "stage"};
 
 static const char *const face_names[] = {
-    [FACE_HTTP] = "HTTP",
-    [FACE_HTTP_STRICT] = "HTTP strict",
-    [FACE_HTTP_GATED] = "HTTP",
-    [FACE_HTTP_GATED_STRICT] = "HTTP strict",
-    [FACE_REDIS] = "Redis",
-    [FACE_REDIS_STRICT] = "Redis strict",
+    [FACE_HTTP] = "HTTP",           [FACE_HTTP_STRICT] = "HTTP strict",
+    [FACE_HTTP_GATED] = "HTTP",     [FACE_HTTP_GATED_STRICT] = "HTTP strict",
+    [FACE_REDIS] = "Redis",         [FACE_REDIS_STRICT] = "Redis strict",
     [FACE_DATABASE] = "PostgreSQL",
 };
 
 bool face_is_strict(enum face face)
 {
-    return face == FACE_HTTP_STRICT || face == FACE_HTTP_GATED_STRICT || face == FACE_REDIS_STRICT ||
-           face == FACE_DATABASE;
+    return face == FACE_HTTP_STRICT || face == FACE_HTTP_GATED_STRICT ||
+           face == FACE_REDIS_STRICT || face == FACE_DATABASE;
 }
 
 void target_path(struct target t, enum face face, char out[TARGET_NAME_MAX])
@@ -62,7 +59,8 @@ struct reading reading_begin(struct run *r, struct target t, enum face face)
         return rd;
     }
     rd.from_us = rd.invoked_us - r->bound_us;
-    rd.rule = "follow: every commit that had returned max_stale (and 100 ms for the OS) before the request";
+    rd.rule = "follow: every commit that had returned max_stale (and 100 ms for the OS) before the "
+              "request";
     reading_promise(&rd, caught_up,
                     "follow: every commit that an earlier strict read had waited for");
     return rd;
@@ -156,8 +154,8 @@ static bool violated(const struct judging *j, const char *wrong, uint32_t row, u
     return false;
 }
 
-static bool rule_on(const struct judging *j, enum model_verdict verdict, uint32_t row, uint64_t seen,
-                    uint64_t wanted)
+static bool rule_on(const struct judging *j, enum model_verdict verdict, uint32_t row,
+                    uint64_t seen, uint64_t wanted)
 {
     switch (verdict) {
     case MODEL_LEGAL:
@@ -172,7 +170,8 @@ static bool rule_on(const struct judging *j, enum model_verdict verdict, uint32_
     unreachable();
 }
 
-static bool judge_row(const struct judging *j, const struct model_table *table, const struct page *p)
+static bool judge_row(const struct judging *j, const struct model_table *table,
+                      const struct page *p)
 {
     uint32_t id = j->reading->target.id;
     uint64_t wanted;
@@ -181,13 +180,14 @@ static bool judge_row(const struct judging *j, const struct model_table *table, 
     }
     const struct model_row *row = &table->rows[id];
     uint64_t seen = p->count == 1 ? p->rows[0].version : 0;
-    enum model_verdict v =
-        seen != 0 ? model_judge(row, seen, MODEL_ANY_GROUP, &j->window, &wanted)
-                  : model_judge_absent(row, MODEL_ANY_GROUP, &j->window, &wanted);
+    enum model_verdict v = seen != 0
+                               ? model_judge(row, seen, MODEL_ANY_GROUP, &j->window, &wanted)
+                               : model_judge_absent(row, MODEL_ANY_GROUP, &j->window, &wanted);
     return rule_on(j, v, id, seen, wanted);
 }
 
-static bool judge_list(const struct judging *j, const struct model_table *table, const struct page *p)
+static bool judge_list(const struct judging *j, const struct model_table *table,
+                       const struct page *p)
 {
     int32_t group = (int32_t)j->reading->target.id;
     uint64_t wanted;
@@ -234,8 +234,8 @@ static void note_age(struct actor *a, const struct reading *rd, const struct mod
     }
 }
 
-bool reading_judge(struct actor *a, const struct reading *rd, struct slice text, const char *outcome,
-                   bool hit)
+bool reading_judge(struct actor *a, const struct reading *rd, struct slice text,
+                   const char *outcome, bool hit)
 {
     const struct model_table *table = &a->run->tables[rd->target.table];
     bool http = rd->face <= FACE_HTTP_GATED_STRICT;

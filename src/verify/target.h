@@ -14,8 +14,15 @@
 
 enum { TARGET_NAME_MAX = 64 };
 
-enum face { FACE_HTTP, FACE_HTTP_STRICT, FACE_HTTP_GATED, FACE_HTTP_GATED_STRICT, FACE_REDIS,
-            FACE_REDIS_STRICT, FACE_DATABASE };
+enum face {
+    FACE_HTTP,
+    FACE_HTTP_STRICT,
+    FACE_HTTP_GATED,
+    FACE_HTTP_GATED_STRICT,
+    FACE_REDIS,
+    FACE_REDIS_STRICT,
+    FACE_DATABASE
+};
 
 /* "/strict/items/3", "items_3". */
 void target_path(struct target t, enum face face, char out[TARGET_NAME_MAX]);
@@ -35,7 +42,7 @@ struct reading reading_begin(struct run *r, struct target t, enum face face);
 void reading_promise(struct reading *rd, uint64_t from_us, const char *rule);
 /* Judges a page that came back just now. `outcome`: how freshet came by it, for the report. Returns false
  * after reporting a violation. */
-bool reading_judge(struct actor *a, const struct reading *rd, struct slice page, const char *outcome,
-                   bool hit);
+bool reading_judge(struct actor *a, const struct reading *rd, struct slice page,
+                   const char *outcome, bool hit);
 
 #endif

@@ -40,8 +40,8 @@ uint32_t tx_lock(struct tx *tx, uint32_t id)
 {
     check(tx->count < TX_ROWS_MAX && (tx->count == 0 || tx->changes[tx->count - 1].id < id));
     struct model_row *row = model_own(&tx->actor->run->tables[tx->table], id);
-    tx->changes[tx->count] = (struct tx_change){
-        .id = id, .row = row, .old_group = row->group, .new_group = row->group};
+    tx->changes[tx->count] =
+        (struct tx_change){.id = id, .row = row, .old_group = row->group, .new_group = row->group};
     return tx->count++;
 }
 
@@ -82,8 +82,8 @@ static void put_one(struct buf *sql, const char *table, enum deed deed, const st
         buf_printf(sql, "UPDATE verify.%s SET v = %llu WHERE id = %u;", table, v, c->id);
         return;
     case DEED_MOVE:
-        buf_printf(sql, "UPDATE verify.%s SET grp = %d, v = %llu WHERE id = %u;", table, c->new_group, v,
-                   c->id);
+        buf_printf(sql, "UPDATE verify.%s SET grp = %d, v = %llu WHERE id = %u;", table,
+                   c->new_group, v, c->id);
         return;
     case DEED_INSERT:
         buf_printf(sql, "INSERT INTO verify.%s (id, grp, v) VALUES (%u, %d, %llu);", table, c->id,
@@ -180,11 +180,12 @@ static void note(struct tx *tx, const struct tx_change *c, const char *how, uint
 {
     struct target row = {.table = tx->table, .id = c->id};
     if (c->new_group == MODEL_ABSENT) {
-        journal_add(tx->actor, "write", row, tx->begun_us, at_us, "%s: version %llu, absent, %s", tx->what,
-                    (unsigned long long)c->number, how);
+        journal_add(tx->actor, "write", row, tx->begun_us, at_us, "%s: version %llu, absent, %s",
+                    tx->what, (unsigned long long)c->number, how);
     } else {
-        journal_add(tx->actor, "write", row, tx->begun_us, at_us, "%s: version %llu in group %d, %s",
-                    tx->what, (unsigned long long)c->number, c->new_group, how);
+        journal_add(tx->actor, "write", row, tx->begun_us, at_us,
+                    "%s: version %llu in group %d, %s", tx->what, (unsigned long long)c->number,
+                    c->new_group, how);
     }
 }
 
@@ -199,15 +200,16 @@ static void rolled_back(struct tx *tx)
         }
         note(tx, c, "rolled back", now_us);
         if (!model_roll_back(c->row, c->number)) {
-            run_violated(r, &(struct violation){.actor = tx->actor->name,
-                                                .face = "any",
-                                                .rule = "only what was committed may be read",
-                                                .wrong = "a version that was rolled back afterwards",
-                                                .target = {.table = tx->table, .id = c->id},
-                                                .invoked_us = tx->begun_us,
-                                                .window = {tx->begun_us, now_us},
-                                                .row = c->id,
-                                                .seen = c->number});
+            run_violated(r,
+                         &(struct violation){.actor = tx->actor->name,
+                                             .face = "any",
+                                             .rule = "only what was committed may be read",
+                                             .wrong = "a version that was rolled back afterwards",
+                                             .target = {.table = tx->table, .id = c->id},
+                                             .invoked_us = tx->begun_us,
+                                             .window = {tx->begun_us, now_us},
+                                             .row = c->id,
+                                             .seen = c->number});
         }
         c->number = 0;
     }

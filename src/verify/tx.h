@@ -15,9 +15,9 @@
 enum { TX_ROWS_MAX = 1300 };
 
 enum tx_how {
-    TX_IMPLICIT,  /* the statement alone */
-    TX_EXPLICIT,  /* BEGIN, statements, COMMIT: a round trip each */
-    TX_ASYNC,     /* synchronous_commit = off */
+    TX_IMPLICIT, /* the statement alone */
+    TX_EXPLICIT, /* BEGIN, statements, COMMIT: a round trip each */
+    TX_ASYNC,    /* synchronous_commit = off */
     TX_ROLLBACK,
     TX_SAVEPOINT, /* more changes of the same rows, rolled back to a savepoint, then COMMIT */
 };

@@ -202,8 +202,8 @@ static void read_cache_status(struct http_reply *reply)
     reply->joined = contains(s, "collapsed");
     reply->bypassed = contains(s, "bypass");
     /* A plain "fwd=miss" never came to the lookup: the route was not kept at that time. */
-    reply->caught_up = !reply->bypassed &&
-                       (reply->hit || contains(s, "fwd=uri-miss") || contains(s, "fwd=stale"));
+    reply->caught_up =
+        !reply->bypassed && (reply->hit || contains(s, "fwd=uri-miss") || contains(s, "fwd=stale"));
 }
 
 bool http_receive(struct wire *w, struct http_reply *ret_reply)
@@ -331,7 +331,8 @@ bool resp_receive(struct wire *w, struct resp_reply *ret_reply)
     }
 }
 
-bool resp_ask(struct wire *w, uint32_t count, const struct slice *words, struct resp_reply *ret_reply)
+bool resp_ask(struct wire *w, uint32_t count, const struct slice *words,
+              struct resp_reply *ret_reply)
 {
     if (!resp_send(w, count, words) || !resp_receive(w, ret_reply)) {
         return false;

@@ -47,8 +47,8 @@ bool http_receive(struct wire *w, struct http_reply *ret_reply);
 /* --- Redis protocol ------------------------------------------------------------------------------ */
 
 struct resp_reply {
-    char kind;          /* '$' '+' '-' ':' '_' (nil); of an array: of its first element */
-    struct slice text;  /* valid until the next call on this connection */
+    char kind;           /* '$' '+' '-' ':' '_' (nil); of an array: of its first element */
+    struct slice text;   /* valid until the next call on this connection */
     struct slice second; /* the second element of an array, ptr NULL when nil */
 };
 
@@ -56,6 +56,7 @@ struct resp_reply {
 bool resp_send(struct wire *w, uint32_t count, const struct slice *words);
 bool resp_receive(struct wire *w, struct resp_reply *ret_reply);
 /* Send, receive, and any error ends the run. */
-bool resp_ask(struct wire *w, uint32_t count, const struct slice *words, struct resp_reply *ret_reply);
+bool resp_ask(struct wire *w, uint32_t count, const struct slice *words,
+              struct resp_reply *ret_reply);
 
 #endif

@@ -83,8 +83,8 @@ static bool through_send(struct writer *w)
     target_key(w->through, key);
     int len = snprintf(page, sizeof(page), "%u:%llu", w->through.id,
                        (unsigned long long)w->through_version);
-    if (!resp_ask(&w->redis, 3,
-                  (struct slice[]){SLICE("SET"), slice_of(key), {page, (size_t)len}}, &reply)) {
+    if (!resp_ask(&w->redis, 3, (struct slice[]){SLICE("SET"), slice_of(key), {page, (size_t)len}},
+                  &reply)) {
         return false;
     }
     run_count(a, sets_through);
@@ -247,8 +247,8 @@ static bool truncate_table(struct writer *w)
         tx_set(&w->tx, i, group);
         buf_printf(&lines, "%u\t%d\t%llu\n", i, group, (unsigned long long)w->tx.changes[i].number);
     }
-    ok = ok && (apart || tx_send_raw(&w->tx, sql)) && db_copy(&w->db, t->name, buf_readable(&lines)) &&
-         (apart || tx_send_raw(&w->tx, "COMMIT"));
+    ok = ok && (apart || tx_send_raw(&w->tx, sql)) &&
+         db_copy(&w->db, t->name, buf_readable(&lines)) && (apart || tx_send_raw(&w->tx, "COMMIT"));
     if (ok) {
         tx_committed(&w->tx, clock_now_us());
     }
@@ -279,7 +279,8 @@ void writer_body(struct actor *a)
 {
     struct writer *w = xcalloc(1, sizeof(*w));
     struct resp_reply reply;
-    uint64_t gap_us = WRITERS * 1000000ULL / (a->run->options->writes > 0 ? a->run->options->writes : 1);
+    uint64_t gap_us =
+        WRITERS * 1000000ULL / (a->run->options->writes > 0 ? a->run->options->writes : 1);
     uint64_t next_us = clock_now_us();
     w->actor = a;
     w->redis.fd = -1;

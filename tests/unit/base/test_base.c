@@ -60,8 +60,18 @@ static void integers_are_strict(void **state)
 {
     int64_t v;
     const char *good[] = {"0", "-1", "9223372036854775807", "-9223372036854775808"};
-    const char *bad[] = {"",   "-", "+1", " 1", "1 ", "01",  "-0",
-                         "1a", "0x1", "9223372036854775808", "-9223372036854775809", "99999999999999999999"};
+    const char *bad[] = {"",
+                         "-",
+                         "+1",
+                         " 1",
+                         "1 ",
+                         "01",
+                         "-0",
+                         "1a",
+                         "0x1",
+                         "9223372036854775808",
+                         "-9223372036854775809",
+                         "99999999999999999999"};
     for (size_t i = 0; i < array_len(good); i++) {
         char text[NUMBER_MAX_LEN + 1] = "";
         assert_true(number_parse_i64(slice_of(good[i]), &v));

@@ -224,7 +224,8 @@ static void the_fence_holds_back_what_nobody_can_see(void **state)
     sql("select 1");
     PGconn *stuck = commit_that_hangs("update thing set v = 'unseen' where id = 1");
     while (!outdated(before, one) || all_visible()) {
-        (void)strict(NULL); /* strict is about the log, it is not stuck; it only takes its time here */
+        (void)strict(
+            NULL); /* strict is about the log, it is not stuck; it only takes its time here */
     }
     fresh_pos stamp = fresh_stamp(fresh);
     assert_true(outdated(stamp, one)); /* a fill now would read the old row: it is born outdated */

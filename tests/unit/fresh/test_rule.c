@@ -286,7 +286,8 @@ static void tokens_come_back_as_they_went(void **state)
     fresh_pos pos = 0;
     assert_int_equal(fresh_token_parse(f, (struct slice){text, len}, &pos), FRESH_TOKEN_OK);
     assert_int_equal(pos, fresh_applied(f));
-    const char *bad[] = {"", ".", "1", "1.2", "1.2.", "1.2.4096", "1.g.0", "-1.2.0", "1.2.0.0", "1..0"};
+    const char *bad[] = {"",         ".",     "1",      "1.2",     "1.2.",
+                         "1.2.4096", "1.g.0", "-1.2.0", "1.2.0.0", "1..0"};
     for (size_t i = 0; i < array_len(bad); i++) {
         assert_int_equal(fresh_token_parse(f, slice_of(bad[i]), &pos), FRESH_TOKEN_BAD);
     }

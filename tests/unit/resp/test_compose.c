@@ -99,9 +99,15 @@ static void doubles_are_the_shortest_that_read_back(void **state)
         double value;
         const char *want;
     } rows[] = {
-        {0, ",0\r\n"},        {-0.0, ",0\r\n"},       {3, ",3\r\n"},
-        {-2.5, ",-2.5\r\n"},  {0.1, ",0.1\r\n"},      {1.0 / 3, ",0.3333333333333333\r\n"},
-        {1e20, ",1e+20\r\n"}, {(double)INFINITY, ",inf\r\n"}, {-(double)INFINITY, ",-inf\r\n"},
+        {0, ",0\r\n"},
+        {-0.0, ",0\r\n"},
+        {3, ",3\r\n"},
+        {-2.5, ",-2.5\r\n"},
+        {0.1, ",0.1\r\n"},
+        {1.0 / 3, ",0.3333333333333333\r\n"},
+        {1e20, ",1e+20\r\n"},
+        {(double)INFINITY, ",inf\r\n"},
+        {-(double)INFINITY, ",-inf\r\n"},
         {(double)NAN, ",nan\r\n"},
     };
     for (size_t i = 0; i < array_len(rows); i++) {

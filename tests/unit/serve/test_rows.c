@@ -19,7 +19,8 @@ static PGresult *one_row(int columns, const char *const *names, const Oid *types
     PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     PGresAttDesc desc[16] = {0};
     for (int i = 0; i < columns; i++) {
-        desc[i] = (PGresAttDesc){.name = (char *)(uintptr_t)names[i], .typid = types[i], .typlen = -1};
+        desc[i] =
+            (PGresAttDesc){.name = (char *)(uintptr_t)names[i], .typid = types[i], .typlen = -1};
     }
     assert_true(PQsetResultAttrs(rows, columns, desc));
     for (int i = 0; i < columns; i++) {
@@ -33,8 +34,16 @@ static void each_type_has_its_json_form(void **state)
 {
     const char *names[] = {"i", "b", "n", "t", "j", "nan", "ts", "z", "nothing", "empty"};
     const Oid types[] = {23, 16, 1700, 25, 3802, 701, 1114, 1184, 23, 25};
-    const char *values[] = {"-7", "t", "12.50", "a\"b\\\n\xc3\xa9", "{\"x\": [1]}", "NaN",
-                            "2026-01-31 10:00:00.5", "2026-01-31 10:00:00+00", NULL, ""};
+    const char *values[] = {"-7",
+                            "t",
+                            "12.50",
+                            "a\"b\\\n\xc3\xa9",
+                            "{\"x\": [1]}",
+                            "NaN",
+                            "2026-01-31 10:00:00.5",
+                            "2026-01-31 10:00:00+00",
+                            NULL,
+                            ""};
     PGresult *rows = one_row(10, names, types, values);
     struct buf out;
     buf_init(&out);
@@ -100,11 +109,28 @@ static void parameters_of_the_wrong_type_are_refused(void **state)
         uint32_t type;
         const char *text;
     } wrong[] = {
-        {23, "007"},       {23, "+5"},     {23, ""},           {23, "4e2"},       {23, "2147483648"},
-        {21, "-32769"},    {20, "9223372036854775808"},        {16, "maybe"},     {16, ""},
-        {1700, "1.2.3"},   {1700, "e5"},   {1700, "1e"},       {1700, "0x10"},    {1700, "NaN"},
-        {1082, "31.1.26"}, {1082, "2026-1-31"}, {2950, "a0eebc99"}, {25, "\xff"}, {25, "\xc0\x80"},
-        {25, "\xed\xa0\x80"}, {25, "\xf4\x90\x80\x80"}, {25, "\xe2\x82"},
+        {23, "007"},
+        {23, "+5"},
+        {23, ""},
+        {23, "4e2"},
+        {23, "2147483648"},
+        {21, "-32769"},
+        {20, "9223372036854775808"},
+        {16, "maybe"},
+        {16, ""},
+        {1700, "1.2.3"},
+        {1700, "e5"},
+        {1700, "1e"},
+        {1700, "0x10"},
+        {1700, "NaN"},
+        {1082, "31.1.26"},
+        {1082, "2026-1-31"},
+        {2950, "a0eebc99"},
+        {25, "\xff"},
+        {25, "\xc0\x80"},
+        {25, "\xed\xa0\x80"},
+        {25, "\xf4\x90\x80\x80"},
+        {25, "\xe2\x82"},
     };
     for (size_t i = 0; i < array_len(wrong); i++) {
         assert_false(accepts(wrong[i].type, wrong[i].text, wrong[i].text));

@@ -61,14 +61,16 @@ static void version_is_legal_until_the_next_commit_has_returned(void **state)
     uint64_t one = write_at(f->row, 0, 100);
     uint64_t two = model_begin(f->row, 0);
     assert_int_equal(judge(f->row, one, MODEL_ANY_GROUP, 1000), MODEL_LEGAL);
-    assert_int_equal(judge(f->row, two, MODEL_ANY_GROUP, 1000), MODEL_LEGAL); /* may be committed already */
+    assert_int_equal(judge(f->row, two, MODEL_ANY_GROUP, 1000),
+                     MODEL_LEGAL); /* may be committed already */
     model_commit(f->row, two, 200);
     assert_int_equal(judge(f->row, one, MODEL_ANY_GROUP, 199), MODEL_LEGAL);
     assert_int_equal(judge(f->row, one, MODEL_ANY_GROUP, 200), MODEL_STALE);
     assert_int_equal(judge(f->row, two, MODEL_ANY_GROUP, 1000), MODEL_LEGAL);
     (void)write_at(f->row, 0, 300);
-    assert_int_equal(model_judge(f->row, one, MODEL_ANY_GROUP, &(struct model_window){250, 260}, &wanted),
-                     MODEL_STALE);
+    assert_int_equal(
+        model_judge(f->row, one, MODEL_ANY_GROUP, &(struct model_window){250, 260}, &wanted),
+        MODEL_STALE);
     assert_int_equal(wanted, two);
     assert_int_equal(model_ended(f->row, one), 200);
     assert_int_equal(model_ended(f->row, two), 300);
@@ -110,7 +112,8 @@ static void row_is_read_where_it_was(void **state)
 static void absence_is_a_state_like_any_other(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(judge_absent(f->row, MODEL_ANY_GROUP, 1000), MODEL_LEGAL); /* before all versions */
+    assert_int_equal(judge_absent(f->row, MODEL_ANY_GROUP, 1000),
+                     MODEL_LEGAL); /* before all versions */
     (void)write_at(f->row, 1, 100);
     assert_int_equal(judge_absent(f->row, MODEL_ANY_GROUP, 99), MODEL_LEGAL);
     uint64_t gone = write_at(f->row, MODEL_ABSENT, 200);

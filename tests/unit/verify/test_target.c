@@ -68,7 +68,8 @@ static void pages_of_every_face_are_read_alike(void **state)
 
 static void wrong_pages_are_named(void **state)
 {
-    assert_string_equal(wrong(*state, row_0, FACE_REDIS, "0:2"), "a version that was never committed");
+    assert_string_equal(wrong(*state, row_0, FACE_REDIS, "0:2"),
+                        "a version that was never committed");
     assert_string_equal(wrong(*state, row_0, FACE_REDIS, "2:1"), "another row");
     assert_string_equal(wrong(*state, row_0, FACE_REDIS_STRICT, "nothing"), "an older version");
     assert_string_equal(wrong(*state, group_0, FACE_REDIS_STRICT, "0:1"), "an older version");
