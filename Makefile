@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 T ?=
 
 .NOTPARALLEL:
-.PHONY: all setup debug demo run test check asan tsan lint fmt bench verify install clean help
+.PHONY: all setup debug demo run test check asan tsan fuzz lint fmt bench verify install clean help
 
 all: build/release/build.ninja ## release build: build/release/freshet
 	@ninja -C build/release freshet
@@ -39,6 +39,10 @@ asan: setup build/asan/build.ninja ## the tests under AddressSanitizer and UBSan
 tsan: setup build/tsan/build.ninja ## the tests under ThreadSanitizer
 	@ninja -C build/tsan
 	@tools/test --build tsan $(T)
+
+fuzz: ## look for inputs that break a parser: T=http, SECONDS=600
+	@tools/setup fuzz
+	@tools/fuzz "$(T)" "$(or $(SECONDS),60)"
 
 lint: ## clang, gcc -fanalyzer, clang-tidy, cppcheck, format, layers, style
 	@tools/setup lint

@@ -221,8 +221,11 @@ static uint64_t item_hash(const struct depend *d, const struct relation_target *
 /* Could a client have put a word of its own where this row has NULL? */
 static bool null_has_words(const struct depend *d, const struct relation_item *item)
 {
+    if (item->kind != RELATION_TEMPLATE) {
+        return false;
+    }
     const struct follow_template *t = &d->with.catalog->templates[item->template_index];
-    for (uint32_t i = 0; i < item->column_count && item->kind == RELATION_TEMPLATE; i++) {
+    for (uint32_t i = 0; i < item->column_count; i++) {
         if (t->kinds[i] == FOLLOW_KIND_TEXT) {
             return true;
         }
