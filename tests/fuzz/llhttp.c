@@ -11,8 +11,9 @@
  * `enum http_method` is shown to llhttp as POST (CONNECT stays: its target has another form). A body
  * is put behind a head made for it: the head itself was judged before. One body at a time.
  *
- * One difference is known and let pass: llhttp refuses the white space and the quotes that RFC 9112
- * section 7.1.1 allows in chunk extensions. The rest of such a body is not compared.
+ * Two differences in bodies are known and let pass; the rest of such a body is not compared. llhttp
+ * refuses the white space and the quotes that RFC 9112 section 7.1.1 allows in chunk extensions; and
+ * it reads Content-Length and Transfer-Encoding in trailers, which we drop unread.
  *
  * A disagreement is printed and aborts.
  */
@@ -124,8 +125,8 @@ enum http_result __wrap_http_parse_body(struct http_body *b, const struct http_r
         }
         return r;
     }
-    if (body.extension) {
-        return r; /* white space and quotes there are in RFC 9112, 7.1.1; nothing more was read */
+    if (body.known) {
+        return r;
     }
     if (!taken) {
         disagree("refuses the body", used);

@@ -57,13 +57,20 @@ static bool is_of_extension(llhttp_errno_t e, struct slice bytes)
            strcmp(llhttp_get_error_reason(&parser), "Invalid character in chunk extensions") == 0;
 }
 
+/* Behind our own head, only a trailer can be meant. */
+static bool is_of_trailer(llhttp_errno_t e)
+{
+    return e == HPE_INVALID_TRANSFER_ENCODING || e == HPE_INVALID_CONTENT_LENGTH ||
+           e == HPE_UNEXPECTED_CONTENT_LENGTH;
+}
+
 bool opinion_takes(struct slice bytes)
 {
     struct opinion *o = parser.data;
     if (!o->refused) {
         llhttp_errno_t e = llhttp_execute(&parser, bytes.ptr, bytes.len);
         o->refused = e != HPE_OK && e != HPE_PAUSED_UPGRADE;
-        o->extension = o->refused && is_of_extension(e, bytes);
+        o->known = o->refused && (is_of_extension(e, bytes) || is_of_trailer(e));
     }
     return !o->refused;
 }

@@ -18,7 +18,7 @@ struct opinion {
     int heads;
     int messages;
     bool refused;
-    bool extension; /* refused for a printable byte of a chunk extension, and no more was read */
+    bool known; /* refused in a body for what llhttp.c lets pass; no more was read */
 };
 
 void opinion_start(struct opinion *o);
