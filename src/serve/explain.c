@@ -228,7 +228,8 @@ void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *ou
         buf_append_str(out, "rule: none, no template matches: only its TTL counts\n");
     } else {
         struct lease lease;
-        lease_with_stamp(w, db, key, 0, &lease);
+        struct lease_session no_own_miss = {0};
+        lease_for_write(w, &no_own_miss, db, key, &lease);
         if (lease.kind == LEASE_REFUSED) {
             buf_printf(out, "a SET now: would not be stored: %s\n", lease.why);
         }
