@@ -23,7 +23,7 @@ debug: build/debug/build.ninja ## debug build: build/debug/freshet
 demo: setup all ## the example shop, live; ONCE=1 shows it and stops
 	@tools/demo
 
-run: setup debug ## the example shop on a debug build, with debug logging
+run: setup debug ## the example shop on a debug build
 	@FRESHET_BIN=build/debug/freshet QUIET=1 tools/demo
 
 test: setup debug ## everything: unit, end to end, layers, style
