@@ -12,7 +12,8 @@
 size_t fresh_token_format(struct fresh *f, fresh_pos pos, char out[FRESH_TOKEN_MAX])
 {
     lock_acquire(&f->lock);
-    uint64_t epoch = fresh_epoch(f);
+    /* A position of an earlier epoch has no LSN in this one; epoch 0 is foreign to everybody. */
+    uint64_t epoch = pos >= f->base ? fresh_epoch(f) : 0;
     uint64_t lsn = f->start_lsn + ((pos > f->base ? pos - f->base : 0) >> POS_N_BITS);
     lock_release(&f->lock);
     int len = snprintf(out, FRESH_TOKEN_MAX, "%" PRIu64 ".%" PRIX64 ".%u", epoch, lsn,

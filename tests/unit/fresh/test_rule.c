@@ -295,6 +295,20 @@ static void tokens_come_back_as_they_went(void **state)
     fresh_destroy(&f);
 }
 
+static void stamp_that_a_new_epoch_overtook_gives_no_token_of_it(void **state)
+{
+    role_assume(&follower_role);
+    struct fresh *f = make();
+    char text[FRESH_TOKEN_MAX];
+    fresh_pos pos = 0;
+    fresh_pos stamp = fresh_stamp(f);
+    fresh_new_epoch(f, 5000);
+    size_t len = fresh_token_format(f, stamp, text);
+    assert_int_equal(fresh_token_parse(f, (struct slice){text, len}, &pos),
+                     FRESH_TOKEN_OTHER_EPOCH);
+    fresh_destroy(&f);
+}
+
 static void broken_fence_and_late_marks_are_really_broken(void **state)
 {
     role_assume(&follower_role);
@@ -348,6 +362,7 @@ int main(void)
         cmocka_unit_test(lost_contact_counts_as_a_change),
         cmocka_unit_test(what_was_registered_before_the_start_is_no_change),
         cmocka_unit_test(tokens_come_back_as_they_went),
+        cmocka_unit_test(stamp_that_a_new_epoch_overtook_gives_no_token_of_it),
         cmocka_unit_test(broken_fence_and_late_marks_are_really_broken),
         cmocka_unit_test(snapshots_are_read_as_postgresql_means_them),
     };
