@@ -127,9 +127,11 @@ static void name_target(const struct run *r, struct target t, char *out, size_t 
 
 static bool concerns(const struct violation *v, const struct event *e, uint64_t from_us)
 {
-    if (e->ended_us < from_us || e->begun_us > v->window.to_us ||
-        e->target.table != v->target.table) {
+    if (e->ended_us < from_us || e->begun_us > v->window.to_us) {
         return false;
+    }
+    if (e->target.table != v->target.table) {
+        return e->target.table == RUN_TABLES;
     }
     bool same_page = e->target.list == v->target.list && e->target.id == v->target.id;
     return same_page || (!e->target.list && e->target.id == v->row);

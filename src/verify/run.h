@@ -46,7 +46,8 @@ enum run_table {
     RUN_TABLES,
 };
 
-/* What can be read: a row by its id, or a list of the rows of a group. */
+/* What can be read: a row by its id, or a list of the rows of a group. In a journal
+ * RUN_TABLES stands for everything. */
 struct target {
     enum run_table table;
     bool list;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SETTLE_US = 5 * 1000 * 1000, BETWEEN_US = 10 * 1000 };
+enum { SETTLE_US = 30 * 1000 * 1000, BETWEEN_US = 10 * 1000 };
 
 static struct target row_of_stage(uint32_t id)
 {
@@ -48,7 +48,7 @@ bool stage_settle(struct stage *s, uint32_t id)
     } while (!run_stopping(s->actor->run) && clock_now_us() - begun_us < SETTLE_US);
     if (!run_stopping(s->actor->run)) {
         run_fail(s->actor->run,
-                 "freshet has not caught up with PostgreSQL for 5 s (Cache-Status: %.*s)",
+                 "freshet has not caught up with PostgreSQL for 30 s (Cache-Status: %.*s)",
                  (int)reply.cache_status.len, reply.cache_status.ptr);
     }
     return false;

@@ -307,10 +307,14 @@ bool scene_lost_contact(struct stage *s, uint32_t id)
     bool ok = warm(s, id < WIDE_ROWS ? 0 : id - WIDE_ROWS) && stage_settle(s, id);
     atomic_store_explicit(&r->cut, true, memory_order_relaxed);
     ok = ok && db_exec(&s->second, "SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+    struct target everything = {.table = RUN_TABLES};
+    uint64_t cut_us = clock_now_us();
+    journal_add(s->actor, "cut", everything, cut_us, cut_us, "the daemon's connection");
     for (uint32_t i = 0; ok && i < CUT_ROUNDS; i++) {
         ok = stage_write(s, id) && stage_read_all(s, id);
     }
     ok = ok && stage_settle(s, id) && stage_read_all(s, id);
+    journal_add(s->actor, "cut", everything, cut_us, clock_now_us(), "it has caught up again");
     atomic_store_explicit(&r->cut, false, memory_order_relaxed);
     run_count(s->actor, cuts);
     return ok;

@@ -59,7 +59,7 @@ struct reading reading_begin(struct run *r, struct target t, enum face face)
         return rd;
     }
     rd.from_us = rd.invoked_us - r->bound_us;
-    rd.rule = "follow: every commit that had returned max_stale (and 100 ms for the OS) before the "
+    rd.rule = "follow: every commit that had returned max_stale (and 250 ms for the OS) before the "
               "request";
     reading_promise(&rd, caught_up,
                     "follow: every commit that an earlier strict read had waited for");
