@@ -112,7 +112,5 @@ void http_put_header(struct buf *out, const char *name, struct slice value);
 void http_put_header_fmt(struct buf *out, const char *name, const char *fmt, ...) printf_like(3, 4);
 /* IMF-fixdate, 29 bytes and NUL. */
 void http_format_date(uint64_t wall_ms, char out[30]);
-/* JSON string with quotes, escaped (RFC 8259); bad UTF-8 becomes U+FFFD. */
-void http_put_json_string(struct buf *out, struct slice text);
 
 #endif

@@ -3,6 +3,7 @@
 #include "serve/problem.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "http/http.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ static void put_member(struct buf *out, const char *name, const char *value)
 {
     if (value != NULL) {
         buf_printf(out, ",\"%s\":", name);
-        http_put_json_string(out, slice_of(value));
+        json_put_string(out, slice_of(value));
     }
 }
 
@@ -20,7 +21,7 @@ void problem_put(struct buf *out, const struct problem *p, bool head_only, bool 
     struct buf body;
     buf_init(&body);
     buf_append_str(&body, "{\"type\":\"about:blank\",\"title\":");
-    http_put_json_string(&body, slice_of(http_status_text(p->status)));
+    json_put_string(&body, slice_of(http_status_text(p->status)));
     buf_printf(&body, ",\"status\":%d", p->status);
     put_member(&body, "detail", p->detail);
     put_member(&body, "parameter", p->parameter);

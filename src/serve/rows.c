@@ -2,7 +2,7 @@
 /* Type oids are PostgreSQL's own fixed ones (catalog/pg_type.dat). */
 #include "serve/rows.h"
 
-#include "http/http.h"
+#include "base/json.h"
 
 enum {
     OID_BOOL = 16,
@@ -26,7 +26,7 @@ static void put_number(struct buf *out, struct slice text)
     if (last >= '0' && last <= '9') {
         buf_append_slice(out, text);
     } else {
-        http_put_json_string(out, text);
+        json_put_string(out, text);
     }
 }
 
@@ -34,7 +34,7 @@ static void put_number(struct buf *out, struct slice text)
 static void put_timestamp(struct buf *out, struct slice text, bool zone)
 {
     size_t start = buf_len(out);
-    http_put_json_string(out, text);
+    json_put_string(out, text);
     char *json = out->mem + out->start + start;
     size_t len = buf_len(out) - start;
     char *space = memchr(json, ' ', len);
@@ -72,7 +72,7 @@ static void put_value(struct buf *out, unsigned oid, struct slice text)
         put_timestamp(out, text, oid == OID_TIMESTAMPTZ);
         return;
     default:
-        http_put_json_string(out, text);
+        json_put_string(out, text);
         return;
     }
 }
@@ -99,7 +99,7 @@ static void put_row(struct buf *out, const PGresult *rows, int row)
         if (column > 0) {
             buf_append_char(out, ',');
         }
-        http_put_json_string(out, slice_of(PQfname(rows, column)));
+        json_put_string(out, slice_of(PQfname(rows, column)));
         buf_append_char(out, ':');
         put_cell(out, rows, row, column);
     }

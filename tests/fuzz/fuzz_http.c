@@ -9,6 +9,7 @@
  * over all of it.
  */
 #include "base/alloc.h"
+#include "base/json.h"
 #include "http/http.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static const struct http_limits limits = {.head_max = 512, .line_max = 128, .bod
 
 static void log_slice(struct buf *log, struct slice s)
 {
-    http_put_json_string(log, s);
+    json_put_string(log, s);
     buf_append_u64(log, s.len);
 }
 

@@ -18,6 +18,7 @@
  * A disagreement is printed and aborts.
  */
 #include "base/buf.h"
+#include "base/json.h"
 #include "http/http.h"
 #include "opinion.h"
 
@@ -41,7 +42,7 @@ static _Noreturn void disagree(const char *what, struct slice bytes)
 {
     struct buf text;
     buf_init(&text);
-    http_put_json_string(&text, bytes);
+    json_put_string(&text, bytes);
     fprintf(stderr, "accepted here, but llhttp %s (%s)\n%.*s\n", what, opinion_reason(),
             (int)buf_len(&text), text.mem);
     abort();

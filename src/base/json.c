@@ -9,7 +9,7 @@
  *
  * Threads: none; pure.
  */
-#include "http/http.h"
+#include "base/json.h"
 
 struct span {
     size_t len;
@@ -96,7 +96,7 @@ static size_t clean_len(struct slice s)
     return len;
 }
 
-void http_put_json_string(struct buf *out, struct slice text)
+void json_put_string(struct buf *out, struct slice text)
 {
     buf_append_char(out, '"');
     while (text.len > 0) {
