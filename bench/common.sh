@@ -1,30 +1,63 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Shared by the benchmarks: server CPU from /proc, medians, the machine's name. Sourced, not run.
+# Shared by the benchmarks: servers and their CPU and memory, medians, the machine's name. Sourced, not run.
+#
+# A benchmark calls begin_work first: it makes a private directory, $dir, and sees to it that every server
+# started by launch() is ended and the directory removed, on every way out.
 
-# On-CPU nanoseconds of all threads of a process, those that ended not counted.
-cpu_ns() {
-    cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ s += $1 } END { printf "%.0f\n", s }'
+FRESHET_BIN=${FRESHET_BIN:-build/release/freshet}
+ROUNDS=${ROUNDS:-3}
+declare -A pid port samples
+
+begin_work() {
+    dir=$(mktemp -d "${TMPDIR:-/tmp}/freshet-bench-XXXXXX")
+    trap 'end_work' EXIT
+    trap 'exit 130' INT TERM HUP
 }
 
-rss_kb() {
-    awk '/^VmRSS/ { print $2 }' /proc/"$1"/status
+end_work() {
+    local code=$?
+    trap '' INT TERM HUP
+    stop_all
+    if declare -F end_database >/dev/null; then
+        end_database
+    fi
+    rm -rf "$dir"
+    exit "$code"
 }
 
-# Median of the arguments, and their range: "8.81 [8.50-9.10]".
-median_range() {
-    printf '%s\n' "$@" | sort -g | awk '{ a[NR] = $1 } END {
-        m = NR % 2 ? a[(NR + 1) / 2] : (a[NR / 2] + a[NR / 2 + 1]) / 2
-        printf "%.2f [%.2f-%.2f]\n", m, a[1], a[NR] }'
+# --- programs ----------------------------------------------------------------------------------------
+
+# Builds the drivers written in C, in freshet's build directory; `$drivers` is where they are.
+drivers=$(dirname "$FRESHET_BIN")/bench
+build_drivers() {
+    ninja -C "$(dirname "$FRESHET_BIN")" "${@/#/bench/}" >"$dir/ninja.log" ||
+        { cat "$dir/ninja.log" >&2; return 1; }
 }
 
-median() {
-    median_range "$@" | cut -d' ' -f1
+# NAME, command...: starts a server that ends with this script, and waits for its port, ${port[NAME]}.
+launch() {
+    local name=$1
+    shift
+    setpriv --pdeathsig TERM -- "$@" >"$dir/$name.log" 2>&1 &
+    pid[$name]=$!
+    if [ -n "${port[$name]:-}" ]; then
+        wait_port "${port[$name]}" "${pid[$name]}" || { tail -n 20 "$dir/$name.log" >&2; return 1; }
+    fi
 }
 
-machine() {
-    printf '%s, %s cores, Linux %s, load %s at the start' \
-        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(nproc)" "$(uname -r)" \
-        "$(cut -d' ' -f1 /proc/loadavg)"
+stop() {
+    if [ -n "${pid[$1]:-}" ]; then
+        kill "${pid[$1]}" 2>/dev/null || true
+        wait "${pid[$1]}" 2>/dev/null || true
+        unset "pid[$1]"
+    fi
+}
+
+stop_all() {
+    local name
+    for name in "${!pid[@]}"; do
+        stop "$name"
+    done
 }
 
 # Waits until a TCP port answers, by connecting.
@@ -37,4 +70,88 @@ wait_port() {
 
 free_port() {
     /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# --- what they use -----------------------------------------------------------------------------------
+
+# A process and all below it.
+tree() {
+    local child
+    echo "$1"
+    for child in $(pgrep -P "$1"); do
+        tree "$child"
+    done
+}
+
+# On-CPU nanoseconds of all threads of processes, those that ended not counted.
+cpu_ns() {
+    local one
+    for one in "$@"; do
+        cat /proc/"$one"/task/*/schedstat 2>/dev/null || true
+    done | awk '{ s += $1 } END { printf "%.0f\n", s }'
+}
+
+tree_cpu_ns() {
+    # shellcheck disable=SC2046  # one word each
+    cpu_ns $(tree "$1")
+}
+
+rss_kb() {
+    awk '/^VmRSS/ { print $2 }' /proc/"$1"/status
+}
+
+# Proportional set size of processes: memory that they share counts once.
+pss_kb() {
+    local one
+    for one in "$@"; do
+        cat /proc/"$one"/smaps_rollup 2>/dev/null || true
+    done | awk '/^Pss:/ { s += $2 } END { print s + 0 }'
+}
+
+# --- figures -----------------------------------------------------------------------------------------
+
+# Median of the arguments, and their range: "8.81 [8.50-9.10]".
+median_range() {
+    printf '%s\n' "$@" | sort -g | awk -v decimals="${decimals:-2}" '{ a[NR] = $1 } END {
+        m = NR % 2 ? a[(NR + 1) / 2] : (a[NR / 2] + a[NR / 2 + 1]) / 2
+        f = "%." decimals "f"
+        printf f " [" f "-" f "]\n", m, a[1], a[NR] }'
+}
+
+median() {
+    median_range "$@" | cut -d' ' -f1
+}
+
+# What was collected under a name: "8.81 [8.50-9.10]", or a dash.
+figure() {
+    if [ -n "${samples[$1]:-}" ]; then
+        # shellcheck disable=SC2086  # one word each
+        median_range ${samples[$1]}
+    else
+        echo "-"
+    fi
+}
+
+ratio() { # of the medians of two names
+    awk -v a="$(figure "$1")" -v b="$(figure "$2")" 'BEGIN { printf "%.2f\n", a / b }'
+}
+
+calc() { # an expression of awk
+    awk "BEGIN { printf \"%.3f\\n\", $1 }"
+}
+
+machine() {
+    printf '%s, %s cores, Linux %s' \
+        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(nproc)" "$(uname -r)"
+}
+
+load_at_start=$(cut -d' ' -f1 /proc/loadavg)
+# The first lines of every results file: how it came about. $1: the command.
+said_how() {
+    echo "Made by \`$1\`: $(machine), other load on the machine at the start: $load_at_start."
+    echo "Medians of $ROUNDS rounds, with the range from the lowest to the highest in brackets: that is the noise."
+}
+
+comma() { # 12345 -> 12,345
+    echo "$1" | sed ':a; s/\([0-9]\)\([0-9]\{3\}\)\($\|,\)/\1,\2\3/; ta'
 }
