@@ -8,11 +8,12 @@
 enum { BREAKS_MAX = 8 };
 
 static const char usage[] =
-    "usage: freshet serve [--log LEVEL] [FILE]\n\n"
+    "usage: freshet serve [--log-level LEVELS] [FILE]\n\n"
     "Runs in the foreground with the policy FILE (default freshet.yaml). Prints one line\n"
     "`ready http=... resp=... admin=...` on standard output once it answers; logs go to\n"
     "standard error. SIGTERM and SIGINT let requests in progress end, then it exits with 0.\n\n"
-    "  --log LEVEL    error, warn, info (default), debug or trace\n"
+    "  --log-level L  error, warn, info (default), debug or trace, also by module:\n"
+    "                 info,follow=debug; stronger than the policy's `log`\n"
     "  --break NAME   for the freshness checker, with `debug: true` only: break the rule on\n"
     "                 purpose (fence, late-marks, store-stamp, oldest-miss, row-all)\n";
 
@@ -42,7 +43,8 @@ int cli_serve(int argc, char **argv)
             (void)fputs(usage, stdout);
             return 0;
         }
-        if ((value = option(argc, argv, &i, "--log")) != NULL) {
+        if ((value = option(argc, argv, &i, "--log-level")) != NULL ||
+            (value = option(argc, argv, &i, "--log")) != NULL) {
             options.log_level = value;
         } else if (options.break_count < BREAKS_MAX &&
                    (value = option(argc, argv, &i, "--break")) != NULL) {

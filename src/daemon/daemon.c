@@ -92,16 +92,12 @@ int daemon_run(const struct daemon_options *options)
     if (policy == NULL) {
         return 1;
     }
-    enum log_level level = LOG_INFO;
-    const char *name = options->log_level != NULL ? options->log_level : policy->log_level;
-    if (name != NULL && !log_level_parse(name, &level)) {
-        (void)fprintf(stderr,
-                      "freshet: log level `%s`: there are error, warn, info, debug and trace\n",
-                      name);
+    char wrong[LOG_SPEC_MAX];
+    if (!log_apply_over(&policy->log, options->log_level, wrong)) {
+        (void)fprintf(stderr, "freshet: --log-level: %s\n", wrong);
         policy_unload(&policy);
         return 1;
     }
-    log_setup(level);
     sigset_t set;
     block_signals(&set);
     raise_descriptor_limit(policy);

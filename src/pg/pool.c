@@ -178,7 +178,7 @@ static void note_error(struct pg_pool *p, const char *why)
 static void conn_attempt_failed(struct pg_pool *p, const char *why)
 {
     if (strcmp(p->last_error, why) != 0) {
-        log_warn("pg", "cannot connect: %s", why);
+        log_event(LOG_WARN, "pg", "cannot connect", log_text("reason", why));
     }
     note_error(p, why);
     p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
@@ -196,7 +196,7 @@ static void conn_failed(struct pg_link *k, const char *why)
         conn_forget(c);
         conn_attempt_failed(p, why);
     } else {
-        log_warn("pg", "lost a connection: %s", why);
+        log_event(LOG_WARN, "pg", "lost a connection", log_text("reason", why));
         note_error(p, why);
         conn_lose(c, ERR_NO_DATABASE, why);
     }

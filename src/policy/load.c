@@ -103,6 +103,7 @@ static void read_parts(struct loader *l)
     policy_read_section(l, POLICY_SCOPE_LIMITS, policy_node_find(l->root, "limits"), "limits", p);
     policy_read_listen(l);
     policy_read_auth(l);
+    policy_read_log(l);
     policy_read_database(l);
     policy_read_invalidate(l);
     policy_read_routes(l);

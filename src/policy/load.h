@@ -58,6 +58,7 @@ const char *policy_path_index(struct loader *l, const char *path, uint32_t index
 void policy_read_listen(struct loader *l);
 void policy_read_database(struct loader *l);
 void policy_read_auth(struct loader *l);
+void policy_read_log(struct loader *l);
 void policy_read_invalidate(struct loader *l);
 void policy_read_routes(struct loader *l);
 void policy_read_spaces(struct loader *l); /* after invalidate and routes */

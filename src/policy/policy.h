@@ -17,6 +17,7 @@
 #define POLICY_POLICY_H
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/slice.h"
 
 #include <stdint.h>
@@ -164,7 +165,10 @@ struct policy {
     uint64_t memory;  /* default: a quarter of the machine's memory */
     uint32_t workers; /* default: half the cores, at least 1 */
     bool debug;       /* DEBUG command and the checker's break switches */
-    const char *log_level;
+    struct log_settings log;
+    uint32_t slow_fill_ms; /* fills that take longer are told about; 0: none */
+    const char *crash_dir; /* NULL: crash reports go to standard error only */
+    uint32_t watchdog_ms;  /* 0: none */
     const struct policy_space *spaces;
     uint32_t space_count;
     int8_t db_space[POLICY_DBS]; /* db number -> space index; -1: SELECT is refused */

@@ -3,15 +3,17 @@
  * CONFIG: the settings that Redis clients ask for, answered from the policy.
  *
  * Settings live in the policy file, so CONFIG SET accepts only what is so already; a client that
- * sets a value to be sure of it is then content, and one that would change something is told.
+ * sets a value to be sure of it is then content, and one that would change something is told. The
+ * exception is loglevel, which nobody wants to edit a file for.
  */
+#include "base/log.h"
 #include "serve/cmd_server.h"
 #include "serve/glob.h"
 #include "serve/resp_client.h"
 
 #include <stdio.h>
 
-enum { SETTING_TEXT_MAX = 64 };
+enum { SETTING_TEXT_MAX = LOG_SPEC_MAX };
 
 typedef void setting_fn(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX]);
 
@@ -43,20 +45,42 @@ static void print_connections(const struct resp_client *c, char ret_text[SETTING
     (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", c->worker->server->policy->limits.connections);
 }
 
+static void print_log_level(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    struct log_settings s;
+    log_settings_now(&s);
+    log_settings_print(&s, ret_text);
+}
+
+/* Until the next reload of the policy. */
+static bool set_log_level(struct slice value, char ret_why[SETTING_TEXT_MAX])
+{
+    struct log_settings s;
+    log_settings_now(&s);
+    if (!log_settings_read(value, &s, ret_why)) {
+        return false;
+    }
+    log_apply(&s);
+    return true;
+}
+
 static const struct setting {
     const char *name;
     const char *text; /* constant, or */
     setting_fn *print;
+    /* False and a reason; NULL: it cannot be changed. */
+    bool (*set)(struct slice value, char ret_why[SETTING_TEXT_MAX]);
 } settings[] = {
-    {"appendonly", "no", NULL},
-    {"databases", "16", NULL},
-    {"maxclients", NULL, print_connections},
-    {"maxmemory", NULL, print_memory},
-    {"maxmemory-policy", NULL, print_policy},
-    {"notify-keyspace-events", "", NULL},
-    {"proto-max-bulk-len", NULL, print_bulk_max},
-    {"save", "", NULL},
-    {"timeout", "0", NULL},
+    {.name = "appendonly", .text = "no"},
+    {.name = "databases", .text = "16"},
+    {.name = "loglevel", .print = print_log_level, .set = set_log_level},
+    {.name = "maxclients", .print = print_connections},
+    {.name = "maxmemory", .print = print_memory},
+    {.name = "maxmemory-policy", .print = print_policy},
+    {.name = "notify-keyspace-events", .text = ""},
+    {.name = "proto-max-bulk-len", .print = print_bulk_max},
+    {.name = "save", .text = ""},
+    {.name = "timeout", .text = "0"},
 };
 
 static void setting_text(const struct resp_client *c, const struct setting *s,
@@ -106,8 +130,8 @@ static const struct setting *find_setting(struct slice name)
     return NULL;
 }
 
-/* Replies and returns false when the pair would change something. */
-static bool setting_is(struct resp_client *c, struct slice name, struct slice value)
+/* Replies and returns false when the pair would change something that cannot be changed. */
+static bool change_setting(struct resp_client *c, struct slice name, struct slice value)
 {
     const struct setting *s = find_setting(name);
     char text[SETTING_TEXT_MAX];
@@ -116,6 +140,15 @@ static bool setting_is(struct resp_client *c, struct slice name, struct slice va
                    "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                    (int)name.len, name.ptr);
         return false;
+    }
+    if (s->set != NULL) {
+        bool ok = s->set(value, text);
+        if (!ok) {
+            resp_error(&c->conn.out,
+                       "ERR CONFIG SET failed (possibly related to argument '%s') - %s", s->name,
+                       text);
+        }
+        return ok;
     }
     setting_text(c, s, text);
     if (!slice_is(value, text)) {
@@ -136,7 +169,7 @@ void cmd_config_set(struct resp_client *c, const struct slice *argv, uint32_t ar
         return;
     }
     for (uint32_t i = 2; i < argc; i += 2) {
-        if (!setting_is(c, argv[i], argv[i + 1])) {
+        if (!change_setting(c, argv[i], argv[i + 1])) {
             return;
         }
     }
@@ -161,7 +194,9 @@ void cmd_config_help(struct resp_client *c, const struct slice *argv, uint32_t a
         "GET <pattern>",
         "    Return parameters matching the glob-like <pattern> and their values.",
         "SET <directive> <value>",
-        "    Refused unless nothing changes: settings live in the policy file.",
+        "    Changes loglevel; others are refused unless nothing changes: settings live in the "
+        "policy "
+        "file.",
         "RESETSTAT",
         "    Accepted; counters are cumulative.",
         "REWRITE",

@@ -27,9 +27,9 @@ void fill_answer_log(const struct request *r)
     bool theirs = result->err == ERR_DATABASE && (strncmp(result->sqlstate, "22", 2) == 0 ||
                                                   strncmp(result->sqlstate, "23", 2) == 0 ||
                                                   strcmp(result->sqlstate, "P0001") == 0);
-    log_line(theirs || told ? LOG_DEBUG : LOG_WARN, "serve", "%s: %s%s%s %s", r->route->match,
-             err_text(result->err), result->sqlstate[0] != '\0' ? " " : "", result->sqlstate,
-             result->message != NULL ? result->message : "");
+    log_event(theirs || told ? LOG_DEBUG : LOG_WARN, "serve", err_text(result->err),
+              log_text("route", r->route->match), log_text("sqlstate", result->sqlstate),
+              log_text("reason", result->message));
 }
 
 static void make_body(struct request *r, struct flight_answer *a)

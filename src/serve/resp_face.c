@@ -83,7 +83,8 @@ static const struct command *find_known(struct resp_client *c, const struct slic
     const struct command *cmd = command_find(argv[0]);
     if (cmd == NULL) {
         if (is_http(argv[0])) {
-            log_warn("resp", "HTTP on the Redis port; closed peer=%s", c->conn.peer);
+            log_event(LOG_WARN, "resp", "HTTP on the Redis port; closed",
+                      log_text("peer", c->conn.peer));
             conn_close(&c->conn);
         } else {
             refuse_unknown(c, argv, argc);

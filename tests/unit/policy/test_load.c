@@ -48,7 +48,7 @@ static void a_file_with_only_listen_has_every_default(void **state)
     assert_int_equal(p->limits.connections, 10000);
     assert_true(p->workers >= 1);
     assert_false(p->debug);
-    assert_string_equal(p->log_level, "info");
+    assert_int_equal(p->log.level, LOG_INFO);
     assert_int_equal(p->template_count, 0);
     assert_int_equal(p->route_count, 0);
     assert_null(p->auth.password);
@@ -88,7 +88,7 @@ static void what_is_stated_is_taken(void **state)
     assert_int_equal(p->limits.connections, 7);
     assert_int_equal(p->workers, 3);
     assert_true(p->debug);
-    assert_string_equal(p->log_level, "trace");
+    assert_int_equal(p->log.level, LOG_TRACE);
     policy_unload(&p);
 }
 

@@ -37,7 +37,7 @@ static const struct wrong wrongs[] = {
      "2:11: limits.workers: unknown key here; it belongs to the top of the file"},
     {"later_is_never_suggested", LISTEN "asset: x\n",
      "2:1: asset: unknown key; valid ones: listen, database, auth, memory, spaces, invalidate, "
-     "routes, limits, workers, debug, log"},
+     "routes, limits, workers, debug, log, crash_dir, watchdog"},
 
     /* given twice */
     {"twice_at_the_top", LISTEN "log: info\nlog: debug\n",

@@ -96,7 +96,7 @@ static void byte_order_mark_and_line_ends_do_not_matter(void **state)
 {
     const struct policy *p =
         load_good("\xef\xbb\xbflisten: { resp: \"127.0.0.1:1\" }\r\nlog: debug\r\n");
-    assert_string_equal(p->log_level, "debug");
+    assert_int_equal(p->log.level, LOG_DEBUG);
     policy_unload(&p);
 }
 
