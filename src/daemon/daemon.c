@@ -53,7 +53,43 @@ static void shutdown_requested(void *arg)
     (void)kill(getpid(), SIGTERM);
 }
 
-static void wait_for_the_end(const sigset_t *set)
+static void log_complaints(const struct buf *complaints, bool valid)
+{
+    struct slice rest = buf_readable(complaints);
+    while (rest.len > 0) {
+        const char *end = memchr(rest.ptr, '\n', rest.len);
+        size_t len = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
+        log_line(valid ? LOG_WARN : LOG_ERROR, "reload", "%.*s", (int)len, rest.ptr);
+        rest = slice_from(rest, end != NULL ? len + 1 : len);
+    }
+}
+
+/* SIGHUP. A file with mistakes, or one that needs a restart, changes nothing. */
+static void reload(struct server *server, const struct daemon_options *options)
+{
+    struct buf text;
+    buf_init(&text);
+    const struct policy *policy = policy_load(options->file, &text);
+    log_complaints(&text, policy != NULL);
+    buf_clear(&text);
+    if (policy == NULL) {
+        log_error("reload", "refused, nothing was changed: correct %s, try it with `freshet check %s`, "
+                            "and send SIGHUP again",
+                  options->file, options->file);
+        server_reload_refused(server);
+    } else if (!server_reload(server, policy, &text)) {
+        log_error("reload", "refused, nothing was changed: only a restart can change %.*s",
+                  (int)buf_len(&text), buf_readable(&text).ptr);
+    } else {
+        char wrong[LOG_SPEC_MAX];
+        (void)log_apply_over(&policy->log, options->log_level, wrong); /* was read at start */
+    }
+    policy_unload(&policy);
+    buf_fini(&text);
+}
+
+static void wait_for_the_end(const sigset_t *set, struct server *server,
+                             const struct daemon_options *options)
 {
     int sig = 0;
     while (sig != SIGTERM && sig != SIGINT) {
@@ -61,8 +97,7 @@ static void wait_for_the_end(const sigset_t *set)
             return;
         }
         if (sig == SIGHUP) {
-            log_warn("daemon", "SIGHUP: reloading is not in this version yet; restart to apply a "
-                               "changed policy");
+            reload(server, options);
         }
     }
     log_info("daemon", "stopping: requests in progress have %d s", DRAIN_MS / 1000);
@@ -118,7 +153,7 @@ int daemon_run(const struct daemon_options *options)
         return 1;
     }
     say_ready(server);
-    wait_for_the_end(&set);
+    wait_for_the_end(&set, server, options);
     server_stop(&server, DRAIN_MS);
     policy_unload(&policy);
     return 0;

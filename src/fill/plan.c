@@ -69,7 +69,8 @@ static struct plan_box *box_create(const struct policy *p, struct plan_route **r
         routes[i].param_types =
             arena_alloc(&box->arena, (route->param_count + 1) * sizeof(uint32_t));
     }
-    box->plan = (struct plan){.routes = routes, .route_count = p->route_count, .policy = p};
+    box->plan =
+        (struct plan){.routes = routes, .route_count = p->route_count, .policy = policy_share(p)};
     *ret_routes = routes;
     return box;
 }
@@ -106,6 +107,7 @@ void plan_unref(const struct plan *p)
     if (box->plan.catalog != NULL) {
         follow_catalog_unref(box->plan.catalog);
     }
+    policy_unload(&box->plan.policy);
     arena_fini(&box->arena);
     free(box);
 }

@@ -66,7 +66,7 @@ struct plan {
     const struct follow_catalog *catalog; /* a reference */
     const struct plan_route *routes;      /* by policy route index */
     uint32_t route_count;
-    const struct policy *policy;
+    const struct policy *policy; /* a reference */
 };
 
 /* Keeper thread or `freshet check`; blocking. Never fails as a whole: a statement that PostgreSQL refuses

@@ -12,11 +12,12 @@
 
 #include <stdlib.h>
 
-struct catalog *catalog_create(void)
+struct catalog *catalog_create(const struct policy *p)
 {
     struct catalog *c = xcalloc(1, sizeof(*c));
     atomic_init(&c->refs, 1);
     arena_init(&c->arena);
+    c->pub.policy = policy_share(p);
     return c;
 }
 
@@ -43,6 +44,7 @@ void follow_catalog_unref(const struct follow_catalog *pub)
     }
     struct catalog *c = catalog_of(pub);
     if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
+        policy_unload(&c->pub.policy);
         arena_fini(&c->arena);
         free(c);
     }
@@ -125,8 +127,8 @@ bool catalog_same_definitions(const struct follow_catalog *a, const struct follo
 
 bool catalog_equal(const struct follow_catalog *a, const struct follow_catalog *b)
 {
-    uint32_t templates = catalog_of(a)->template_count;
-    if (a->table_count != b->table_count || templates != catalog_of(b)->template_count ||
+    uint32_t templates = a->template_count;
+    if (a->table_count != b->table_count || templates != b->template_count ||
         a->sees_ddl != b->sees_ddl || a->publication_exists != b->publication_exists ||
         strcmp(a->search_path, b->search_path) != 0 || !catalog_same_definitions(a, b)) {
         return false;

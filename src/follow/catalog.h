@@ -14,12 +14,11 @@ struct catalog {
     struct follow_catalog pub; /* first: they are the same address */
     _Atomic uint32_t refs;     /* release: unref; acquire: the last unref, before freeing */
     struct arena arena;        /* holds everything that `pub` points at */
-    uint32_t template_count;
-    const char *definitions; /* fingerprint of what a message would tell; "" when messages tell */
+    const char *definitions;   /* fingerprint of what a message would tell; "" when messages tell */
 };
 
-/* One reference, empty. */
-struct catalog *catalog_create(void);
+/* One reference, empty, for this policy. */
+struct catalog *catalog_create(const struct policy *p);
 /* Before anybody else sees it. */
 void catalog_set_version(const struct follow_catalog *c, uint64_t version);
 

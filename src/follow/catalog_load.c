@@ -400,7 +400,7 @@ static void load_templates(struct loading *l)
         }
     }
     l->c->pub.templates = templates;
-    l->c->template_count = count;
+    l->c->pub.template_count = count;
 }
 
 static void register_tables(struct loading *l)
@@ -415,7 +415,7 @@ static void register_tables(struct loading *l)
 const struct follow_catalog *follow_catalog_load(PGconn *conn, struct fresh *f,
                                                  const struct policy *p, char **ret_why)
 {
-    struct loading l = {.conn = conn, .policy = p, .fresh = f, .c = catalog_create()};
+    struct loading l = {.conn = conn, .policy = p, .fresh = f, .c = catalog_create(p)};
     PQclear(ask(&l, "begin isolation level repeatable read read only", NULL));
     load_settings(&l);
     load_definitions(&l);

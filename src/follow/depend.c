@@ -112,7 +112,7 @@ static void note_whole_table(struct depend *d, uint32_t index)
 {
     const struct follow_table *table = &d->with.catalog->tables[index];
     note_table(d, index, true);
-    for (uint32_t i = 0; i < d->with.policy->template_count; i++) {
+    for (uint32_t i = 0; i < d->with.catalog->template_count; i++) {
         if (d->with.catalog->templates[i].table == table) {
             note_template(d, i, true);
         }
@@ -213,7 +213,8 @@ static uint64_t item_hash(const struct depend *d, const struct relation_target *
     case RELATION_VALUE:
         return follow_value_hash(oid, item->attnum, values[0]);
     case RELATION_TEMPLATE:
-        return policy_template_hash(&d->with.policy->templates[item->template_index], values);
+        return policy_template_hash(&d->with.catalog->policy->templates[item->template_index],
+                                    values);
     }
     unreachable();
 }
@@ -308,12 +309,11 @@ static void note_target(struct depend *d, const struct change *c,
 
 /* --- the face ----------------------------------------------------------------------------------- */
 
-struct depend *depend_create(struct fresh *f, const struct policy *p, bool break_row_all)
+struct depend *depend_create(struct fresh *f, bool break_row_all)
 {
     struct depend *d = xcalloc(1, sizeof(*d));
     d->fresh = f;
     d->break_row_all = break_row_all;
-    d->with.policy = p;
     return d;
 }
 
@@ -349,7 +349,7 @@ void depend_install(struct depend *d, const struct follow_catalog *catalog,
         memcpy(d->values, values, value_count * sizeof(*values));
     }
     d->tables = xcalloc(catalog->table_count + 1, sizeof(*d->tables));
-    d->templates = xcalloc(d->with.policy->template_count + 1, sizeof(*d->templates));
+    d->templates = xcalloc(catalog->template_count + 1, sizeof(*d->templates));
     d->with.catalog = catalog;
     d->with.values = d->values;
     d->with.value_count = value_count;

@@ -16,7 +16,7 @@ enum {
     DEPEND_FLOOD = 1000
 }; /* more dependencies of a table in one transaction: its `all` instead */
 
-struct depend *depend_create(struct fresh *f, const struct policy *p, bool break_row_all);
+struct depend *depend_create(struct fresh *f, bool break_row_all);
 void depend_destroy(struct depend **d);
 
 /* From now on rows mean what this catalog says. Takes a reference; copies `values`. Between

@@ -272,19 +272,41 @@ static void start_threads(struct follow *f)
     check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
+struct reload_mail {
+    struct mail mail;
+    struct follow *follow;
+    const struct policy *policy;
+};
+
+static void reload_arrived(struct mail *m)
+{
+    struct reload_mail *rm = container_of(m, struct reload_mail, mail);
+    schema_policy(rm->follow, rm->policy);
+    free(rm);
+}
+
+void follow_reload(struct follow *f, const struct policy *p)
+{
+    struct reload_mail *rm = xcalloc(1, sizeof(*rm));
+    rm->follow = f;
+    rm->policy = policy_share(p);
+    mailbox_post(loop_mailbox(f->loop), &rm->mail, reload_arrived);
+}
+
 struct follow *follow_create(const struct follow_options *options)
 {
     const struct policy_database *db = &options->policy->database;
     struct follow *f = xcalloc(1, sizeof(*f));
     f->magic = FOLLOW_MAGIC;
     f->options = *options;
+    f->policy = policy_share(options->policy);
     f->dsn = db->dsn;
     f->stream_dsn = db->replication_dsn != NULL ? db->replication_dsn : db->dsn;
     f->fresh = options->fresh;
     lock_init(&f->lock, LOCK_RANK_FRESH);
     f->loop = loop_create();
     f->stream = stream_create(f->loop, &stream_face, f);
-    f->depend = depend_create(f->fresh, options->policy, options->break_row_all);
+    f->depend = depend_create(f->fresh, options->break_row_all);
     f->decoder = decoder_create();
     list_init(&f->progress.node);
     waits_init(f);
@@ -312,5 +334,6 @@ void follow_destroy(struct follow **fp)
     decoder_destroy(&f->decoder);
     loop_destroy(&f->loop);
     lock_fini(&f->lock);
+    policy_unload(&f->policy);
     free(f);
 }

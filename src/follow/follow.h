@@ -103,7 +103,9 @@ struct follow_catalog {
     const struct follow_table *tables; /* sorted by oid; system catalogs left out */
     uint32_t table_count;
     const struct follow_template *templates; /* by policy template index */
-    bool sees_ddl; /* the event triggers freshet_* are there and enabled */
+    uint32_t template_count;
+    const struct policy *policy; /* that it was loaded for: a reference */
+    bool sees_ddl;               /* the event triggers freshet_* are there and enabled */
     bool publication_exists;
     const char *server_version;
     const char *search_path;
@@ -130,15 +132,17 @@ struct follow_value_column {
 };
 
 struct follow_options {
-    const struct policy *policy; /* borrowed; database.dsn is set */
+    const struct policy *policy; /* database.dsn is set; a reference is taken */
     struct fresh *fresh;         /* borrowed */
     void *arg;
     /* Keeper thread, blocking is fine: analyse every statement against this catalog. The result goes to
-     * `publish`. `ret_values`: columns that need value marks (memory owned by the result). */
+     * `publish`. `ret_values`: columns that need value marks (memory owned by the result). The policy
+     * is the catalog's. */
     void *(*analyse)(void *arg, PGconn *conn, const struct follow_catalog *catalog,
                      const struct follow_value_column **ret_values, uint32_t *ret_value_count);
     /* Follower thread (or, for a result that came too late, follow_destroy's): marks are raised, use it
-     * from now on. Takes the result; the catalog is borrowed, ref it to keep it. */
+     * from now on. Takes the result; the catalog is borrowed, ref it to keep it. Both NULL: the policy
+     * of follow_reload() cannot be analysed before there is contact again. */
     void (*publish)(void *arg, void *analysis, const struct follow_catalog *catalog);
     /* Debug switch that breaks the rule on purpose: `all` is not raised where a change lacks values. */
     bool break_row_all;
@@ -146,6 +150,11 @@ struct follow_options {
 
 struct follow *follow_create(const struct follow_options *options); /* starts both threads */
 void follow_destroy(struct follow **f);                             /* stops and joins them */
+
+/* Another policy with the same `database`: its statements are analysed and its templates looked up,
+ * what is new or gone is raised, then `publish`. Meanwhile nothing is stored by the old one. Takes a
+ * reference. Any thread. */
+void follow_reload(struct follow *f, const struct policy *p);
 
 /* The newest catalog version that may be used to store: compare with catalog->version (acquire). */
 uint64_t follow_version(const struct follow *f);

@@ -86,6 +86,7 @@ struct keeper_job {
     struct follow *follow;
     enum keeper_kind kind;
     uint64_t version;
+    const struct policy *policy;        /* LOAD: a reference */
     const struct follow_catalog *known; /* CHECK: a reference */
     /* results */
     const struct follow_catalog *catalog; /* LOAD: a reference; NULL: `why` */
@@ -106,6 +107,7 @@ struct schema {
     uint32_t hidden_count;
     struct timer check;
     struct timer retry;
+    bool unpublished; /* the policy is a reload's and nobody has been told */
 };
 
 struct keeper {
@@ -134,6 +136,7 @@ struct follow {
     struct lock lock;
     struct follow_status shown;
     /* follower only */
+    const struct policy *policy; /* a reference; that of the next load */
     enum follow_state state;
     struct follow_status status;
     struct stream *stream;
@@ -199,6 +202,8 @@ void waits_progress(struct follow *f);
 void schema_fini(struct follow *f);
 void schema_start(struct follow *f); /* a new connection: load everything */
 void schema_stop(struct follow *f);
+/* Takes the reference. */
+void schema_policy(struct follow *f, const struct policy *p);
 /* From now on nothing is stored by the catalog as it is. `xid` 0: visible already. */
 void schema_outdated(struct follow *f, uint64_t xid);
 void schema_snapshot(struct follow *f, struct slice snapshot);

@@ -62,7 +62,7 @@ static bool keeper_connect(struct follow *f, char **ret_why)
 static void run_load(struct follow *f, struct keeper_job *job)
 {
     const struct follow_options *o = &f->options;
-    job->catalog = follow_catalog_load(f->keeper.conn, f->fresh, o->policy, &job->why);
+    job->catalog = follow_catalog_load(f->keeper.conn, f->fresh, job->policy, &job->why);
     if (job->catalog == NULL) {
         return;
     }
@@ -76,7 +76,7 @@ static void run_load(struct follow *f, struct keeper_job *job)
 static void run_check(struct follow *f, struct keeper_job *job)
 {
     const struct follow_catalog *now =
-        follow_catalog_load(f->keeper.conn, f->fresh, f->options.policy, &job->why);
+        follow_catalog_load(f->keeper.conn, f->fresh, job->known->policy, &job->why);
     job->changed = now != NULL && !catalog_equal(now, job->known);
     follow_catalog_unref(now);
 }

@@ -319,7 +319,7 @@ static void take_settings(struct follow *f, const PGresult *r)
     }
     f->probe.step = PROBE_READY;
     follow_enter(f, FOLLOW_SLOT);
-    stream_open(f->stream, f->stream_dsn, f->options.policy->database.publication);
+    stream_open(f->stream, f->stream_dsn, f->policy->database.publication);
     kicker_open(f);
 }
 

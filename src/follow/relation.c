@@ -200,7 +200,7 @@ static void gather_values(struct gathering *g)
 
 static void gather_templates(struct gathering *g)
 {
-    const struct policy *p = g->with->policy;
+    const struct policy *p = g->with->catalog->policy;
     for (uint32_t i = 0; i < p->template_count; i++) {
         const struct follow_template *ft = &g->with->catalog->templates[i];
         if (ft->table != g->table || !ft->followed) {
@@ -221,7 +221,7 @@ static void gather_templates(struct gathering *g)
 static void resolve_target(struct relation *r, const struct relation_catalog *with,
                            const struct follow_table *table, struct relation_target *ret_target)
 {
-    size_t most = 1 + with->value_count + with->policy->template_count;
+    size_t most = 1 + with->value_count + with->catalog->policy->template_count;
     struct gathering g = {.relation = r, .with = with, .table = table};
     g.items = arena_alloc(&r->resolved, most * sizeof(*g.items));
     gather_row(&g);

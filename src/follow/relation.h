@@ -68,7 +68,6 @@ struct relation_cache {
 
 struct relation_catalog {
     const struct follow_catalog *catalog;
-    const struct policy *policy;
     const struct follow_value_column *values;
     uint32_t value_count;
     uint64_t serial; /* > 0, new for every catalog installed */

@@ -14,6 +14,9 @@
  * every stamp given so far, and only then may anybody store by the new catalog. In the middle of a
  * transaction this waits for its end: rows already read were marked by the old one.
  *
+ * A reload's policy is one more reason to load: the old catalog is outdated, the new one is compared with it
+ * template by template. Without contact nothing can be analysed: the policy is published bare.
+ *
  * Changes that no message told are found by comparing: every CHECK_MS, and every CHECK_BLIND_MS where no event
  * trigger is installed, then also by the fingerprint of all definitions.
  *
@@ -73,6 +76,9 @@ static void ask_keeper(struct follow *f, enum keeper_kind kind)
         .kind = kind,
         .version = atomic_load_explicit(&f->version, memory_order_relaxed),
     };
+    if (kind == KEEPER_LOAD) {
+        s->job.policy = policy_share(f->policy);
+    }
     if (kind == KEEPER_CHECK) {
         s->job.known = depend_catalog(f->depend);
         follow_catalog_ref(s->job.known);
@@ -134,20 +140,27 @@ static void gather_tables(struct raise *r, const struct follow_catalog *old,
     }
 }
 
-static void gather_templates(struct raise *r, uint32_t count, const struct follow_catalog *old,
-                             const struct follow_catalog *new)
+/* The template of the same text on the same table; NULL: none. */
+static const struct follow_template *same_template(const struct follow_catalog *c,
+                                                   const struct follow_catalog *of, uint32_t index)
 {
-    bool same_definitions = old != NULL && catalog_same_definitions(old, new);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct follow_template *t = &new->templates[i];
-        if (same_definitions && catalog_template_equal(t, &old->templates[i])) {
-            continue;
+    for (uint32_t i = 0; c != NULL && i < c->template_count; i++) {
+        if (strcmp(c->policy->templates[i].text, of->policy->templates[index].text) == 0 &&
+            catalog_template_equal(&c->templates[i], &of->templates[index])) {
+            return &c->templates[i];
         }
-        if (t->table != NULL) {
+    }
+    return NULL;
+}
+
+/* Whatever `to` has and `from` has not. */
+static void gather_templates(struct raise *r, const struct follow_catalog *from,
+                             const struct follow_catalog *to, bool same_definitions)
+{
+    for (uint32_t i = 0; to != NULL && i < to->template_count; i++) {
+        const struct follow_template *t = &to->templates[i];
+        if (t->table != NULL && (!same_definitions || same_template(from, to, i) == NULL)) {
             raise_wide(r, t->wide);
-        }
-        if (old != NULL && old->templates[i].table != NULL) {
-            raise_wide(r, old->templates[i].wide);
         }
     }
 }
@@ -166,12 +179,14 @@ static void gather_values(struct raise *r, const struct keeper_job *job)
 static void raise_changed(struct follow *f, const struct follow_catalog *old,
                           const struct keeper_job *job)
 {
-    uint32_t templates = f->options.policy->template_count;
-    uint32_t most = job->catalog->table_count + (old != NULL ? old->table_count : 0) +
-                    2 * templates + job->value_count;
+    const struct follow_catalog *new = job->catalog;
+    bool same = old != NULL && catalog_same_definitions(old, new);
+    uint32_t most = new->table_count + new->template_count + job->value_count +
+                    (old != NULL ? old->table_count + old->template_count : 0);
     struct raise r = {.fresh = f->fresh, .deps = xcalloc(2 * (size_t)most + 1, sizeof(*r.deps))};
-    gather_tables(&r, old, job->catalog);
-    gather_templates(&r, templates, old, job->catalog);
+    gather_tables(&r, old, new);
+    gather_templates(&r, old, new, same);
+    gather_templates(&r, new, old, same);
     gather_values(&r, job);
     /* Above stamps given at A itself; when no local position is left there, the log must move first. */
     if (r.count > 0 && fresh_local_event(f->fresh, r.deps, r.count) == 0) {
@@ -183,14 +198,14 @@ static void raise_changed(struct follow *f, const struct follow_catalog *old,
 }
 
 /* Keys of such a template are never stored, which nobody should have to find out by measuring. */
-static void tell_unfollowed(const struct policy *p, const struct follow_catalog *old,
-                            const struct follow_catalog *now)
+static void tell_unfollowed(const struct follow_catalog *old, const struct follow_catalog *now)
 {
-    for (uint32_t i = 0; i < p->template_count; i++) {
+    for (uint32_t i = 0; i < now->template_count; i++) {
         const struct follow_template *t = &now->templates[i];
-        if (!t->followed && (old == NULL || old->templates[i].followed)) {
+        if (!t->followed && same_template(old, now, i) == NULL) {
+            const struct policy_template *pt = &now->policy->templates[i];
             log_warn("follow", "key template %s: its keys are not stored: of table %s: %s",
-                     p->templates[i].text, p->templates[i].table, t->why);
+                     pt->text, pt->table, t->why);
         }
     }
 }
@@ -209,7 +224,7 @@ static void install(struct follow *f, struct keeper_job *job)
     }
     depend_install(f->depend, job->catalog, job->values, job->value_count);
     raise_changed(f, old, job);
-    tell_unfollowed(o->policy, old, job->catalog);
+    tell_unfollowed(old, job->catalog);
     follow_catalog_unref(old);
     if (connected(f)) {
         timer_start(f->loop, &f->schema.check, check_ms(f), check_due);
@@ -217,6 +232,9 @@ static void install(struct follow *f, struct keeper_job *job)
     log_info("follow", "schema: %u tables, %s", job->catalog->table_count,
              job->catalog->sees_ddl ? "changes are told by the event trigger"
                                     : "no event trigger: changes are looked for every second");
+    if (job->policy == f->policy) {
+        f->schema.unpublished = false;
+    }
     if (o->publish != NULL) {
         o->publish(o->arg, job->analysis, job->catalog);
     }
@@ -248,7 +266,7 @@ static void take_load(struct follow *f, struct keeper_job *job)
     if (!exists) {
         follow_fail_printf(
             f, "the publication \"%s\" does not exist; run: freshet setup-sql FILE | psql",
-            f->options.policy->database.publication);
+            f->policy->database.publication);
     } else if (newest) {
         follow_catalog_known(f);
     }
@@ -269,6 +287,7 @@ static void take_answer(struct follow *f)
             schema_outdated(f, 0);
         }
     }
+    policy_unload(&job->policy);
     free(job->why);
     job->why = NULL;
 }
@@ -291,6 +310,29 @@ void schema_progress(struct follow *f)
     }
 }
 
+/* --- another policy ----------------------------------------------------------------------------- */
+
+/* Nobody knows how long contact will be away: until then the policy is used as it stands. */
+static void publish_bare(struct follow *f)
+{
+    const struct follow_options *o = &f->options;
+    if (f->schema.unpublished && o->publish != NULL) {
+        o->publish(o->arg, NULL, NULL);
+    }
+    f->schema.unpublished = false;
+}
+
+void schema_policy(struct follow *f, const struct policy *p)
+{
+    policy_unload(&f->policy);
+    f->policy = p;
+    f->schema.unpublished = true;
+    schema_outdated(f, 0);
+    if (!connected(f)) {
+        publish_bare(f);
+    }
+}
+
 /* --- life --------------------------------------------------------------------------------------- */
 
 void schema_start(struct follow *f)
@@ -305,6 +347,7 @@ void schema_stop(struct follow *f)
     timer_stop(&f->schema.retry);
     f->schema.hidden_count = 0;
     f->schema.load_wanted = f->schema.check_wanted = false;
+    publish_bare(f);
 }
 
 void schema_fini(struct follow *f)

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "policy/text.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -125,6 +126,8 @@ const struct policy *policy_load_text(const char *file, struct slice text, struc
     arena_init(arena);
     struct policy *p = arena_alloc(arena, sizeof(*p));
     p->arena = arena;
+    p->refs = arena_alloc(arena, sizeof(_Atomic uint32_t));
+    atomic_init((_Atomic uint32_t *)p->refs, 1);
     p->file = arena_strdup(arena, file);
     struct loader l = {.policy = p, .arena = arena};
     policy_complaints_init(&l.say, p->file);
@@ -170,12 +173,21 @@ const struct policy *policy_load(const char *file, struct buf *complaints)
     return p;
 }
 
-void policy_unload(const struct policy **p)
+const struct policy *policy_share(const struct policy *p)
 {
-    if (*p != NULL) {
-        struct arena *arena = (*p)->arena;
-        *p = NULL;
-        arena_fini(arena); /* the policy itself lives in it */
-        free(arena);
+    (void)atomic_fetch_add_explicit((_Atomic uint32_t *)p->refs, 1, memory_order_relaxed);
+    return p;
+}
+
+void policy_unload(const struct policy **pp)
+{
+    const struct policy *p = *pp;
+    *pp = NULL;
+    if (p == NULL ||
+        atomic_fetch_sub_explicit((_Atomic uint32_t *)p->refs, 1, memory_order_acq_rel) != 1) {
+        return;
     }
+    struct arena *arena = p->arena;
+    arena_fini(arena); /* the policy itself lives in it */
+    free(arena);
 }

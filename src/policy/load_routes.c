@@ -10,6 +10,7 @@
  */
 #include "policy/load.h"
 
+#include "base/hash.h"
 #include "policy/text.h"
 
 static const char *const later_keys[] = {"upstream"};
@@ -259,6 +260,20 @@ static void check_shape(struct loader *l, const struct policy_node *map, const c
     }
 }
 
+static uint64_t identity_of(const struct policy_route *r)
+{
+    uint64_t h = hash_mix(hash_slice(slice_of(r->match)), hash_slice(slice_of(r->sql)));
+    h = hash_mix(h, ((uint64_t)r->answer << 32) | (uint64_t)r->consistency);
+    h = hash_mix(h, r->fresh_ms);
+    for (uint32_t i = 0; i < r->param_count; i++) {
+        const struct policy_param *p = &r->params[i];
+        const char *fallback = p->fallback != NULL ? p->fallback : "";
+        h = hash_mix(h, hash_mix(hash_slice(slice_of(p->name)), hash_slice(slice_of(fallback))));
+        h = hash_mix(h, (p->optional ? 2U : 0U) | (p->fallback != NULL ? 1U : 0U));
+    }
+    return h;
+}
+
 static void read_route(struct loader *l, const struct policy_node *map, const char *path,
                        struct policy_route *list)
 {
@@ -286,6 +301,7 @@ static void read_route(struct loader *l, const struct policy_node *map, const ch
     }
     if (has_sql) {
         warn_unused(l, map, path, r);
+        r->identity = identity_of(r);
     }
     check_shape(l, map, path, list, r);
     l->policy->route_count++;

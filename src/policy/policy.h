@@ -7,8 +7,8 @@
  * key, reason, and the nearest valid key. Nothing is guessed. Options live in policy/options.def:
  * one line gives the parser, the reference docs and the "nearest key" their data.
  *
- * A policy never changes after loading: any thread may read it. Strings live in its own arena.
- * Durations are milliseconds, sizes are bytes.
+ * A policy never changes after loading: any thread may read it. Strings live in its own arena, which
+ * goes with the last reference. Durations are milliseconds, sizes are bytes.
  *
  * Not done yet, and refused with that reason rather than ignored: upstream routes, assets, device,
  * outbox, warm, durable spaces, tier.
@@ -141,6 +141,7 @@ struct policy_route {
     enum policy_consistency consistency; /* default follow */
     uint32_t fresh_ms;                   /* TTL, the safety net; default 1 h; 0: do not store */
     uint32_t timeout_ms;                 /* statement; default database.statement_timeout */
+    uint64_t identity; /* equal for two loads only when their answers may stand for each other */
 };
 
 /* The route for a method and an undecoded path, NULL when none; `ret_methods` (may be NULL) gets a
@@ -178,6 +179,7 @@ struct policy {
     const struct policy_route *routes;
     uint32_t route_count;
     void *arena;                      /* private */
+    void *refs;                       /* private */
     const struct policy_index *index; /* private */
 };
 
@@ -185,7 +187,21 @@ struct policy {
  * ("shop.yaml:12:5: routes[2].fresch: unknown key; did you mean `fresh`?"). Warnings go there too
  * when the policy is valid. */
 const struct policy *policy_load(const char *file, struct buf *complaints);
+/* One more reference to a loaded policy; each is given back with policy_unload(). Any thread. */
+const struct policy *policy_share(const struct policy *p);
 void policy_unload(const struct policy **p);
+
+/* --- two policies, one after the other (a reload) ----------------------------------------------- */
+
+/* What only a restart can change and differs: appends "listen, memory" to `ret_keys`. False: nothing. */
+bool policy_needs_restart(const struct policy *old, const struct policy *new, struct buf *ret_keys);
+/* Is there a template that means the same: its text, its table? */
+bool policy_has_template(const struct policy *p, const struct policy_template *t);
+/* Does a key of this space mean the same templates to both, if they are the same templates? */
+bool policy_space_same_keys(const struct policy_space *a, const struct policy_space *b);
+/* "2 routes changed, 1 new key template": for the log. Appends. */
+void policy_describe_change(const struct policy *old, const struct policy *new,
+                            struct buf *ret_text);
 
 /* ":name" parameters to "$1": skips quotes, dollar quotes, comments and casts. Names in order;
  * false and a reason when it cannot be (unterminated quote, too many parameters, several

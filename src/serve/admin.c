@@ -17,7 +17,7 @@ static bool same_secret(struct slice given, struct slice want)
 
 static bool allowed(const struct worker *w, const struct http_request *head)
 {
-    const char *password = w->server->policy->auth.password;
+    const char *password = w->plan->policy->auth.password;
     if (password == NULL) {
         return true;
     }

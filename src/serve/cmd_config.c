@@ -31,18 +31,18 @@ static void print_policy(const struct resp_client *c, char ret_text[SETTING_TEXT
 static void print_memory(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
     (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
-                   (unsigned long long)c->worker->server->policy->memory);
+                   (unsigned long long)c->worker->plan->policy->memory);
 }
 
 static void print_bulk_max(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
     (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
-                   (unsigned long long)c->worker->server->policy->limits.bulk_max);
+                   (unsigned long long)c->worker->plan->policy->limits.bulk_max);
 }
 
 static void print_connections(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", c->worker->server->policy->limits.connections);
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", c->worker->plan->policy->limits.connections);
 }
 
 static void print_log_level(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])

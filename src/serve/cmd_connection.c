@@ -24,7 +24,7 @@ static bool same_secret(const char *secret, struct slice given)
 
 static bool authenticate(struct resp_client *c, struct slice user, struct slice password)
 {
-    const char *secret = c->worker->server->policy->auth.password;
+    const char *secret = c->worker->plan->policy->auth.password;
     if (!slice_is(user, "default") || (secret != NULL && !same_secret(secret, password))) {
         resp_error(&c->conn.out, "WRONGPASS invalid username-password pair or user is disabled.");
         return false;
@@ -39,7 +39,7 @@ void cmd_auth(struct resp_client *c, const struct slice *argv, uint32_t argc)
         reply_syntax(c);
         return;
     }
-    if (argc == 2 && c->worker->server->policy->auth.password == NULL) {
+    if (argc == 2 && c->worker->plan->policy->auth.password == NULL) {
         resp_error(&c->conn.out,
                    "ERR AUTH <password> called without any password configured for the default "
                    "user. Are you sure your configuration is correct?");
@@ -164,7 +164,7 @@ void cmd_reset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     client_discard(c);
     client_select_first(c);
-    client_set_authenticated(c, c->worker->server->policy->auth.password == NULL);
+    client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
     client_replace_text(&c->name, (struct slice){NULL, 0});
     c->proto = 2;
     c->reply = REPLY_ON;

@@ -38,14 +38,14 @@ static void info_server(const struct resp_client *c, struct buf *out)
     put(out, "uptime_in_seconds", up);
     put(out, "uptime_in_days", up / 86400);
     put(out, "io_threads_active", s->worker_count > 1);
-    buf_printf(out, "config_file:%s\r\n", s->policy->file != NULL ? s->policy->file : "");
+    buf_printf(out, "config_file:%s\r\n", c->worker->plan->policy->file);
 }
 
 static void info_clients(const struct resp_client *c, struct buf *out)
 {
     const struct server *s = c->worker->server;
     put(out, "connected_clients", atomic_load_explicit(&s->connections, memory_order_relaxed));
-    put(out, "maxclients", s->policy->limits.connections);
+    put(out, "maxclients", c->worker->plan->policy->limits.connections);
     buf_append_str(out, "blocked_clients:0\r\ntracking_clients:0\r\n");
 }
 
@@ -54,7 +54,7 @@ static void info_memory(const struct resp_client *c, struct buf *out)
     const struct server *s = c->worker->server;
     uint64_t used = 0;
     uint64_t items = 0;
-    for (uint32_t i = 0; i < s->policy->space_count; i++) {
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
         struct store_space_stats st;
         store_space_stats(s->store, i, &st);
         used += st.used_bytes;
@@ -66,8 +66,8 @@ static void info_memory(const struct resp_client *c, struct buf *out)
     buf_printf(out, "used_memory_human:%.2fM\r\n", (double)used / (1024 * 1024));
     put(out, "used_memory_peak", (uint64_t)self.ru_maxrss * 1024);
     put(out, "used_memory_dataset", items);
-    put(out, "maxmemory", s->policy->memory);
-    buf_printf(out, "maxmemory_human:%.2fM\r\n", (double)s->policy->memory / (1024 * 1024));
+    put(out, "maxmemory", s->started_with->memory);
+    buf_printf(out, "maxmemory_human:%.2fM\r\n", (double)s->started_with->memory / (1024 * 1024));
     buf_printf(out, "maxmemory_policy:%s\r\nmem_fragmentation_ratio:1.00\r\n",
                eviction_name(c->space));
 }
@@ -85,7 +85,7 @@ static void info_stats(const struct resp_client *c, struct buf *out)
     uint64_t evicted = 0;
     uint64_t expired = 0;
     uint64_t outdated = 0;
-    for (uint32_t i = 0; i < s->policy->space_count; i++) {
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
         struct store_space_stats st;
         store_space_stats(s->store, i, &st);
         evicted += st.evicted;

@@ -13,7 +13,7 @@
 /* Replies and returns false when a value would become longer than the policy's limit. */
 static bool length_fits(struct resp_client *c, uint64_t offset, uint64_t len)
 {
-    uint64_t max = c->worker->server->policy->limits.bulk_max;
+    uint64_t max = c->worker->plan->policy->limits.bulk_max;
     if (offset > max || len > max - offset) {
         resp_error(&c->conn.out, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
         return false;

@@ -143,7 +143,7 @@ void cmd_function_flush(struct resp_client *c, const struct slice *argv, uint32_
 void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     int64_t ms;
-    if (!c->worker->server->policy->debug) {
+    if (!c->worker->plan->policy->debug) {
         resp_error(&c->conn.out,
                    "ERR DEBUG command not allowed. Say `debug: true` in the policy to allow it.");
         return;

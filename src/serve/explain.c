@@ -27,8 +27,8 @@ static void put_position(struct worker *w, struct buf *out, const char *name, fr
     }
 }
 
-static const char *wide_name(const struct follow_catalog *c, const struct policy *p,
-                             struct fresh *f, fresh_dep dep, const char **ret_which)
+static const char *wide_name(const struct follow_catalog *c, struct fresh *f, fresh_dep dep,
+                             const char **ret_which)
 {
     for (uint32_t i = 0; c != NULL && i < c->table_count; i++) {
         bool any = dep == fresh_dep_any(f, c->tables[i].wide);
@@ -37,11 +37,11 @@ static const char *wide_name(const struct follow_catalog *c, const struct policy
             return c->tables[i].name;
         }
     }
-    for (uint32_t i = 0; c != NULL && i < p->template_count; i++) {
+    for (uint32_t i = 0; c != NULL && i < c->template_count; i++) {
         bool any = dep == fresh_dep_any(f, c->templates[i].wide);
         if (any || dep == fresh_dep_all(f, c->templates[i].wide)) {
             *ret_which = any ? "every change behind template" : "unknown values of template";
-            return p->templates[i].text;
+            return c->policy->templates[i].text;
         }
     }
     return NULL;
@@ -53,7 +53,7 @@ static void put_deps(struct worker *w, struct buf *out, fresh_pos stamp, const f
     struct server *s = w->server;
     for (uint32_t i = 0; i < count; i++) {
         const char *which = "one row or value";
-        const char *name = wide_name(w->plan->catalog, s->policy, s->fresh, deps[i], &which);
+        const char *name = wide_name(w->plan->catalog, s->fresh, deps[i], &which);
         fresh_pos mark = fresh_mark(s->fresh, deps[i]);
         char token[FRESH_TOKEN_MAX] = "";
         if (mark >= fresh_floor(s->fresh) && mark != 0) {
@@ -204,7 +204,7 @@ static void put_template(void *arg, const struct policy_template *t, const struc
 
 void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *out)
 {
-    const struct policy *p = w->server->policy;
+    const struct policy *p = w->plan->policy;
     if (db >= POLICY_DBS || p->db_space[db] < 0) {
         buf_append_str(out, "error: no space has this database number\n");
         return;
@@ -289,14 +289,14 @@ void explain_route(struct worker *w, struct slice method, struct slice target, s
     struct slice query = mark != NULL ? slice_from(target, path_len + 1) : (struct slice){NULL, 0};
     struct slice values[POLICY_PARAMS_MAX];
     const struct policy_route *route =
-        policy_find_route(w->server->policy, method, path, values, NULL);
+        policy_find_route(w->plan->policy, method, path, values, NULL);
     if (route == NULL) {
         buf_append_str(out, "error: no route has this method and path\n");
         return;
     }
     const struct plan_route *planned = &w->plan->routes[route->index];
     buf_printf(out, "route: %s (%s:%u)\nconsistency: %s\nfresh: %.3f s\n", route->match,
-               w->server->policy->file, route->line, consistency_text(route->consistency),
+               w->plan->policy->file, route->line, consistency_text(route->consistency),
                route->fresh_ms / 1000.0);
     put_plan(w, planned, out);
     struct params params = {0};

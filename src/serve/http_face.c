@@ -241,7 +241,7 @@ static void forget_message(struct http_conn *c)
 /* Works on the first message of `in`; 0: it is not complete yet. */
 static size_t one_message(struct http_conn *c, struct slice in)
 {
-    const struct policy_limits *limits = &c->worker->server->policy->limits;
+    const struct policy_limits *limits = &c->worker->plan->policy->limits;
     struct http_limits http_limits = {
         .head_max = limits->http_head_max,
         .line_max = limits->http_head_max / 2,

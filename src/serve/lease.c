@@ -48,28 +48,61 @@ struct miss_set {
     struct miss_record record[WAYS];
 };
 
-struct leases {
-    uint64_t lease_ms; /* the longest of all templates */
-    uint64_t bucket_ms;
-    struct lock lock[STRIPES];
-    struct miss_set *sets; /* lock of set % STRIPES */
+struct stripe {
+    struct lock lock;
+    uint64_t lease_ms;  /* lock; the longest of all templates, so far */
+    uint64_t bucket_ms; /* lock */
 };
+
+struct leases {
+    struct stripe stripe[STRIPES];
+    struct miss_set *sets; /* lock of stripe [set % STRIPES] */
+};
+
+static uint64_t longest(const struct policy *p)
+{
+    uint64_t lease_ms = PER_LEASE;
+    for (uint32_t i = 0; i < p->template_count; i++) {
+        if (p->templates[i].implicit_lease_ms > lease_ms) {
+            lease_ms = p->templates[i].implicit_lease_ms;
+        }
+    }
+    return lease_ms;
+}
 
 struct leases *leases_create(const struct policy *p)
 {
     struct leases *l = xcalloc(1, sizeof(*l));
-    l->lease_ms = PER_LEASE;
-    for (uint32_t i = 0; i < p->template_count; i++) {
-        if (p->templates[i].implicit_lease_ms > l->lease_ms) {
-            l->lease_ms = p->templates[i].implicit_lease_ms;
-        }
-    }
-    l->bucket_ms = (l->lease_ms + PER_LEASE - 1) / PER_LEASE;
     l->sets = xcalloc(SETS, sizeof(*l->sets));
     for (size_t i = 0; i < STRIPES; i++) {
-        lock_init(&l->lock[i], LOCK_RANK_MISS);
+        lock_init(&l->stripe[i].lock, LOCK_RANK_MISS);
     }
+    leases_policy(l, p, 0);
     return l;
+}
+
+/* Bucket numbers mean something else then: nothing recorded is of use, and it is as if a miss of every
+ * key had gone unrecorded just now (L2). */
+static void lengthen(struct leases *l, size_t index, uint64_t lease_ms, uint64_t now_ms)
+{
+    struct stripe *s = &l->stripe[index];
+    s->lease_ms = lease_ms;
+    s->bucket_ms = (lease_ms + PER_LEASE - 1) / PER_LEASE;
+    for (size_t i = index; i < SETS; i += STRIPES) {
+        l->sets[i] = (struct miss_set){.unrecorded_ms = now_ms};
+    }
+}
+
+void leases_policy(struct leases *l, const struct policy *p, uint64_t now_ms)
+{
+    uint64_t lease_ms = longest(p);
+    for (size_t i = 0; i < STRIPES; i++) {
+        lock_acquire(&l->stripe[i].lock);
+        if (lease_ms > l->stripe[i].lease_ms) {
+            lengthen(l, i, lease_ms, now_ms);
+        }
+        lock_release(&l->stripe[i].lock);
+    }
 }
 
 void leases_destroy(struct leases **lp)
@@ -80,7 +113,7 @@ void leases_destroy(struct leases **lp)
         return;
     }
     for (size_t i = 0; i < STRIPES; i++) {
-        lock_fini(&l->lock[i]);
+        lock_fini(&l->stripe[i].lock);
     }
     free(l->sets);
     free(l);
@@ -117,9 +150,9 @@ static struct miss_record *room(struct miss_set *set, uint64_t bucket)
 static void note_miss(struct leases *l, uint64_t hash, fresh_pos stamp, uint64_t now_ms)
 {
     struct miss_set *set = &l->sets[hash % SETS];
-    uint64_t bucket = now_ms / l->bucket_ms + 1;
-    struct lock *lock = &l->lock[hash % SETS % STRIPES];
-    lock_acquire(lock);
+    struct stripe *stripe = &l->stripe[hash % SETS % STRIPES];
+    lock_acquire(&stripe->lock);
+    uint64_t bucket = now_ms / stripe->bucket_ms + 1;
     struct miss_record *r = find_record(set, hash, bucket);
     if (r == NULL) {
         r = room(set, bucket);
@@ -138,27 +171,27 @@ static void note_miss(struct leases *l, uint64_t hash, fresh_pos stamp, uint64_t
             r->stamp[bucket % BUCKETS] = stamp;
         }
     }
-    lock_release(lock);
+    lock_release(&stripe->lock);
 }
 
 /* The stamp of the first miss within `lease_ms`; 0: none known for certain. */
 static fresh_pos first_miss(struct leases *l, uint64_t hash, uint64_t lease_ms, uint64_t now_ms)
 {
     struct miss_set *set = &l->sets[hash % SETS];
-    uint64_t bucket = now_ms / l->bucket_ms + 1;
-    uint64_t from = (now_ms > lease_ms ? now_ms - lease_ms : 0) / l->bucket_ms + 1;
     fresh_pos found = 0;
-    struct lock *lock = &l->lock[hash % SETS % STRIPES];
-    lock_acquire(lock);
+    struct stripe *stripe = &l->stripe[hash % SETS % STRIPES];
+    lock_acquire(&stripe->lock);
+    uint64_t bucket = now_ms / stripe->bucket_ms + 1;
+    uint64_t from = (now_ms > lease_ms ? now_ms - lease_ms : 0) / stripe->bucket_ms + 1;
     const struct miss_record *r = find_record(set, hash, bucket);
-    bool certain = set->unrecorded_ms == 0 || set->unrecorded_ms + l->lease_ms < now_ms;
+    bool certain = set->unrecorded_ms == 0 || set->unrecorded_ms + stripe->lease_ms < now_ms;
     if (r != NULL && certain) {
         uint64_t oldest = r->newest >= BUCKETS ? r->newest - BUCKETS + 1 : 1;
         for (uint64_t b = from > oldest ? from : oldest; b <= r->newest && found == 0; b++) {
             found = r->stamp[b % BUCKETS];
         }
     }
-    lock_release(lock);
+    lock_release(&stripe->lock);
     return found;
 }
 
@@ -167,27 +200,27 @@ static fresh_pos first_miss(struct leases *l, uint64_t hash, uint64_t lease_ms, 
 static void forget_oldest(struct leases *l, uint64_t hash, fresh_pos newest, uint64_t now_ms)
 {
     struct miss_set *set = &l->sets[hash % SETS];
-    struct lock *lock = &l->lock[hash % SETS % STRIPES];
-    lock_acquire(lock);
-    struct miss_record *r = find_record(set, hash, now_ms / l->bucket_ms + 1);
+    struct stripe *stripe = &l->stripe[hash % SETS % STRIPES];
+    lock_acquire(&stripe->lock);
+    struct miss_record *r = find_record(set, hash, now_ms / stripe->bucket_ms + 1);
     for (size_t i = 0; r != NULL && i < BUCKETS; i++) {
         r->stamp[i] = r->stamp[i] != 0 ? newest : 0;
     }
-    lock_release(lock);
+    lock_release(&stripe->lock);
 }
 
 /* --- templates ---------------------------------------------------------------------------------- */
 
 static const struct policy_space *space_of(const struct worker *w, uint32_t db)
 {
-    const struct policy *p = w->server->policy;
+    const struct policy *p = w->plan->policy;
     return &p->spaces[db < POLICY_DBS && p->db_space[db] >= 0 ? p->db_space[db] : 0];
 }
 
 bool lease_db_followed(const struct worker *w, uint32_t db)
 {
     return w->server->leases != NULL && db < POLICY_DBS &&
-           policy_space_followed(w->server->policy, space_of(w, db));
+           policy_space_followed(w->plan->policy, space_of(w, db));
 }
 
 struct matching {
@@ -247,7 +280,7 @@ static struct matching match_key(struct worker *w, uint32_t db, struct slice key
     struct matching m = {.w = w, .lease = lease};
     struct slice rest;
     if (policy_strip_prefix(space_of(w, db), key, &rest)) {
-        policy_match_key(w->server->policy, rest, matched, &m);
+        policy_match_key(w->plan->policy, rest, matched, &m);
     }
     return m;
 }

@@ -79,7 +79,7 @@ static void accepted(void *arg, int fd)
     struct server *s = one->all->server;
     struct worker *w = least_busy(s);
     if (atomic_load_explicit(&s->connections, memory_order_relaxed) >=
-        s->policy->limits.connections) {
+        s->workers[0].plan->policy->limits.connections) {
         serve_count(&s->workers[0], connections_refused);
         (void)!send(fd, one->full, strlen(one->full), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)close(fd);
@@ -127,7 +127,7 @@ struct listen *listen_open(struct server *s, char **ret_why)
                                     "Connection: close\r\n\r\n";
     static const char resp_full[] = "-ERR max number of clients reached\r\n";
     struct listen *l = xcalloc(1, sizeof(*l));
-    const struct policy *p = s->policy;
+    const struct policy *p = s->started_with;
     l->server = s;
     l->drains = xcalloc(s->worker_count, sizeof(*l->drains));
     for (uint32_t i = 0; i < s->worker_count; i++) {

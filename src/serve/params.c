@@ -176,6 +176,7 @@ void route_key(const struct policy_route *route, const struct params *p, struct 
 {
     buf_clear(out);
     buf_append_str(out, route->match);
+    buf_append(out, (const char *)&route->identity, sizeof(route->identity));
     for (uint32_t i = 0; i < p->count; i++) {
         buf_append(out, p->value[i] == NULL ? "\0n" : "\0v", 2);
         if (p->value[i] != NULL) {

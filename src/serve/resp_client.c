@@ -19,12 +19,12 @@
 
 bool client_db_exists(const struct resp_client *c, int64_t db)
 {
-    return db >= 0 && db < POLICY_DBS && c->worker->server->policy->db_space[db] >= 0;
+    return db >= 0 && db < POLICY_DBS && c->worker->plan->policy->db_space[db] >= 0;
 }
 
 const struct policy_space *client_space(const struct resp_client *c, uint32_t db)
 {
-    const struct policy *p = c->worker->server->policy;
+    const struct policy *p = c->worker->plan->policy;
     return &p->spaces[p->db_space[db]];
 }
 

@@ -267,7 +267,7 @@ static void open_client(struct conn *conn, void *context)
     c->proto = 2;
     c->opened_ms = client_now(c);
     resp_parser_init(&c->parser, &known_limits);
-    client_set_authenticated(c, c->worker->server->policy->auth.password == NULL);
+    client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
     if (!client_select_first(c)) {
         resp_error(&conn->out, "ERR no space of the policy has a `db`");
         conn_close_after_flush(conn);

@@ -29,6 +29,7 @@
 struct flights;
 struct leases;
 struct listen;
+struct reload;
 
 /* Ways to break the rule on purpose (debug only): the checker must notice each. */
 struct serve_breaks {
@@ -77,14 +78,17 @@ struct serve_counters {
                           memory_order_relaxed)
 
 struct server {
-    const struct policy *policy;
+    /* A reference. What only a restart changes (memory, spaces, listen, limits) may be read here; what
+     * says how to answer is the worker's `plan->policy`. */
+    const struct policy *started_with;
     struct fresh *fresh;
     struct store *store;
     struct follow *follow; /* NULL without a database */
     struct flights *flights;
     struct listen *listen;     /* worker 0's */
     struct refusals *refusals; /* for explain */
-    struct leases *leases;     /* NULL when no template is in the policy */
+    struct leases *leases;
+    struct reload *reload;
     struct serve_breaks breaks;
     struct worker *workers;
     uint32_t worker_count;
@@ -177,6 +181,8 @@ void lease_apply(const struct lease *lease, struct store_write *ret_write);
 
 struct leases *leases_create(const struct policy *p);
 void leases_destroy(struct leases **l);
+/* Before anybody uses this policy: remembers misses for as long as its longest lease. Any thread. */
+void leases_policy(struct leases *l, const struct policy *p, uint64_t now_ms);
 
 /* --- faces -------------------------------------------------------------------------------------- */
 

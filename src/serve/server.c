@@ -4,7 +4,7 @@
  *
  * Worker 0 accepts every connection and hands each to the worker with the fewest; from then on it stays
  * there. A new plan (made by the keeper, published by the follower once marks are raised) reaches each
- * worker by mail, so the hot path reads a pointer of its own thread.
+ * worker by mail (reload.c), so the hot path reads a pointer of its own thread.
  *
  * Stopping: listeners close, idle connections close, busy ones get `draining` and are closed by their next
  * answer; what is left at the deadline is cut. Order of teardown: follower, workers, store, fresh.
@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "fill/flight.h"
 #include "serve/listen.h"
+#include "serve/reload.h"
 #include "serve/serve.h"
 
 #include <stdlib.h>
@@ -71,7 +72,7 @@ static bool set_breaks(struct server *s, const struct server_options *options, c
 
 static struct store *make_store(struct server *s)
 {
-    const struct policy *p = s->policy;
+    const struct policy *p = s->started_with;
     struct store_space_options spaces[STORE_SPACE_MAX];
     uint8_t db_space[POLICY_DBS + 1];
     check(p->space_count <= STORE_SPACE_MAX);
@@ -99,7 +100,7 @@ static struct store *make_store(struct server *s)
 
 static void make_shared(struct server *s)
 {
-    const struct policy *p = s->policy;
+    const struct policy *p = s->started_with;
     s->fresh = fresh_create(&(struct fresh_options){
         .slots = p->database.marks > 0 ? p->database.marks : FRESH_SLOTS_DEFAULT,
         .max_stale_ms = p->database.max_stale_ms,
@@ -109,31 +110,19 @@ static void make_shared(struct server *s)
     s->store = make_store(s);
     s->flights = flights_create();
     s->refusals = refusals_create();
-    s->leases = p->template_count > 0 ? leases_create(p) : NULL;
+    s->leases = leases_create(p);
+    s->reload = reload_create(s);
 }
 
 /* --- plans -------------------------------------------------------------------------------------- */
-
-struct plan_mail {
-    struct mail mail;
-    struct worker *worker;
-    const struct plan *plan;
-};
-
-static void plan_arrived(struct mail *m)
-{
-    struct plan_mail *pm = container_of(m, struct plan_mail, mail);
-    plan_unref(pm->worker->plan);
-    pm->worker->plan = pm->plan;
-    free(pm);
-}
 
 /* Keeper thread. */
 static void *analyse(void *arg, PGconn *conn, const struct follow_catalog *catalog,
                      const struct follow_value_column **ret_values, uint32_t *ret_value_count)
 {
-    const struct server *s = arg;
-    const struct plan *plan = plan_make(conn, s->policy, catalog, ret_values, ret_value_count);
+    (void)arg;
+    const struct plan *plan =
+        plan_make(conn, catalog->policy, catalog, ret_values, ret_value_count);
     for (uint32_t i = 0; i < plan->route_count; i++) {
         const struct plan_route *r = &plan->routes[i];
         if (r->why != NULL && strcmp(r->route->method, "GET") == 0) {
@@ -149,15 +138,7 @@ static void publish(void *arg, void *analysis, const struct follow_catalog *cata
 {
     (void)catalog; /* the plan holds its own reference */
     struct server *s = arg;
-    const struct plan *plan = analysis;
-    for (uint32_t i = 0; i < s->worker_count; i++) {
-        struct plan_mail *pm = xcalloc(1, sizeof(*pm));
-        pm->worker = &s->workers[i];
-        pm->plan = plan;
-        plan_ref(plan);
-        mailbox_post(loop_mailbox(s->workers[i].loop), &pm->mail, plan_arrived);
-    }
-    plan_unref(plan);
+    reload_publish(s->reload, analysis);
 }
 
 /* --- workers ------------------------------------------------------------------------------------ */
@@ -179,12 +160,12 @@ static void *worker_body(void *arg)
 static void worker_init(struct server *s, uint32_t index)
 {
     struct worker *w = &s->workers[index];
-    const struct policy_database *db = &s->policy->database;
+    const struct policy_database *db = &s->started_with->database;
     w->server = s;
     w->index = index;
     w->loop = loop_create();
     w->gate = store_gate_take(s->store);
-    w->plan = plan_blank(s->policy);
+    w->plan = plan_blank(s->started_with);
     list_init(&w->spare_requests);
     if (db->dsn != NULL) {
         uint32_t size = (db->pool + s->worker_count - 1) / s->worker_count;
@@ -209,6 +190,7 @@ static void workers_fini(struct server *s)
     for (uint32_t i = 0; i < s->worker_count; i++) {
         mailbox_drain(loop_mailbox(s->workers[i].loop));
     }
+    reload_stop(s->reload);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         loop_destroy(&s->workers[i].loop);
         http_requests_free(&s->workers[i]);
@@ -234,11 +216,13 @@ static void destroy(struct server *s)
     follow_destroy(&s->follow);
     workers_fini(s);
     refusals_destroy(&s->refusals);
+    reload_destroy(&s->reload);
     leases_destroy(&s->leases);
     flights_destroy(&s->flights);
     store_destroy(&s->store);
     fresh_destroy(&s->fresh);
     free(s->workers);
+    policy_unload(&s->started_with);
     free(s);
 }
 
@@ -246,10 +230,11 @@ struct server *server_start(const struct server_options *options, char **ret_why
 {
     struct server *s = xcalloc(1, sizeof(*s));
     const struct policy *p = options->policy;
-    s->policy = p;
+    s->started_with = policy_share(p);
     s->request_shutdown = options->request_shutdown;
     s->request_shutdown_arg = options->arg;
     if (!set_breaks(s, options, ret_why)) {
+        policy_unload(&s->started_with);
         free(s);
         return NULL;
     }
@@ -280,6 +265,21 @@ struct server *server_start(const struct server_options *options, char **ret_why
         check(pthread_create(&s->workers[i].thread, NULL, worker_body, &s->workers[i]) == 0);
     }
     return s;
+}
+
+bool server_reload(struct server *s, const struct policy *p, struct buf *ret_keys)
+{
+    if (policy_needs_restart(s->started_with, p, ret_keys)) {
+        reload_refused(s->reload);
+        return false;
+    }
+    reload_begin(s->reload, p);
+    return true;
+}
+
+void server_reload_refused(struct server *s)
+{
+    reload_refused(s->reload);
 }
 
 void server_stop(struct server **sp, uint32_t deadline_ms)

@@ -13,7 +13,7 @@ struct server;
 /* Debug switches by name ("fence", "late-marks", "store-stamp", "oldest-miss", "row-all"): see
  * serve/serve.h. Only with `debug: true` in the policy. */
 struct server_options {
-    const struct policy *policy; /* borrowed for the server's life */
+    const struct policy *policy; /* a reference is taken */
     const char *const *breaks;
     uint32_t break_count;
     void (*request_shutdown)(void *arg); /* any thread */
@@ -25,6 +25,12 @@ struct server_options {
 struct server *server_start(const struct server_options *options, char **ret_why);
 /* "http=127.0.0.1:8080 resp=127.0.0.1:6380 admin=127.0.0.1:9180" */
 void server_addresses(const struct server *s, struct buf *out);
+/* Answers by this policy from soon on; the log says when it is done and what it changed. A reference is
+ * taken. False, and nothing happens, when something in it needs a restart: `ret_keys` gets its keys.
+ * One thread at a time. */
+bool server_reload(struct server *s, const struct policy *p, struct buf *ret_keys);
+/* A reload that did not come so far, because the file has mistakes: for the figures. */
+void server_reload_refused(struct server *s);
 /* Stops accepting, lets requests in progress end for at most `deadline_ms`, joins every thread. */
 void server_stop(struct server **s, uint32_t deadline_ms);
 

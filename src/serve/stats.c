@@ -11,6 +11,7 @@
 #include "serve/stats.h"
 
 #include "base/clock.h"
+#include "serve/reload.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,6 +89,13 @@ static void walk_server(struct walk *w, struct server *s)
     put(w, GAUGE, "uptime_s", "seconds since the start",
         (double)((clock_now_ms() - s->started_ms) / 1000));
     put(w, GAUGE, "workers", "worker threads", s->worker_count);
+    struct reload_figures reload;
+    reload_figures(s->reload, &reload);
+    put(w, COUNTER, "reloads", "policies put in force while running", (double)reload.reloads);
+    put(w, COUNTER, "reloads_refused", "policies that had mistakes or needed a restart",
+        (double)reload.refused);
+    put(w, COUNTER, "reload_voided", "keys removed because a new template governs them",
+        (double)reload.voided);
     put(w, GAUGE, "connections", "open connections of all faces",
         atomic_load_explicit(&s->connections, memory_order_relaxed));
 #define X(name, help)                                                                              \
@@ -157,15 +165,15 @@ static const struct {
 static void walk_spaces(struct walk *w, struct server *s)
 {
     struct store_space_stats st[STORE_SPACE_MAX];
-    for (uint32_t i = 0; i < s->policy->space_count; i++) {
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
         store_space_stats(s->store, i, &st[i]);
     }
     for (size_t k = 0; k < array_len(space_figures); k++) {
-        for (uint32_t i = 0; i < s->policy->space_count; i++) {
+        for (uint32_t i = 0; i < s->started_with->space_count; i++) {
             uint64_t value;
             memcpy(&value, (const char *)&st[i] + space_figures[k].offset, sizeof(value));
             w->print(w->out, &(struct figure){.group = "space",
-                                              .label = s->policy->spaces[i].name,
+                                              .label = s->started_with->spaces[i].name,
                                               .first = i == 0,
                                               .name = space_figures[k].name,
                                               .help = space_figures[k].help,

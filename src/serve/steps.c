@@ -100,7 +100,7 @@ static enum step step_admit(struct request *r)
     serve_count(w, http_requests);
     r->head_only = head->method == HTTP_HEAD;
     struct slice method = r->head_only ? SLICE("GET") : head->method_name;
-    r->route = policy_find_route(w->server->policy, method, head->path, values, &methods);
+    r->route = policy_find_route(r->plan->policy, method, head->path, values, &methods);
     if (r->route == NULL || head->method == HTTP_OPTIONS) {
         return admit_no_route(r, methods);
     }

@@ -209,12 +209,12 @@ static uint32_t mark_count(void)
 
 static void make(bool break_row_all)
 {
-    struct catalog *c = catalog_create();
+    struct catalog *c = catalog_create(policy);
     c->pub.tables = tables;
     c->pub.table_count = TABLES;
     c->pub.templates = templates;
-    c->template_count = TEMPLATES;
-    depend = depend_create(fresh, policy, break_row_all);
+    c->pub.template_count = TEMPLATES;
+    depend = depend_create(fresh, break_row_all);
     depend_install(depend, &c->pub, value_columns, array_len(value_columns));
     follow_catalog_unref(&c->pub);
     depend_begin(depend);
