@@ -10,7 +10,9 @@
  *   any  ──close, error, hang-up──> dead ──end of turn──> freed
  *
  * A face is called from two places only: read_ready() with new bytes, and flush() with buffered ones
- * after a pause or a full output. Output buffers circulate: an idle connection holds none.
+ * after a pause or a full output. What it answers at once is sent at once: the answer is warm in the
+ * cache, and the next connection of the turn gets the same buffer. Output buffers circulate: an idle
+ * connection holds none.
  *
  * Lingering: closing a socket with unread input makes the kernel reset the connection, and the peer may
  * lose the answer that says why. So after the last byte only our half is shut; what still comes is
@@ -63,6 +65,43 @@ static void release_out(struct conn *c)
             buf_fini(&c->out);
         }
     }
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+/* False when the connection died. */
+static bool write_out(struct conn *c)
+{
+    while (buf_len(&c->out) > 0) {
+        struct slice bytes = buf_readable(&c->out);
+        ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        if (put < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EAGAIN && bytes.len <= c->face->limits->output_max) {
+                return true;
+            }
+            conn_close(c);
+            return false;
+        }
+        c->active_ms = c->loop->now_ms;
+        buf_consume(&c->out, (size_t)put);
+    }
+    return true;
+}
+
+/* Sends what the face has answered while it is warm in the cache, and hands the buffer to the next
+ * connection of this turn. False: there is more to do, at the end of the turn. */
+static bool answered(struct conn *c)
+{
+    if (c->again || c->closing || !write_out(c) || buf_len(&c->out) > 0) {
+        return false;
+    }
+    list_remove(&c->flush.node);
+    release_out(c);
+    want(c);
+    return true;
 }
 
 /* --- the face ----------------------------------------------------------------------------------- */
@@ -126,6 +165,9 @@ static void read_ready(struct conn *c)
             return;
         }
         c->again = conn_full(c) && buf_len(&c->in) > 0;
+        if (answered(c)) {
+            return;
+        }
     }
     conn_dirty(c);
 }
@@ -158,29 +200,7 @@ static void conn_ready(struct loop_source *src, unsigned events)
     }
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
-
-/* False when the connection died. */
-static bool write_out(struct conn *c)
-{
-    while (buf_len(&c->out) > 0) {
-        struct slice bytes = buf_readable(&c->out);
-        ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
-        if (put < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            if (errno == EAGAIN && bytes.len <= c->face->limits->output_max) {
-                return true;
-            }
-            conn_close(c);
-            return false;
-        }
-        c->active_ms = c->loop->now_ms;
-        buf_consume(&c->out, (size_t)put);
-    }
-    return true;
-}
+/* --- the end of a turn -------------------------------------------------------------------------- */
 
 static void linger_over(struct timer *t)
 {

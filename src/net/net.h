@@ -3,13 +3,14 @@
  * net: one epoll loop per thread, its timers, its connections, its listeners.
  *
  * A turn of the loop has fixed phases, in this order: 1. wait; 2. sources (sockets, mailboxes) that
- * are ready; 3. timers that are due; 4. deferred work: connections touched in this turn are flushed,
- * each with one write; closed ones are freed. So a connection that was closed in phases 2-3 is still
+ * are ready; 3. timers that are due; 4. deferred work: connections with output left are flushed, each
+ * with one write; closed ones are freed. So a connection that was closed in phases 2-3 is still
  * valid memory until the turn ends.
  *
  * Reading: all connections of a loop share one scratch buffer. Bytes are parsed where they were read;
  * only an unfinished rest is copied into the connection's own buffer, so an idle connection holds no
- * buffers. Writing: replies are appended to the connection's output and sent once per turn.
+ * buffers. Writing: replies are appended to the connection's output. What a face has answered when
+ * data() returns is sent then, with one write; the rest at the end of the turn.
  * Back-pressure: above `output_limit` the connection is not read until the peer has taken enough; above
  * `output_max` it is closed.
  *
