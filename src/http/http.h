@@ -98,6 +98,13 @@ struct slice http_cookie_get(const struct http_request *req, const char *name);
 /* If-None-Match against one entity tag (with quotes), weak comparison, "*" too. RFC 9110 13.1.2. */
 bool http_etag_matches(struct slice if_none_match, struct slice etag);
 
+/* What all Accept-Encoding fields together say. RFC 9110 12.5.3. */
+struct http_codings {
+    bool gzip;     /* asked for, and not less than no coding */
+    bool identity; /* no coding is acceptable too: unless it was forbidden by name or by "*;q=0" */
+};
+struct http_codings http_accepted_codings(const struct http_request *req);
+
 /* Percent-decoding; '+' stays '+' unless `form`. False on a bad escape or a decoded NUL. Appends. */
 bool http_percent_decode(struct slice in, bool form, struct buf *out);
 /* Walks "a=1&b=2": false at the end. Name and value are undecoded. */

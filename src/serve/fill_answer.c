@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "serve/answer.h"
+#include "serve/gzip.h"
 #include "serve/problem.h"
 #include "serve/rows.h"
 
@@ -53,6 +54,9 @@ static void make_body(struct request *r, struct flight_answer *a)
     a->status = status;
     answer_make(&a->value, status, type, buf_readable(&body), r->now_ms);
     buf_fini(&body);
+    if (r->accepts.gzip && answer_compress(&a->value, &r->worker->gzip, false)) {
+        serve_count(r->worker, gzip_made);
+    }
 }
 
 static void make_problem(struct request *r, struct flight_answer *a)
@@ -146,6 +150,29 @@ void fill_answer_store(struct request *r, struct flight_answer *a)
     }
 }
 
+/* Nobody stores the answer of a POST, so it needs no tag and no Vary. */
+static bool compress_written(struct request *r, struct buf *body)
+{
+    size_t len = buf_len(body);
+    bool worth = len >= ANSWER_GZIP_MIN && len <= ANSWER_GZIP_MAX;
+    if (!r->accepts.gzip || (!worth && r->accepts.identity)) {
+        return false;
+    }
+    struct buf text;
+    buf_init(&text);
+    size_t max = r->accepts.identity ? len : gzip_bound(len);
+    if (!gzip_put(&r->worker->gzip, buf_readable(body), max, &text)) {
+        buf_fini(&text);
+        return false;
+    }
+    serve_count(r->worker, gzip_made);
+    serve_count(r->worker, gzip_sent);
+    serve_count_by(r->worker, gzip_saved_bytes, len > buf_len(&text) ? len - buf_len(&text) : 0);
+    buf_fini(body);
+    *body = text;
+    return true;
+}
+
 void written_put(struct request *r, struct buf *out)
 {
     struct server *s = r->worker->server;
@@ -158,9 +185,13 @@ void written_put(struct request *r, struct buf *out)
     } else {
         buf_append_str(&body, "{}");
     }
+    bool is_gzip = compress_written(r, &body);
     http_put_status(out, 200, clock_wall_ms());
     http_put_header(out, "Content-Type", slice_of(json_type));
     http_put_header_fmt(out, "Content-Length", "%zu", buf_len(&body));
+    if (is_gzip) {
+        http_put_header(out, "Content-Encoding", SLICE("gzip"));
+    }
     http_put_header(out, "Cache-Control", SLICE("no-store"));
     http_put_header(out, "Cache-Status", SLICE("freshet; fwd=method"));
     if (r->result.wal_lsn != 0 && fresh_epoch(s->fresh) != 0) {

@@ -45,6 +45,7 @@ struct request {
     bool head_only;
     bool close;
     bool get;
+    struct http_codings accepts;
     struct buf if_none_match;
     const struct policy_route *route;
     const struct plan *plan; /* a reference */

@@ -30,6 +30,7 @@ struct flights;
 struct leases;
 struct listen;
 struct reload;
+struct gzip;
 
 /* Ways to break the rule on purpose (debug only): the checker must notice each. */
 struct serve_breaks {
@@ -49,6 +50,9 @@ struct serve_breaks {
     X(http_joined, "requests that waited for another request's fill")                              \
     X(http_refused, "HTTP messages refused as malformed")                                          \
     X(http_errors, "HTTP answers with status 500 and above")                                       \
+    X(gzip_made, "answers compressed: a stored one only once")                                     \
+    X(gzip_sent, "answers sent compressed")                                                        \
+    X(gzip_saved_bytes, "bytes of bodies not sent because of that")                                \
     X(resp_commands, "Redis commands run")                                                         \
     X(resp_hits, "Redis reads that found their key")                                               \
     X(resp_misses, "Redis reads that did not")                                                     \
@@ -71,11 +75,12 @@ struct serve_counters {
 };
 
 /* Only the owning worker adds, so a plain load and store suffices. */
-#define serve_count(worker, name)                                                                  \
+#define serve_count_by(worker, name, amount)                                                       \
     atomic_store_explicit(&(worker)->counters.name,                                                \
                           atomic_load_explicit(&(worker)->counters.name, memory_order_relaxed) +   \
-                              1,                                                                   \
+                              (amount),                                                            \
                           memory_order_relaxed)
+#define serve_count(worker, name) serve_count_by(worker, name, 1)
 
 struct server {
     /* A reference. What only a restart changes (memory, spaces, listen, limits) may be read here; what
@@ -117,6 +122,7 @@ struct worker {
     } refused;
     struct list spare_requests; /* recycled HTTP requests */
     uint32_t spare_request_count;
+    struct gzip *gzip; /* NULL until it is first needed */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };

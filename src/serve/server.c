@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fill/flight.h"
+#include "serve/gzip.h"
 #include "serve/listen.h"
 #include "serve/reload.h"
 #include "serve/serve.h"
@@ -194,6 +195,7 @@ static void workers_fini(struct server *s)
     for (uint32_t i = 0; i < s->worker_count; i++) {
         loop_destroy(&s->workers[i].loop);
         http_requests_free(&s->workers[i]);
+        gzip_destroy(&s->workers[i].gzip);
         plan_unref(s->workers[i].plan);
     }
 }

@@ -25,8 +25,8 @@
  */
 #include "base/check.h"
 #include "base/clock.h"
-#include "serve/answer.h"
 #include "serve/fill_answer.h"
+#include "serve/hit.h"
 #include "serve/problem.h"
 #include "serve/request.h"
 
@@ -113,6 +113,12 @@ static enum step step_admit(struct request *r)
     if (w->pool == NULL) {
         return refuse(r, &(struct problem){.status = 503, .detail = err_text(ERR_NO_DATABASE)});
     }
+    r->accepts = http_accepted_codings(head);
+    if (!r->accepts.gzip && !r->accepts.identity) {
+        return refuse(r, &(struct problem){.status = 406,
+                                           .detail = "answers come in gzip or without a coding; "
+                                                     "Accept-Encoding takes neither"});
+    }
     r->get = slice_is(method, "GET");
     if (!r->get) {
         return STEP_WRITE;
@@ -196,29 +202,15 @@ static enum step step_lookup(struct request *r)
     }
     struct store_hold hold;
     enum store_absence why;
-    struct buf *out = http_request_out(r);
     store_hold(w->server->store, w->gate, w->server->http_db, buf_readable(&r->key), r->now_ms,
                &hold);
     struct store_item *item = store_lookup(&hold, &why);
     if (item != NULL) {
-        struct answer a = answer_read(store_item_value(item));
-        uint64_t expiry = store_item_expiry(item);
-        answer_put(out, &a,
-                   &(struct answer_wish){
-                       .head_only = r->head_only,
-                       .close = r->close,
-                       .if_none_match = buf_readable(&r->if_none_match),
-                       .cache_status = "hit",
-                       .ttl_s = expiry > r->now_ms ? (expiry - r->now_ms) / 1000 : 0,
-                       .hit = true,
-                       .now_ms = r->now_ms,
-                   });
-    }
-    store_drop(&hold);
-    if (item != NULL) {
         serve_count(w, http_hits);
+        hit_put(r, &hold, item);
         return STEP_DONE;
     }
+    store_drop(&hold);
     serve_count(w, http_misses);
     r->fwd = fwd_of(why);
     if (refusal_of_absence(why) != REFUSAL_NONE) {
@@ -303,23 +295,10 @@ static enum step step_fill(struct request *r)
 
 static void send_answer(struct request *r, const struct flight_answer *answer, const char *joined)
 {
-    struct buf *out = http_request_out(r);
-    if (out == NULL) {
-        return;
-    }
     char status[160];
     (void)snprintf(status, sizeof(status), "%s%s%s", r->fwd, joined,
                    answer->note == NULL ? "; stored" : "");
-    struct answer a = answer_read(buf_readable(&answer->value));
-    answer_put(out, &a,
-               &(struct answer_wish){.head_only = r->head_only,
-                                     .close = r->close,
-                                     .if_none_match = buf_readable(&r->if_none_match),
-                                     .cache_status = status,
-                                     .ttl_s = UINT64_MAX});
-    if (a.status >= 500) {
-        serve_count(r->worker, http_errors);
-    }
+    fresh_put(r, buf_readable(&answer->value), status);
 }
 
 static enum step step_commit(struct request *r)
