@@ -3,6 +3,7 @@
  * The stream's messages, in order, as calls of fresh_*.
  *
  *     BEGIN xid ── rows, TRUNCATE, DDL messages: depend ── COMMIT end: outdate, mark and advance A
+ *     S xid ── rows ... ── E, again and again; c xid end: as COMMIT; A: forgotten
  *     keepalive end: advance A
  *
  * Invariants: A1. A passes a commit only after its marks are written (fresh_apply). A2. A catalog
@@ -16,7 +17,8 @@
 
 void apply_reset(struct follow *f)
 {
-    f->in_transaction = false;
+    f->in_transaction = f->in_block = false;
+    decoder_reset(f->decoder);
     depend_reset(f->depend);
 }
 
@@ -48,12 +50,12 @@ void apply_idle(struct follow *f, uint64_t lsn)
     applied(f, lsn);
 }
 
-static void apply_commit(struct follow *f, uint64_t end_lsn) REQUIRES(follower_role)
+static void apply_commit(struct follow *f, uint32_t low_xid, uint64_t end_lsn)
+    REQUIRES(follower_role)
 {
-    uint64_t xid = apply_extend_xid(f->xid, f->probe.xmax);
+    uint64_t xid = apply_extend_xid(low_xid, f->probe.xmax);
     struct fresh_commit c = {.end_lsn = end_lsn, .xid = xid};
     c.deps = depend_deps(f->depend, &c.count);
-    f->in_transaction = false;
     f->status.commits++;
     f->status.rows += depend_row_count(f->depend);
     if (depend_outdated(f->depend)) {
@@ -95,8 +97,14 @@ static bool in_order(const struct follow *f, const struct decode_event *e)
 {
     switch (e->kind) {
     case DECODE_BEGIN:
-        return !f->in_transaction;
+    case DECODE_STREAM_START:
+    case DECODE_STREAM_COMMIT:
+    case DECODE_STREAM_ABORT:
+        return !f->in_transaction && !f->in_block;
     case DECODE_COMMIT:
+        return f->in_transaction;
+    case DECODE_STREAM_STOP:
+        return f->in_block;
     case DECODE_RELATION:
     case DECODE_INSERT:
     case DECODE_UPDATE:
@@ -104,11 +112,57 @@ static bool in_order(const struct follow *f, const struct decode_event *e)
     case DECODE_TRUNCATE:
     case DECODE_TYPE:
     case DECODE_ORIGIN:
-        return f->in_transaction;
+        return f->in_transaction || f->in_block;
     case DECODE_MESSAGE:
-        return f->in_transaction == e->message.transactional;
+        return (f->in_transaction || f->in_block) == e->message.transactional;
     }
     unreachable();
+}
+
+/* Of a transaction that came in blocks. */
+static bool apply_stream_commit(struct follow *f, const struct decode_commit *c)
+    REQUIRES(follower_role)
+{
+    if (!depend_choose(f->depend, c->xid)) {
+        return false;
+    }
+    apply_commit(f, c->xid, c->end_lsn);
+    depend_forget(f->depend, c->xid);
+    return true;
+}
+
+/* What begins and ends transactions and their blocks. */
+static bool apply_bracket(struct follow *f, const struct decode_event *e) REQUIRES(follower_role)
+{
+    switch (e->kind) {
+    case DECODE_BEGIN:
+        f->in_transaction = true;
+        f->xid = e->begin.xid;
+        depend_begin(f->depend);
+        return true;
+    case DECODE_COMMIT:
+        f->in_transaction = false;
+        apply_commit(f, f->xid, e->commit.end_lsn);
+        return true;
+    case DECODE_STREAM_START:
+        f->in_block = true;
+        depend_block_begin(f->depend, e->stream.xid);
+        return true;
+    case DECODE_STREAM_STOP:
+        f->in_block = false;
+        depend_block_end(f->depend);
+        follow_progress(f);
+        return true;
+    case DECODE_STREAM_COMMIT:
+        return apply_stream_commit(f, &e->commit);
+    case DECODE_STREAM_ABORT:
+        if (e->stream.subxid == e->stream.xid) {
+            depend_forget(f->depend, e->stream.xid);
+        }
+        return true;
+    default:
+        unreachable();
+    }
 }
 
 void apply_message(struct follow *f, struct slice message)
@@ -126,12 +180,12 @@ void apply_message(struct follow *f, struct slice message)
     bool fits = true;
     switch (e.kind) {
     case DECODE_BEGIN:
-        f->in_transaction = true;
-        f->xid = e.begin.xid;
-        depend_begin(f->depend);
-        break;
     case DECODE_COMMIT:
-        apply_commit(f, e.commit.end_lsn);
+    case DECODE_STREAM_START:
+    case DECODE_STREAM_STOP:
+    case DECODE_STREAM_COMMIT:
+    case DECODE_STREAM_ABORT:
+        fits = apply_bracket(f, &e);
         break;
     case DECODE_RELATION:
         depend_relation(f->depend, &e.relation);
@@ -152,6 +206,7 @@ void apply_message(struct follow *f, struct slice message)
         break;
     }
     if (!fits) {
-        follow_fail_printf(f, "the stream names a relation that it has not described");
+        follow_fail_printf(f,
+                           "the stream names a relation or transaction that it has not described");
     }
 }

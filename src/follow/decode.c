@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pgoutput, proto_version 1, as PostgreSQL 14 and later send it (PostgreSQL manual, "Logical
+ * pgoutput, proto_version 2, as PostgreSQL 14 and later send it (PostgreSQL manual, "Logical
  * Replication Message Formats"). Integers are big-endian.
  *
  *   w  start:8 end:8 time:8 message            k  end:8 time:8 reply:1
@@ -10,6 +10,11 @@
  *   U  oid:4 [(K|O) tuple] N tuple             T  n:4 flags:1 { oid:4 }
  *   M  flags:1 lsn:8 prefix\0 len:4 bytes      Y  oid:4 schema\0 name\0
  *   O  lsn:8 name\0                            tuple  n:2 { n | u | t len:4 bytes }
+ *   S  xid:4 first:1                           E
+ *   c  xid:4 flags:1 lsn:8 end:8 time:8        A  xid:4 subxid:4
+ *
+ * Between S and E, a block of a transaction that has not ended, the letters R, Y, I, U, D, T and M are
+ * followed by xid:4, that of the subtransaction.
  *
  * Reading is total: a reader that would pass its end turns bad, gives zeros from then on, and is
  * asked once, at the end of the message. So no length from outside is trusted before the bytes were
@@ -18,8 +23,7 @@
  * Invariant D1. An event is given only if every byte of the message was read and understood: a
  * message that we do not understand may be a change that we do not mark.
  *
- * Not done: streamed transactions (proto_version 2), prepared ones (3), binary values: never asked
- * for.
+ * Not done: prepared transactions (proto_version 3), binary values: never asked for.
  */
 #include "follow/decode.h"
 
@@ -33,6 +37,7 @@ struct decoder {
     struct decode_column columns[DECODE_COLUMNS_MAX];
     uint32_t *oids;
     uint32_t oid_cap;
+    bool in_block; /* between S and E */
 };
 
 /* --- the reader --------------------------------------------------------------------------------- */
@@ -247,9 +252,42 @@ static struct decode_message take_message(struct reader *r)
     return m;
 }
 
+static bool take_stream_event(struct reader *r, uint8_t letter, struct decode_event *e)
+{
+    switch (letter) {
+    case 'S':
+        e->kind = DECODE_STREAM_START;
+        e->stream.xid = take_u32(r);
+        (void)take_u8(r); /* the first block of this transaction? */
+        return true;
+    case 'E':
+        e->kind = DECODE_STREAM_STOP;
+        return true;
+    case 'c':
+        e->kind = DECODE_STREAM_COMMIT;
+        e->commit.xid = take_u32(r);
+        (void)take_u8(r);
+        (void)take_u64(r);
+        e->commit.end_lsn = take_u64(r);
+        (void)take_u64(r);
+        return true;
+    case 'A':
+        e->kind = DECODE_STREAM_ABORT;
+        e->stream.xid = take_u32(r);
+        e->stream.subxid = take_u32(r);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool take_event(struct decoder *d, struct reader *r, struct decode_event *e)
 {
-    switch (take_u8(r)) {
+    uint8_t letter = take_u8(r);
+    if (d->in_block && letter != '\0' && strchr("RYIUDTM", letter) != NULL) {
+        (void)take_u32(r); /* which part of the transaction: it counts as a whole */
+    }
+    switch (letter) {
     case 'B':
         e->kind = DECODE_BEGIN;
         (void)take_u64(r);
@@ -294,7 +332,7 @@ static bool take_event(struct decoder *d, struct reader *r, struct decode_event 
         e->message = take_message(r);
         return true;
     default:
-        return false;
+        return take_stream_event(r, letter, e);
     }
 }
 
@@ -316,8 +354,16 @@ bool decode_event(struct decoder *d, struct slice in, struct decode_event *ret_e
         *ret_why = "a message longer than its contents";
         return false;
     }
+    if (e.kind == DECODE_STREAM_START || e.kind == DECODE_STREAM_STOP) {
+        d->in_block = e.kind == DECODE_STREAM_START;
+    }
     *ret_event = e;
     return true;
+}
+
+void decoder_reset(struct decoder *d)
+{
+    d->in_block = false;
 }
 
 struct decoder *decoder_create(void)

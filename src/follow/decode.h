@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * decode: the replication stream's bytes as events. Pure: no I/O, no memory of earlier messages.
+ * decode: the replication stream's bytes as events. Pure: no I/O, and of earlier messages it remembers one
+ * thing, whether a block of a streamed transaction is open: messages inside have one field more.
  *
  * Slices of a frame or event point into the message; arrays belong to the decoder and stay until
  * its next decode_event(). One decoder per thread.
@@ -34,6 +35,11 @@ enum decode_kind {
     DECODE_TYPE,
     DECODE_ORIGIN,
     DECODE_MESSAGE,
+    /* a large transaction, sent in blocks while it still runs */
+    DECODE_STREAM_START,
+    DECODE_STREAM_STOP,
+    DECODE_STREAM_COMMIT,
+    DECODE_STREAM_ABORT,
 };
 
 struct decode_value {
@@ -57,7 +63,13 @@ struct decode_begin {
 };
 
 struct decode_commit {
+    uint32_t xid; /* STREAM_COMMIT */
     uint64_t end_lsn;
+};
+
+struct decode_stream {
+    uint32_t xid;    /* of the whole transaction, the low half */
+    uint32_t subxid; /* STREAM_ABORT: the part that is undone; equal to `xid`: all of it */
 };
 
 struct decode_relation {
@@ -99,7 +111,8 @@ struct decode_event {
     enum decode_kind kind;
     union {
         struct decode_begin begin;
-        struct decode_commit commit;
+        struct decode_commit commit; /* COMMIT, STREAM_COMMIT */
+        struct decode_stream stream; /* STREAM_START, STREAM_ABORT */
         struct decode_relation relation;
         struct decode_row row;
         struct decode_truncate truncate;
@@ -113,7 +126,9 @@ bool decode_frame(struct slice in, struct decode_frame *ret_frame);
 struct decoder;
 struct decoder *decoder_create(void);
 void decoder_destroy(struct decoder **d);
-/* One message of pgoutput, proto_version 1. False: truncated or impossible; `ret_why` (static) says what. */
+/* A new connection. */
+void decoder_reset(struct decoder *d);
+/* One message of pgoutput, proto_version 2. False: truncated or impossible; `ret_why` (static) says what. */
 bool decode_event(struct decoder *d, struct slice in, struct decode_event *ret_event,
                   const char **ret_why);
 

@@ -17,6 +17,10 @@
  * table with over DEPEND_FLOOD dependencies has its `all` and its templates' `all` noted instead of
  * more: a transaction of a million rows costs a thousand marks and a counter.
  *
+ * A large transaction comes in blocks, and others commit between them: what it notes is its own until it
+ * commits. A part of it that is undone (ROLLBACK TO) leaves its marks noted: too many, never too few. If a
+ * catalog is installed between its blocks, it marks everything.
+ *
  * Invariants: D1. Marks may be too many, never too few. D2. A relation that the catalog does not
  * know or describes otherwise is marked as a whole, and the catalog counts as outdated.
  */
@@ -24,23 +28,10 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
-#include "follow/relation.h"
+#include "follow/depend_tx.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* What a transaction has noted of a pair of wide marks: equal to the transaction's serial if so. */
-struct wide_state {
-    uint64_t any;
-    uint64_t all;
-};
-
-struct table_state {
-    struct wide_state wide;
-    uint64_t counting; /* serial that `count` belongs to */
-    uint64_t flooded;
-    uint32_t count;
-};
 
 struct depend {
     /* immutable */
@@ -49,42 +40,34 @@ struct depend {
     /* by catalog */
     struct relation_catalog with;
     struct follow_value_column *values;
-    struct table_state *tables;
-    struct wide_state *templates;
     /* by connection */
     struct relation_cache relations;
+    struct depend_tx_table in_blocks;
     /* by transaction */
-    uint64_t serial;
-    fresh_dep *deps;
-    uint32_t count;
-    uint32_t cap;
-    uint64_t rows;
-    bool outdated;
+    uint64_t serial;        /* of the latest */
+    struct depend_tx whole; /* the one that comes whole */
+    struct depend_tx *tx;   /* whose changes come now, or whose commit */
 };
 
 /* --- noting ------------------------------------------------------------------------------------- */
 
 static void note(struct depend *d, fresh_dep dep)
 {
-    if (d->count == d->cap) {
-        d->cap = d->cap > 0 ? d->cap * 2 : 256;
-        d->deps = xrealloc(d->deps, d->cap * sizeof(*d->deps));
-    }
-    d->deps[d->count++] = dep;
+    depend_tx_note(d->tx, dep);
 }
 
 static void note_any(struct depend *d, struct wide_state *s, fresh_wide wide)
 {
-    if (s->any != d->serial) {
-        s->any = d->serial;
+    if (s->any != d->tx->serial) {
+        s->any = d->tx->serial;
         note(d, fresh_dep_any(d->fresh, wide));
     }
 }
 
 static void note_all(struct depend *d, struct wide_state *s, fresh_wide wide)
 {
-    if (s->all != d->serial && !d->break_row_all) {
-        s->all = d->serial;
+    if (s->all != d->tx->serial && !d->break_row_all) {
+        s->all = d->tx->serial;
         note(d, fresh_dep_all(d->fresh, wide));
     }
 }
@@ -92,18 +75,18 @@ static void note_all(struct depend *d, struct wide_state *s, fresh_wide wide)
 static void note_table(struct depend *d, uint32_t index, bool all)
 {
     fresh_wide wide = d->with.catalog->tables[index].wide;
-    note_any(d, &d->tables[index].wide, wide);
+    note_any(d, &d->tx->tables[index].wide, wide);
     if (all) {
-        note_all(d, &d->tables[index].wide, wide);
+        note_all(d, &d->tx->tables[index].wide, wide);
     }
 }
 
 static void note_template(struct depend *d, uint32_t index, bool all)
 {
     fresh_wide wide = d->with.catalog->templates[index].wide;
-    note_any(d, &d->templates[index], wide);
+    note_any(d, &d->tx->templates[index], wide);
     if (all) {
-        note_all(d, &d->templates[index], wide);
+        note_all(d, &d->tx->templates[index], wide);
     }
 }
 
@@ -134,11 +117,14 @@ static void note_stranger(struct depend *d, uint32_t oid)
     fresh_wide wide = fresh_register(d->fresh, (struct slice){name, (size_t)len});
     note(d, fresh_dep_any(d->fresh, wide));
     note(d, fresh_dep_all(d->fresh, wide));
-    d->outdated = true;
+    d->tx->outdated = true;
 }
 
-static void note_whole_relation(struct depend *d, const struct relation *r)
+static void note_relation(struct depend *d, const struct relation *r)
 {
+    if (d->tx->crossed) {
+        return; /* everything is marked when it commits */
+    }
     for (uint32_t i = 0; i < r->target_count; i++) {
         note_whole_table(d, r->targets[i].table_index);
     }
@@ -247,9 +233,9 @@ static void note_item_all(struct depend *d, const struct relation_target *target
 static void note_hash(struct depend *d, const struct relation_target *target, uint64_t hash)
 {
     note(d, fresh_dep_hash(d->fresh, hash));
-    struct table_state *s = &d->tables[target->table_index];
-    if (s->counting != d->serial) {
-        s->counting = d->serial;
+    struct table_state *s = &d->tx->tables[target->table_index];
+    if (s->counting != d->tx->serial) {
+        s->counting = d->tx->serial;
         s->count = 0;
     }
     s->count++;
@@ -287,22 +273,22 @@ static void note_item(struct depend *d, const struct change *c,
 
 static void note_flood(struct depend *d, const struct relation_target *target)
 {
-    d->tables[target->table_index].flooded = d->serial;
+    d->tx->tables[target->table_index].flooded = d->tx->serial;
     note_whole_table(d, target->table_index);
 }
 
 static void note_target(struct depend *d, const struct change *c,
                         const struct relation_target *target)
 {
-    struct table_state *s = &d->tables[target->table_index];
-    if (s->flooded == d->serial) {
+    struct table_state *s = &d->tx->tables[target->table_index];
+    if (s->flooded == d->tx->serial) {
         return;
     }
     note_table(d, target->table_index, false);
     for (uint32_t i = 0; i < target->item_count; i++) {
         note_item(d, c, target, &target->items[i]);
     }
-    if (s->counting == d->serial && s->count > DEPEND_FLOOD) {
+    if (s->counting == d->tx->serial && s->count > DEPEND_FLOOD) {
         note_flood(d, target);
     }
 }
@@ -314,6 +300,7 @@ struct depend *depend_create(struct fresh *f, bool break_row_all)
     struct depend *d = xcalloc(1, sizeof(*d));
     d->fresh = f;
     d->break_row_all = break_row_all;
+    d->tx = &d->whole;
     return d;
 }
 
@@ -323,8 +310,6 @@ static void forget_catalog(struct depend *d)
         follow_catalog_unref(d->with.catalog);
     }
     free(d->values);
-    free(d->tables);
-    free(d->templates);
 }
 
 void depend_destroy(struct depend **dp)
@@ -334,7 +319,8 @@ void depend_destroy(struct depend **dp)
     if (d != NULL) {
         forget_catalog(d);
         relation_cache_clear(&d->relations);
-        free(d->deps);
+        depend_tx_clear(&d->in_blocks);
+        depend_tx_fini(&d->whole);
         free(d);
     }
 }
@@ -348,8 +334,10 @@ void depend_install(struct depend *d, const struct follow_catalog *catalog,
     if (value_count > 0) {
         memcpy(d->values, values, value_count * sizeof(*values));
     }
-    d->tables = xcalloc(catalog->table_count + 1, sizeof(*d->tables));
-    d->templates = xcalloc(catalog->template_count + 1, sizeof(*d->templates));
+    depend_tx_fit(&d->whole, catalog->table_count, catalog->template_count);
+    for (uint32_t i = 0; i < d->in_blocks.count; i++) {
+        d->in_blocks.at[i]->crossed = true;
+    }
     d->with.catalog = catalog;
     d->with.values = d->values;
     d->with.value_count = value_count;
@@ -364,30 +352,70 @@ const struct follow_catalog *depend_catalog(const struct depend *d)
 void depend_reset(struct depend *d)
 {
     relation_cache_clear(&d->relations);
+    depend_tx_clear(&d->in_blocks);
     depend_begin(d);
 }
 
 void depend_begin(struct depend *d)
 {
-    d->serial++;
-    d->count = 0;
-    d->rows = 0;
-    d->outdated = false;
+    d->tx = &d->whole;
+    depend_tx_begin(d->tx, ++d->serial);
+}
+
+void depend_block_begin(struct depend *d, uint32_t xid)
+{
+    d->tx = depend_tx_find(&d->in_blocks, xid);
+    if (d->tx == NULL) {
+        d->tx = depend_tx_add(&d->in_blocks, xid);
+        depend_tx_fit(d->tx, d->with.catalog->table_count, d->with.catalog->template_count);
+        depend_tx_begin(d->tx, ++d->serial);
+    }
+}
+
+void depend_block_end(struct depend *d)
+{
+    depend_begin(d);
+}
+
+bool depend_choose(struct depend *d, uint32_t xid)
+{
+    struct depend_tx *tx = depend_tx_find(&d->in_blocks, xid);
+    if (tx == NULL) {
+        return false;
+    }
+    relation_cache_merge(&d->relations, &tx->relations);
+    d->tx = tx;
+    if (tx->crossed) {
+        /* What it noted before speaks of the old catalog, and its rows since were not looked at. */
+        depend_tx_fit(tx, d->with.catalog->table_count, d->with.catalog->template_count);
+        note_everything(d);
+    }
+    return true;
+}
+
+void depend_forget(struct depend *d, uint32_t xid)
+{
+    depend_begin(d);
+    depend_tx_drop(&d->in_blocks, xid);
 }
 
 void depend_relation(struct depend *d, const struct decode_relation *from)
 {
-    struct relation *r = relation_cache_put(&d->relations, from);
+    bool whole = d->tx == &d->whole;
+    struct relation *r = relation_cache_put(whole ? &d->relations : &d->tx->relations, from);
     relation_resolve(r, &d->with);
     if (!r->fits) {
-        d->outdated = true;
-        note_whole_relation(d, r);
+        d->tx->outdated = true;
+        note_relation(d, r);
     }
 }
 
 static struct relation *find_relation(struct depend *d, uint32_t oid)
 {
-    struct relation *r = relation_cache_find(&d->relations, oid);
+    struct relation *r = relation_cache_find(&d->tx->relations, oid);
+    if (r == NULL) {
+        r = relation_cache_find(&d->relations, oid);
+    }
     if (r != NULL) {
         relation_resolve(r, &d->with);
     }
@@ -403,10 +431,13 @@ bool depend_row(struct depend *d, enum decode_kind kind, const struct decode_row
     if (r == NULL || !new_fits || !old_fits) {
         return false;
     }
-    d->rows++;
+    d->tx->rows++;
     if (!r->fits) {
-        d->outdated = true;
-        note_whole_relation(d, r);
+        d->tx->outdated = true;
+        note_relation(d, r);
+        return true;
+    }
+    if (d->tx->crossed) {
         return true;
     }
     struct change c = {.kind = kind, .relation = r, .row = row};
@@ -423,8 +454,8 @@ bool depend_truncate(struct depend *d, const struct decode_truncate *t)
         if (r == NULL) {
             return false;
         }
-        d->outdated = d->outdated || !r->fits;
-        note_whole_relation(d, r);
+        d->tx->outdated = d->tx->outdated || !r->fits;
+        note_relation(d, r);
     }
     return true;
 }
@@ -458,30 +489,35 @@ void depend_ddl(struct depend *d, struct slice content)
     if (space == NULL ||
         !number_parse_u64(slice_from(content, (size_t)(space - content.ptr) + 1), &oid) ||
         oid > UINT32_MAX) {
-        note_everything(d);
-        d->outdated = true;
+        d->tx->crossed = d->tx != &d->whole; /* one that comes in blocks: when it commits */
+        if (!d->tx->crossed) {
+            note_everything(d);
+        }
+        d->tx->outdated = true;
         return;
     }
-    note_family(d, (uint32_t)oid);
+    if (!d->tx->crossed) {
+        note_family(d, (uint32_t)oid);
+    }
     /* A REFRESH changes rows, not the schema. */
     bool refreshed =
         slice_is((struct slice){content.ptr, (size_t)(space - content.ptr)}, "matview") &&
         follow_catalog_find(d->with.catalog, (uint32_t)oid) != NULL;
-    d->outdated = d->outdated || !refreshed;
+    d->tx->outdated = d->tx->outdated || !refreshed;
 }
 
 const fresh_dep *depend_deps(const struct depend *d, uint32_t *ret_count)
 {
-    *ret_count = d->count;
-    return d->deps;
+    *ret_count = d->tx->count;
+    return d->tx->deps;
 }
 
 uint64_t depend_row_count(const struct depend *d)
 {
-    return d->rows;
+    return d->tx->rows;
 }
 
 bool depend_outdated(const struct depend *d)
 {
-    return d->outdated;
+    return d->tx->outdated;
 }

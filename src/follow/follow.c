@@ -107,7 +107,7 @@ static void close_everything(struct follow *f)
     probe_close(f);
     schema_stop(f);
     waits_fail(f);
-    f->in_transaction = false;
+    f->in_transaction = f->in_block = false;
 }
 
 void follow_fail(struct follow *f, const char *why)

@@ -144,6 +144,7 @@ struct follow {
     struct decoder *decoder;
     bool catalog_known; /* this connection's */
     bool in_transaction;
+    bool in_block; /* of a large transaction that has not ended */
     uint32_t xid; /* of the transaction, low half */
     uint64_t applied_lsn;
     struct probe probe;

@@ -84,15 +84,14 @@ static struct relation *relation_describe(const struct decode_relation *from)
     return r;
 }
 
-struct relation *relation_cache_put(struct relation_cache *c, const struct decode_relation *from)
+static void put(struct relation_cache *c, struct relation *r)
 {
-    struct relation *r = relation_describe(from);
     uint32_t i = place_of(c, r->oid);
     c->last = r;
     if (i < c->count && c->at[i]->oid == r->oid) {
         relation_free(c->at[i]);
         c->at[i] = r;
-        return r;
+        return;
     }
     if (c->count == c->cap) {
         c->cap = c->cap > 0 ? c->cap * 2 : 64;
@@ -101,7 +100,22 @@ struct relation *relation_cache_put(struct relation_cache *c, const struct decod
     memmove(&c->at[i + 1], &c->at[i], (c->count - i) * sizeof(struct relation *));
     c->at[i] = r;
     c->count++;
+}
+
+struct relation *relation_cache_put(struct relation_cache *c, const struct decode_relation *from)
+{
+    struct relation *r = relation_describe(from);
+    put(c, r);
     return r;
+}
+
+void relation_cache_merge(struct relation_cache *to, struct relation_cache *from)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        put(to, from->at[i]);
+    }
+    free(from->at);
+    *from = (struct relation_cache){0};
 }
 
 /* --- fitting ------------------------------------------------------------------------------------ */

@@ -77,6 +77,8 @@ void relation_cache_clear(struct relation_cache *c);
 /* Adds or replaces. */
 struct relation *relation_cache_put(struct relation_cache *c, const struct decode_relation *r);
 struct relation *relation_cache_find(struct relation_cache *c, uint32_t oid);
+/* Moves everything of `from`, which is then empty, into `to`. */
+void relation_cache_merge(struct relation_cache *to, struct relation_cache *from);
 /* Works the targets out again if the catalog is another one. */
 void relation_resolve(struct relation *r, const struct relation_catalog *with);
 

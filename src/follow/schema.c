@@ -295,7 +295,7 @@ static void take_answer(struct follow *f)
 void schema_progress(struct follow *f)
 {
     struct schema *s = &f->schema;
-    if (s->answered && !f->in_transaction) {
+    if (s->answered && !f->in_transaction && !f->in_block) {
         take_answer(f);
     }
     if (s->busy || !connected(f)) {

@@ -77,6 +77,19 @@ static void feed(struct depend *d, const struct decode_event *e, struct slice wh
     case DECODE_TRUNCATE:
         (void)depend_truncate(d, &e->truncate);
         break;
+    case DECODE_STREAM_START:
+        depend_block_begin(d, e->stream.xid);
+        break;
+    case DECODE_STREAM_STOP:
+        depend_block_end(d);
+        break;
+    case DECODE_STREAM_COMMIT:
+        (void)depend_choose(d, e->commit.xid);
+        depend_forget(d, e->commit.xid);
+        break;
+    case DECODE_STREAM_ABORT:
+        depend_forget(d, e->stream.xid);
+        break;
     case DECODE_MESSAGE:
         within(e->message.prefix, whole);
         within(e->message.content, whole);

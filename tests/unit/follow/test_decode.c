@@ -256,6 +256,73 @@ static void truncates(void **state)
     assert_true(refused());
 }
 
+static void blocks_of_a_large_transaction(void **state)
+{
+    struct decode_event e;
+    const char *why = NULL;
+    start('S');
+    put_number(&message, 0xfffffffe, 4);
+    put_number(&message, 1, 1);
+    e = decode();
+    assert_int_equal(e.kind, DECODE_STREAM_START);
+    assert_int_equal(e.stream.xid, 0xfffffffe);
+    assert_true(decode_event(decoder, buf_readable(&message), &e, &why));
+
+    start('I'); /* with the subtransaction's number before everything else */
+    put_number(&message, 77, 4);
+    put_number(&message, 9, 4);
+    put_tuple(&message, 'N', "t", (const char *[]){"42"});
+    e = decode();
+    assert_int_equal(e.kind, DECODE_INSERT);
+    assert_int_equal(e.row.relation, 9);
+    assert_text(e.row.new_row.values[0].text, "42");
+    start('I');
+    put_number(&message, 9, 4);
+    put_tuple(&message, 'N', "t", (const char *[]){"42"});
+    assert_true(refused());
+
+    start('E');
+    assert_int_equal(decode().kind, DECODE_STREAM_STOP);
+    assert_true(decode_event(decoder, buf_readable(&message), &e, &why));
+    start('I'); /* outside a block without it */
+    put_number(&message, 9, 4);
+    put_tuple(&message, 'N', "t", (const char *[]){"42"});
+    assert_int_equal(decode().row.relation, 9);
+
+    start('c');
+    put_number(&message, 12, 4);
+    put_number(&message, 0, 1);
+    put_number(&message, 5, 8);
+    put_number(&message, 0x8122334455667788, 8);
+    put_number(&message, 1, 8);
+    e = decode();
+    assert_int_equal(e.kind, DECODE_STREAM_COMMIT);
+    assert_int_equal(e.commit.xid, 12);
+    assert_true(e.commit.end_lsn == 0x8122334455667788);
+    start('A');
+    put_number(&message, 12, 4);
+    put_number(&message, 13, 4);
+    e = decode();
+    assert_int_equal(e.kind, DECODE_STREAM_ABORT);
+    assert_int_equal(e.stream.xid, 12);
+    assert_int_equal(e.stream.subxid, 13);
+}
+
+static void a_new_connection_is_outside_every_block(void **state)
+{
+    struct decode_event e;
+    const char *why = NULL;
+    start('S');
+    put_number(&message, 1, 4);
+    put_number(&message, 1, 1);
+    assert_true(decode_event(decoder, buf_readable(&message), &e, &why));
+    decoder_reset(decoder);
+    start('I');
+    put_number(&message, 9, 4);
+    put_tuple(&message, 'N', "t", (const char *[]){"42"});
+    assert_int_equal(decode().row.relation, 9);
+}
+
 static void logical_messages(void **state)
 {
     start('M');
@@ -289,7 +356,7 @@ static void types_and_origins(void **state)
 static void other_letters_are_refused(void **state)
 {
     for (int c = 0; c < 256; c++) {
-        if (c == 0 || strchr("BCRIUDTYOM", c) == NULL) {
+        if (c == 0 || strchr("BCRIUDTYOMSEcA", c) == NULL) {
             start((char)c);
             put_number(&message, 0, 8);
             assert_true(refused());
@@ -353,6 +420,8 @@ int main(void)
         cmocka_unit_test(rows_that_cannot_be),
         cmocka_unit_test(truncates),
         cmocka_unit_test(logical_messages),
+        cmocka_unit_test(blocks_of_a_large_transaction),
+        cmocka_unit_test(a_new_connection_is_outside_every_block),
         cmocka_unit_test(types_and_origins),
         cmocka_unit_test(other_letters_are_refused),
         cmocka_unit_test(frames),
