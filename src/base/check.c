@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/check.h"
 
+#include "base/crash.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
-    (void)fprintf(stderr, "freshet: %s:%d: check failed: %s\n", file, line, what);
-    abort();
+    static _Thread_local char text[512];
+    (void)snprintf(text, sizeof(text), "%s:%d: check failed: %s", file, line, what);
+    crash_abort(text);
 }

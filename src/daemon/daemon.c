@@ -5,10 +5,16 @@
  */
 #include "daemon/daemon.h"
 
+#include "base/clock.h"
+#include "base/crash.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/thread.h"
+#include "base/watchdog.h"
 #include "serve/server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,18 +78,23 @@ static void reload(struct server *server, const struct daemon_options *options)
     const struct policy *policy = policy_load(options->file, &text);
     log_complaints(&text, policy != NULL);
     buf_clear(&text);
+    bool accepted = false;
     if (policy == NULL) {
-        log_error("reload", "refused, nothing was changed: correct %s, try it with `freshet check %s`, "
-                            "and send SIGHUP again",
+        log_error("reload",
+                  "refused, nothing was changed: correct %s, try it with `freshet check %s`, "
+                  "and send SIGHUP again",
                   options->file, options->file);
         server_reload_refused(server);
     } else if (!server_reload(server, policy, &text)) {
         log_error("reload", "refused, nothing was changed: only a restart can change %.*s",
                   (int)buf_len(&text), buf_readable(&text).ptr);
     } else {
+        accepted = true;
         char wrong[LOG_SPEC_MAX];
         (void)log_apply_over(&policy->log, options->log_level, wrong); /* was read at start */
     }
+    thread_turn(clock_now_us());
+    trace(TRACE_RELOAD, accepted, 0, (struct slice){NULL, 0});
     policy_unload(&policy);
     buf_fini(&text);
 }
@@ -103,6 +114,35 @@ static void wait_for_the_end(const sigset_t *set, struct server *server,
     log_info("daemon", "stopping: requests in progress have %d s", DRAIN_MS / 1000);
 }
 
+/* A copy that lives as long as the process, NULL for none. */
+static const char *crash_dir(const struct policy *p)
+{
+    static char dir[256];
+    if (p->crash_dir == NULL) {
+        return NULL;
+    }
+    if (access(p->crash_dir, W_OK | X_OK) != 0 || strlen(p->crash_dir) >= sizeof(dir)) {
+        log_event(LOG_WARN, "daemon",
+                  "crash reports go to standard error only: crash_dir is no directory to write to",
+                  log_text("crash_dir", p->crash_dir), log_text("reason", strerror(errno)));
+        return NULL;
+    }
+    (void)snprintf(dir, sizeof(dir), "%s", p->crash_dir);
+    return dir;
+}
+
+/* A descriptor 2 that is closed would soon be a client's socket, and get the log. */
+static void open_standard_descriptors(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR);
+    }
+    if (fd > STDERR_FILENO) {
+        (void)close(fd);
+    }
+}
+
 static void say_ready(const struct server *s)
 {
     struct buf line;
@@ -118,6 +158,7 @@ static void say_ready(const struct server *s)
 
 int daemon_run(const struct daemon_options *options)
 {
+    open_standard_descriptors();
     hash_setup();
     struct buf complaints;
     buf_init(&complaints);
@@ -134,6 +175,8 @@ int daemon_run(const struct daemon_options *options)
         return 1;
     }
     sigset_t set;
+    crash_setup(crash_dir(policy));
+    thread_enter("main", false);
     block_signals(&set);
     raise_descriptor_limit(policy);
 
@@ -152,9 +195,11 @@ int daemon_run(const struct daemon_options *options)
         policy_unload(&policy);
         return 1;
     }
+    watchdog_start(policy->watchdog_ms);
     say_ready(server);
     wait_for_the_end(&set, server, options);
     server_stop(&server, DRAIN_MS);
+    watchdog_stop();
     policy_unload(&policy);
     return 0;
 }

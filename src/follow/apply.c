@@ -13,6 +13,8 @@
  */
 #include "follow/follow_priv.h"
 
+#include "base/trace.h"
+
 #include <stdlib.h>
 
 void apply_reset(struct follow *f)
@@ -58,6 +60,7 @@ static void apply_commit(struct follow *f, uint32_t low_xid, uint64_t end_lsn)
     c.deps = depend_deps(f->depend, &c.count);
     f->status.commits++;
     f->status.rows += depend_row_count(f->depend);
+    trace(TRACE_COMMIT, end_lsn, c.count, (struct slice){NULL, 0});
     if (depend_outdated(f->depend)) {
         schema_outdated(f, xid);
     }
@@ -138,6 +141,7 @@ static bool apply_bracket(struct follow *f, const struct decode_event *e) REQUIR
     case DECODE_BEGIN:
         f->in_transaction = true;
         f->xid = e->begin.xid;
+        trace(TRACE_BEGIN, f->xid, 0, (struct slice){NULL, 0});
         depend_begin(f->depend);
         return true;
     case DECODE_COMMIT:
@@ -146,6 +150,7 @@ static bool apply_bracket(struct follow *f, const struct decode_event *e) REQUIR
         return true;
     case DECODE_STREAM_START:
         f->in_block = true;
+        trace(TRACE_BLOCK, e->stream.xid, 0, (struct slice){NULL, 0});
         depend_block_begin(f->depend, e->stream.xid);
         return true;
     case DECODE_STREAM_STOP:

@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -88,6 +89,7 @@ void follow_enter(struct follow *f, enum follow_state state)
     f->entered_ms = loop_now_ms(f->loop);
     f->told_slow = false;
     show_status(f);
+    trace(TRACE_FOLLOW_STATE, (uint64_t)state, 0, slice_of(follow_state_name(state)));
     log_debug("follow", "%s", follow_state_name(state));
 }
 
@@ -122,6 +124,7 @@ void follow_fail(struct follow *f, const char *why)
     f->status.reconnects++;
     f->backoff_ms = f->backoff_ms == 0 ? BACKOFF_FIRST_MS : f->backoff_ms * 2;
     f->backoff_ms = f->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : f->backoff_ms;
+    trace(TRACE_RECONNECT, f->status.reconnects, f->backoff_ms, slice_of(text));
     if (strcmp(f->logged, text) != 0) {
         memcpy(f->logged, text, sizeof(f->logged));
         log_warn("follow", "not following: %s", text);
@@ -217,6 +220,7 @@ static void on_slot(void *arg, uint64_t lsn)
     struct follow *f = arg;
     role_assume(&follower_role);
     fresh_new_epoch(f->fresh, lsn);
+    trace(TRACE_SLOT, lsn, 0, (struct slice){NULL, 0});
     f->applied_lsn = lsn;
     f->catalog_known = false;
     apply_reset(f);
@@ -251,11 +255,13 @@ static void *follower_body(void *arg)
 {
     struct follow *f = arg;
     role_assume(&follower_role);
+    thread_enter("follower", true);
     timer_start(f->loop, &f->tick, TICK_MS, on_tick);
     timer_start(f->loop, &f->retry, 0, connect_now);
     loop_run(f->loop);
     close_everything(f);
     f->state = FOLLOW_OFF;
+    thread_leave();
     return NULL;
 }
 
@@ -268,7 +274,6 @@ static void start_threads(struct follow *f)
     check(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     keeper_create(f);
     check(pthread_create(&f->thread, NULL, follower_body, f) == 0);
-    (void)pthread_setname_np(f->thread, "follower");
     check(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "follow/advice.h"
 #include "follow/catalog.h"
 
@@ -136,8 +137,10 @@ void keeper_post(struct follow *f, struct keeper_job *job, mail_fn *done)
 static void *keeper_body(void *arg)
 {
     struct follow *f = arg;
+    thread_enter("keeper", false); /* it may block */
     loop_run(f->keeper.loop);
     keeper_drop(f);
+    thread_leave();
     return NULL;
 }
 
@@ -145,7 +148,6 @@ void keeper_create(struct follow *f)
 {
     f->keeper.loop = loop_create();
     check(pthread_create(&f->keeper.thread, NULL, keeper_body, f) == 0);
-    (void)pthread_setname_np(f->keeper.thread, "keeper");
 }
 
 void keeper_destroy(struct follow *f)

@@ -28,6 +28,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/trace.h"
 #include "follow/advice.h"
 
 #include <stdlib.h>
@@ -280,6 +281,7 @@ static void take_fence(struct follow *f, struct slice snapshot) REQUIRES(followe
         p->fence_wait_ms = p->fence_wait_ms == 0 ? 1 : p->fence_wait_ms * 2;
         p->fence_wait_ms = p->fence_wait_ms > FENCE_MAX_MS ? FENCE_MAX_MS : p->fence_wait_ms;
         p->fence_due_ms = loop_now_ms(f->loop) + p->fence_wait_ms;
+        trace(TRACE_FENCE, p->fence_wait_ms, 0, (struct slice){NULL, 0});
     }
 }
 

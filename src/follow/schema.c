@@ -27,6 +27,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "follow/catalog.h"
 
 #include <stdlib.h>
@@ -38,7 +39,8 @@ enum { CHECK_MS = 30000, CHECK_BLIND_MS = 1000, RETRY_MS = 1000 };
 void schema_outdated(struct follow *f, uint64_t xid)
 {
     struct schema *s = &f->schema;
-    (void)atomic_fetch_add_explicit(&f->version, 1, memory_order_release);
+    uint64_t before = atomic_fetch_add_explicit(&f->version, 1, memory_order_release);
+    trace(TRACE_SCHEMA_OLD, before + 1, xid, (struct slice){NULL, 0});
     s->load_wanted = true;
     if (xid != 0) {
         s->hidden_xids = xrealloc(s->hidden_xids, (s->hidden_count + 1) * sizeof(*s->hidden_xids));
@@ -225,6 +227,7 @@ static void install(struct follow *f, struct keeper_job *job)
     depend_install(f->depend, job->catalog, job->values, job->value_count);
     raise_changed(f, old, job);
     tell_unfollowed(old, job->catalog);
+    trace(TRACE_SCHEMA, job->version, job->catalog->table_count, (struct slice){NULL, 0});
     follow_catalog_unref(old);
     if (connected(f)) {
         timer_start(f->loop, &f->schema.check, check_ms(f), check_due);

@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "net/net_priv.h"
 
 #include <arpa/inet.h>
@@ -310,6 +311,7 @@ struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, vo
     list_push_back(&l->conns, &c->node);
     l->conn_count++;
     name_peer(c, fd);
+    trace(TRACE_OPEN, c->id, 0, slice_of(c->peer));
     loop_watch(l, &c->source, fd, LOOP_READ, conn_ready);
     if (face->limits->idle_ms > 0) {
         timer_start(l, &c->idle_timer, face->limits->idle_ms, idle_check);
@@ -326,6 +328,7 @@ void conn_close(struct conn *c)
         return;
     }
     c->dead = true;
+    trace(TRACE_CLOSE, c->id, buf_len(&c->out), slice_of(c->peer));
     timer_stop(&c->idle_timer);
     int fd = c->source.fd;
     loop_unwatch(&c->source);

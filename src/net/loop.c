@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "net/net_priv.h"
 
 #include <errno.h>
@@ -166,10 +167,13 @@ void loop_run(struct loop *l)
 {
     while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
         int wait_ms = list_empty(&l->deferred) ? timers_wait_ms(l) : 0;
+        thread_rest();
         int count = epoll_wait(l->epoll, l->ready, LOOP_BATCH, wait_ms);
         check(count >= 0 || errno == EINTR);
         l->ready_count = count > 0 ? count : 0;
-        l->now_ms = clock_now_ms();
+        uint64_t now_us = clock_now_us();
+        l->now_ms = now_us / 1000;
+        thread_turn(now_us);
         run_ready(l);
         timers_run(l);
         run_deferred(l);

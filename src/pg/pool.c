@@ -29,6 +29,7 @@
  */
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "pg/pool_priv.h"
 
 #include <stdio.h>
@@ -192,6 +193,7 @@ static void conn_failed(struct pg_link *k, const char *why)
 {
     struct pg_conn *c = container_of(k, struct pg_conn, link);
     struct pg_pool *p = c->pool;
+    trace(TRACE_DB_CUT, is_opening(c) ? 0 : 1, 0, slice_of(why));
     if (is_opening(c)) {
         conn_forget(c);
         conn_attempt_failed(p, why);
@@ -221,6 +223,7 @@ static void conn_setup_done(struct pg_conn *c)
     }
     job_clear(c);
     c->state = CONN_IDLE;
+    trace(TRACE_DB_READY, 0, 0, (struct slice){NULL, 0});
     if (p->backoff_ms > 0) {
         log_info("pg", "connected again");
     }
@@ -323,6 +326,7 @@ static void conn_open(struct pg_conn *c)
 {
     struct pg_pool *p = c->pool;
     c->state = CONN_CONNECTING;
+    trace(TRACE_DB_CONNECT, 0, 0, (struct slice){NULL, 0});
     pg_link_open(&c->link, p->dsn, p->extra, p->connect_timeout_ms);
 }
 

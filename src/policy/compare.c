@@ -78,6 +78,8 @@ bool policy_needs_restart(const struct policy *old, const struct policy *new, st
         {same_layout(old, new), "spaces (their names, db, memory and evict)"},
         {same_limits(&old->limits, &new->limits), "limits (all but connections)"},
         {old->workers == new->workers, "workers"},
+        {old->watchdog_ms == new->watchdog_ms, "watchdog"},
+        {same_text(old->crash_dir, new->crash_dir), "crash_dir"},
     };
     bool needs = false;
     for (size_t i = 0; i < array_len(parts); i++) {

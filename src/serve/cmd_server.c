@@ -4,10 +4,12 @@
  */
 #include "serve/resp_client.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/number.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 void cmd_dbsize(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -139,23 +141,13 @@ void cmd_function_flush(struct resp_client *c, const struct slice *argv, uint32_
     reply_ok(c);
 }
 
-/* DEBUG CLOCK ADVANCE <ms> moves the process's clock, so that tests need not wait for expiries. */
-void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
+/* --- DEBUG ------------------------------------------------------------------------------------ */
+
+/* CLOCK ADVANCE <ms> moves the process's clock, so that tests need not wait for expiries. */
+static void debug_clock(struct resp_client *c, struct slice ms_text)
 {
     int64_t ms;
-    if (!c->worker->plan->policy->debug) {
-        resp_error(&c->conn.out,
-                   "ERR DEBUG command not allowed. Say `debug: true` in the policy to allow it.");
-        return;
-    }
-    if (argc != 4 || !slice_is_nocase(argv[1], "clock") || !slice_is_nocase(argv[2], "advance")) {
-        resp_error(&c->conn.out,
-                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. "
-                   "Try DEBUG CLOCK ADVANCE <ms>.",
-                   (int)argv[1].len, argv[1].ptr);
-        return;
-    }
-    if (!arg_integer(c, argv[3], &ms)) {
+    if (!arg_integer(c, ms_text, &ms)) {
         return;
     }
     if (ms < 0) {
@@ -164,4 +156,51 @@ void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
     clock_advance((uint64_t)ms);
     reply_ok(c);
+}
+
+/* SLEEP <seconds> holds the worker, so that the watchdog has something to find. */
+static void debug_sleep(struct resp_client *c, struct slice seconds_text)
+{
+    int64_t seconds;
+    if (!arg_integer(c, seconds_text, &seconds)) {
+        return;
+    }
+    struct timespec left = {.tv_sec = seconds};
+    while (seconds > 0 && nanosleep(&left, &left) != 0) {
+    }
+    reply_ok(c);
+}
+
+static void debug_segfault(void)
+{
+    volatile int *nowhere = (volatile int *)16;
+    *nowhere = 1;
+}
+
+/* SEGFAULT, ABORT and PANIC (a failed check) end the process, each in its own way. */
+void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (!c->worker->plan->policy->debug) {
+        resp_error(&c->conn.out,
+                   "ERR DEBUG command not allowed. Say `debug: true` in the policy to allow it.");
+        return;
+    }
+    struct slice what = argv[1];
+    if (argc == 4 && slice_is_nocase(what, "clock") && slice_is_nocase(argv[2], "advance")) {
+        debug_clock(c, argv[3]);
+    } else if (argc == 3 && slice_is_nocase(what, "sleep")) {
+        debug_sleep(c, argv[2]);
+    } else if (argc == 2 && slice_is_nocase(what, "segfault")) {
+        debug_segfault();
+    } else if (argc == 2 && slice_is_nocase(what, "abort")) {
+        abort();
+    } else if (argc == 2 && slice_is_nocase(what, "panic")) {
+        check(!"DEBUG PANIC was asked for");
+    } else {
+        resp_error(
+            &c->conn.out,
+            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG CLOCK "
+            "ADVANCE <ms>, SLEEP <seconds>, SEGFAULT, ABORT or PANIC.",
+            (int)what.len, what.ptr);
+    }
 }

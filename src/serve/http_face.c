@@ -13,6 +13,7 @@
  */
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/trace.h"
 #include "serve/admin.h"
 #include "serve/problem.h"
 #include "serve/request.h"
@@ -52,6 +53,7 @@ static struct request *request_take(struct http_conn *c)
     }
     r->worker = w;
     r->conn = c;
+    r->conn_id = c->conn.id;
     r->step = STEP_ADMIT;
     r->strict = r->bypass = r->keep = false;
     r->at_least = 0;
@@ -117,6 +119,7 @@ void http_request_done(struct request *r)
 static void refuse_message(struct http_conn *c, int status, const char *reason)
 {
     serve_count(c->worker, http_refused);
+    trace(TRACE_REFUSE, c->conn.id, (uint64_t)status, slice_of(reason));
     problem_put(&c->conn.out, &(struct problem){.status = status, .detail = reason}, false, true);
     timer_stop(&c->late);
     conn_close_after_flush(&c->conn);

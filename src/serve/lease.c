@@ -28,6 +28,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/lock.h"
+#include "base/trace.h"
 #include "serve/serve.h"
 
 #include <stdlib.h>
@@ -449,6 +450,7 @@ void lease_note_refused(struct worker *w)
 {
     if (w->refused.refusal.kind != REFUSAL_NONE) {
         refusals_note(w->server->refusals, w->refused.db, w->refused.key, &w->refused.refusal);
+        trace(TRACE_SET_REFUSED, 0, w->refused.refusal.kind, w->refused.key);
         w->refused.refusal.kind = REFUSAL_NONE;
     }
 }

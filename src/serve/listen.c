@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "serve/server.h"
 
 #include <poll.h>
@@ -81,6 +82,8 @@ static void accepted(void *arg, int fd)
     if (atomic_load_explicit(&s->connections, memory_order_relaxed) >=
         s->workers[0].plan->policy->limits.connections) {
         serve_count(&s->workers[0], connections_refused);
+        trace(TRACE_TURNED_AWAY, atomic_load_explicit(&s->connections, memory_order_relaxed), 0,
+              slice_of(one->kind));
         (void)!send(fd, one->full, strlen(one->full), MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)close(fd);
         return;

@@ -34,6 +34,7 @@ struct request {
     struct list node; /* among the worker's spare requests */
     struct worker *worker;
     struct http_conn *conn; /* NULL: the client has gone */
+    uint64_t conn_id;       /* for traces */
     enum step step;
     uint64_t now_ms; /* of the turn that works on it */
 
@@ -67,6 +68,8 @@ struct request {
     struct fresh_window window;
     struct fresh_deps known; /* dependencies known before the query */
     uint64_t version;        /* of the catalog when the query was sent */
+    uint64_t submitted_us;   /* handed to the pool */
+    uint64_t queue_us;       /* waited there for a connection */
     struct flight_answer *answer;
     struct pg_answer result; /* copied parts of the job's answer; rows valid inside the callback */
 };

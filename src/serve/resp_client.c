@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "base/trace.h"
 #include "serve/resp_watch.h"
 
 #include <ctype.h>
@@ -137,6 +138,7 @@ bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret
     }
     store_drop(ret_hold);
     serve_count(c->worker, resp_misses);
+    trace(TRACE_KEY_MISS, c->conn.id, why, key);
     report_refusal(c, key, why);
     report_miss(c, key);
     return false;

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,7 @@ static inline void count_reply(struct resp_client *c, size_t before)
     const struct buf *out = &c->conn.out;
     if (buf_len(out) > before && out->mem[out->start + before] == '-') {
         serve_count(c->worker, resp_errors);
+        trace(TRACE_REPLY_ERROR, c->conn.id, 0, slice_from(buf_readable(out), before + 1));
     }
 }
 
@@ -144,9 +146,16 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
               uint32_t argc)
 {
     size_t before = buf_len(&c->conn.out);
+    struct slice key = {NULL, 0};
+    if (cmd->first_key > 0 && (uint32_t)cmd->first_key < argc) {
+        key = argv[cmd->first_key];
+    }
     c->last = cmd;
     serve_count(c->worker, resp_commands);
+    thread_does(cmd->full_name, key);
+    trace(TRACE_COMMAND, c->conn.id, cmd->word[0], key);
     cmd->run(c, argv, argc);
+    thread_done();
     lease_note_refused(c->worker);
     count_reply(c, before);
 }

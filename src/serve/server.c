@@ -14,13 +14,16 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "fill/flight.h"
 #include "serve/gzip.h"
 #include "serve/listen.h"
 #include "serve/reload.h"
 #include "serve/serve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -154,7 +157,11 @@ static void upkeep(struct timer *t)
 static void *worker_body(void *arg)
 {
     struct worker *w = arg;
+    char name[THREAD_NAME];
+    (void)snprintf(name, sizeof(name), "worker-%u", w->index);
+    thread_enter(name, true);
     loop_run(w->loop);
+    thread_leave();
     return NULL;
 }
 
@@ -241,6 +248,7 @@ struct server *server_start(const struct server_options *options, char **ret_why
         return NULL;
     }
     s->started_ms = clock_now_ms();
+    crash_figure("connections", &s->connections);
     s->started_wall_ms = clock_wall_ms();
     s->worker_count = p->workers;
     s->workers = xcalloc(s->worker_count, sizeof(*s->workers));

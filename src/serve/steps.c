@@ -25,6 +25,7 @@
  */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "serve/fill_answer.h"
 #include "serve/hit.h"
 #include "serve/problem.h"
@@ -37,6 +38,7 @@ enum { CATCH_UP_MS = 45 }; /* the answer itself, late or not, is due within 50 *
 static enum step refuse(struct request *r, const struct problem *p)
 {
     struct buf *out = http_request_out(r);
+    trace(TRACE_REFUSE, r->conn_id, (uint64_t)p->status, slice_of(p->detail));
     if (out != NULL) {
         problem_put(out, p, r->head_only, r->close);
     }
@@ -98,6 +100,7 @@ static enum step step_admit(struct request *r)
     struct slice values[POLICY_PARAMS_MAX];
     unsigned methods = 0;
     serve_count(w, http_requests);
+    trace(TRACE_REQUEST, r->conn_id, 0, head->path);
     r->head_only = head->method == HTTP_HEAD;
     struct slice method = r->head_only ? SLICE("GET") : head->method_name;
     r->route = policy_find_route(r->plan->policy, method, head->path, values, &methods);
@@ -206,13 +209,17 @@ static enum step step_lookup(struct request *r)
                &hold);
     struct store_item *item = store_lookup(&hold, &why);
     if (item != NULL) {
+        uint64_t expiry = store_item_expiry(item);
         serve_count(w, http_hits);
+        trace(TRACE_HIT, r->conn_id, expiry > r->now_ms ? expiry - r->now_ms : 0,
+              slice_of(r->route->match));
         hit_put(r, &hold, item);
         return STEP_DONE;
     }
     store_drop(&hold);
     serve_count(w, http_misses);
     r->fwd = fwd_of(why);
+    trace(TRACE_MISS, r->conn_id, 0, slice_of(r->fwd));
     if (refusal_of_absence(why) != REFUSAL_NONE) {
         refusals_note(w->server->refusals, w->server->http_db, buf_readable(&r->key),
                       &(struct refusal){.kind = refusal_of_absence(why), .at_ms = r->now_ms});
@@ -229,6 +236,8 @@ static void fill_sending(struct pg_job *job)
     struct server *s = r->worker->server;
     const struct plan_route *planned = &r->plan->routes[r->route->index];
     const char *why;
+    r->queue_us = clock_now_us() - r->submitted_us;
+    trace(TRACE_FILL, r->conn_id, r->queue_us, slice_of(r->route->match));
     r->version = s->follow != NULL ? follow_version(s->follow) : 0;
     r->window = fresh_window_open(s->fresh);
     r->known = (struct fresh_deps){0};
@@ -267,6 +276,8 @@ static void submit(struct request *r, enum pg_shape shape)
         .done = fill_done,
         .sending = fill_sending,
     };
+    r->submitted_us = clock_now_us();
+    r->queue_us = 0;
     pg_submit(r->worker->pool, &r->job);
 }
 
@@ -283,6 +294,7 @@ static enum step step_fill(struct request *r)
             flight_lead_or_join(s->flights, s->fresh, buf_readable(&r->key), &r->waiter, r->now_ms);
         if (r->flight == NULL) {
             serve_count(r->worker, http_joined);
+            trace(TRACE_JOIN, r->conn_id, 0, slice_of(r->route->match));
             return STEP_PARKED;
         }
     }
@@ -308,6 +320,8 @@ static enum step step_commit(struct request *r)
     if (r->answer->storable) {
         fill_answer_store(r, r->answer);
     }
+    trace(TRACE_FILLED, r->conn_id, r->result.elapsed_us,
+          slice_of(r->answer->note != NULL ? r->answer->note : "stored"));
     if (r->flight != NULL) {
         flight_land(s->flights, &r->flight, r->answer);
     }
@@ -373,15 +387,36 @@ static enum step (*const steps[])(struct request *r) = {
     [STEP_WRITE] = step_write, [STEP_WRITTEN] = step_written,
 };
 
+static const char *const step_names[] = {
+    [STEP_ADMIT] = "admit", [STEP_CATCH_UP] = "catch_up", [STEP_LOOKUP] = "lookup",
+    [STEP_FILL] = "fill",   [STEP_COMMIT] = "commit",     [STEP_JOINED] = "joined",
+    [STEP_WRITE] = "write", [STEP_WRITTEN] = "written",
+};
+
+static void tell_begin(const struct request *r)
+{
+    bool is_new = r->step == STEP_ADMIT;
+    struct slice about = is_new ? r->head->path : slice_of(r->route->match);
+    thread_does("HTTP request", about);
+    if (!is_new) {
+        trace(TRACE_WAKE, r->conn_id, trace_word(step_names[r->step]), about);
+    }
+}
+
 void steps_run(struct request *r)
 {
     r->now_ms = loop_now_ms(r->worker->loop);
     enum step next = r->step;
+    tell_begin(r);
     while (next != STEP_DONE && next != STEP_PARKED) {
         r->step = next;
+        thread_steps(step_names[next]);
         next = steps[next](r);
     }
     if (next == STEP_DONE) {
         http_request_done(r);
+    } else {
+        trace(TRACE_PARK, r->conn_id, trace_word(step_names[r->step]), slice_of(r->route->match));
     }
+    thread_done();
 }
