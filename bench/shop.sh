@@ -12,6 +12,10 @@ super=""
 begin_database() {
     tools/pg start "$cluster" $$ >"$dir/dsn"
     super=$(cut -d' ' -f1,2 "$dir/dsn")
+    read_postmaster
+}
+
+read_postmaster() {
     postmaster=$(head -1 "$(readlink "build/pg/$cluster")/data/postmaster.pid")
 }
 
