@@ -11,35 +11,7 @@
  */
 #include "base/json.h"
 
-struct span {
-    size_t len;
-    bool is_valid;
-};
-
-static bool in_range(struct slice s, size_t i, uint8_t low, uint8_t high)
-{
-    return i < s.len && (uint8_t)s.ptr[i] >= low && (uint8_t)s.ptr[i] <= high;
-}
-
-/* The character at the start of `s`, whose first byte is 0x80 or above. Unicode 3.9, table 3-7. */
-static struct span utf8_span(struct slice s)
-{
-    uint8_t first = (uint8_t)s.ptr[0];
-    size_t want = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4) {
-        return (struct span){1, false};
-    }
-    uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (!in_range(s, 1, low, high)) {
-        return (struct span){1, false};
-    }
-    size_t len = 2;
-    while (len < want && in_range(s, len, 0x80, 0xbf)) {
-        len++;
-    }
-    return (struct span){len, len == want};
-}
+#include "base/utf8.h"
 
 static void put_escape(struct buf *out, char c)
 {
@@ -87,7 +59,7 @@ static size_t clean_len(struct slice s)
         if ((uint8_t)s.ptr[len] < 0x80) {
             break;
         }
-        struct span span = utf8_span(slice_from(s, len));
+        struct utf8_span span = utf8_span(slice_from(s, len));
         if (!span.is_valid) {
             break;
         }

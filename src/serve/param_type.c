@@ -3,6 +3,7 @@
 #include "serve/param_type.h"
 
 #include "base/number.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 
@@ -123,33 +124,11 @@ static const char *check_uuid(char *text, size_t len)
     return NULL;
 }
 
-/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF, and no NUL (PostgreSQL). */
-static bool is_utf8(const unsigned char *p, size_t len)
-{
-    for (size_t i = 0; i < len;) {
-        unsigned char c = p[i++];
-        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
-        if (c == 0 || (c >= 0x80 && c < 0xc2) || c > 0xf4 || len - i < more) {
-            return false;
-        }
-        if ((c == 0xe0 && p[i] < 0xa0) || (c == 0xed && p[i] > 0x9f) ||
-            (c == 0xf0 && p[i] < 0x90) || (c == 0xf4 && p[i] > 0x8f)) {
-            return false;
-        }
-        for (; more > 0; more--) {
-            if ((p[i++] & 0xc0) != 0x80) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 const char *param_type_check(uint32_t type_oid, struct buf *text, size_t start)
 {
     struct slice all = buf_readable(text);
     struct slice given = slice_from(all, start);
-    if (!is_utf8((const unsigned char *)given.ptr, given.len)) {
+    if (utf8_valid_len(given) < given.len || memchr(given.ptr, '\0', given.len) != NULL) {
         return "must be valid UTF-8 without NUL";
     }
     switch (type_oid) {

@@ -6,11 +6,10 @@
  */
 #include "serve/params.h"
 
-#include "base/check.h"
+#include "base/json.h"
 #include "http/http.h"
 #include "serve/param_type.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -72,29 +71,24 @@ static enum found from_path(struct params *p, const char *name, const struct pol
     return FOUND_NOTHING;
 }
 
-/* Objects and arrays go to the statement as JSON text, and so does a string if that is what the
- * statement takes. NULL is told by `ret_null`. */
-static enum found from_body(struct params *p, const char *name, uint32_t type, const json_t *body,
-                            bool *ret_null)
+/* Objects and arrays go to the statement as they were written, numbers with every digit, and so does a
+ * string if JSON is what the statement takes. NULL is told by `ret_null`. */
+static enum found from_body(struct params *p, struct slice value, uint32_t type, bool *ret_null)
 {
-    const json_t *value = body != NULL ? json_object_get(body, name) : NULL;
-    if (value == NULL) {
+    if (value.ptr == NULL) {
         return FOUND_NOTHING;
     }
-    *ret_null = json_is_null(value);
-    if (json_is_string(value) && !param_type_is_json(type)) {
-        buf_append(&p->text, json_string_value(value), json_string_length(value));
+    *ret_null = value.ptr[0] == 'n';
+    if (value.ptr[0] == '"' && !param_type_is_json(type)) {
+        json_unquote(value, &p->text);
     } else if (!*ret_null) {
-        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-        check(text != NULL);
-        buf_append_str(&p->text, text);
-        free(text);
+        buf_append_slice(&p->text, value);
     }
     return FOUND_VALUE;
 }
 
 static bool collect_one(struct params *p, uint32_t i, const struct policy_route *route,
-                        uint32_t type, const struct params_source *from, const json_t *body,
+                        uint32_t type, const struct params_source *from, struct slice member,
                         struct problem *ret_problem)
 {
     const struct policy_param *param = &route->params[i];
@@ -102,7 +96,7 @@ static bool collect_one(struct params *p, uint32_t i, const struct policy_route 
     bool is_null = false;
     enum found found = from_path(p, param->name, route, from->path_values);
     if (found == FOUND_NOTHING) {
-        found = from_body(p, param->name, type, body, &is_null);
+        found = from_body(p, member, type, &is_null);
     }
     if (found == FOUND_NOTHING) {
         found = from_query(p, param->name, from->query);
@@ -132,44 +126,96 @@ static bool collect_one(struct params *p, uint32_t i, const struct policy_route 
     return true;
 }
 
-static bool load_body(struct slice body, json_t **ret_json, struct problem *ret_problem)
+/* Index of the parameter that a member's name (in its quotes) means; param_count: none. */
+static uint32_t param_of_member(const struct policy_route *route, struct slice quoted,
+                                struct buf *scratch)
 {
-    *ret_json = NULL;
+    uint32_t i = 0;
+    buf_clear(scratch);
+    json_unquote(quoted, scratch);
+    while (i < route->param_count && !slice_is(buf_readable(scratch), route->params[i].name)) {
+        i++;
+    }
+    return i;
+}
+
+static bool refuse_body(struct params *p, const struct policy_route *route, struct slice body,
+                        const struct json_fault *fault, struct problem *ret_problem)
+{
+    size_t line = 1;
+    size_t column = 1;
+    for (size_t i = 0; i < fault->at; i++, column++) {
+        if (body.ptr[i] == '\n') {
+            line++;
+            column = 0;
+        }
+    }
+    (void)snprintf(p->wrong, sizeof(p->wrong),
+                   "the body is not acceptable JSON: %s (line %zu, column %zu, in bytes)",
+                   fault->what, line, column);
+    *ret_problem = (struct problem){.status = 400, .detail = p->wrong};
+    if (fault->member.ptr != NULL) {
+        struct buf scratch;
+        buf_init(&scratch);
+        uint32_t i = param_of_member(route, fault->member, &scratch);
+        ret_problem->parameter = i < route->param_count ? route->params[i].name : NULL;
+        buf_fini(&scratch);
+    }
+    return false;
+}
+
+/* The members of the body that are parameters, as they were written; ptr NULL: not there. */
+static bool read_body(struct params *p, const struct policy_route *route, struct slice body,
+                      struct slice *ret_values, struct problem *ret_problem)
+{
+    memset(ret_values, 0, POLICY_PARAMS_MAX * sizeof(*ret_values));
     if (body.len == 0) {
         return true;
     }
-    json_error_t error;
-    *ret_json = json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, &error);
-    if (*ret_json == NULL || !json_is_object(*ret_json)) {
-        json_decref(*ret_json);
-        *ret_json = NULL;
+    struct json_fault fault;
+    if (!json_check(body, &fault)) {
+        return refuse_body(p, route, body, &fault, ret_problem);
+    }
+    if (json_kind(body) != '{') {
         *ret_problem = (struct problem){.status = 400,
                                         .detail = "the body must be one JSON object whose members "
                                                   "are the route's parameters"};
         return false;
     }
+    struct buf scratch;
+    buf_init(&scratch);
+    struct slice name;
+    struct slice value;
+    while (json_next_member(&body, &name, &value)) {
+        uint32_t i = param_of_member(route, name, &scratch);
+        if (i < route->param_count) {
+            ret_values[i] = value;
+        }
+    }
+    buf_fini(&scratch);
     return true;
 }
 
 bool params_collect(struct params *p, const struct policy_route *route, const uint32_t *types,
                     const struct params_source *from, struct problem *ret_problem)
 {
-    json_t *body;
-    if (!load_body(from->body, &body, ret_problem)) {
+    struct slice members[POLICY_PARAMS_MAX];
+    if (!read_body(p, route, from->body, members, ret_problem)) {
         return false;
     }
     buf_clear(&p->text);
     p->count = route->param_count;
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < route->param_count; i++) {
-        ok = collect_one(p, i, route, types != NULL ? types[i] : 0, from, body, ret_problem);
+    for (uint32_t i = 0; i < route->param_count; i++) {
+        if (!collect_one(p, i, route, types != NULL ? types[i] : 0, from, members[i],
+                         ret_problem)) {
+            return false;
+        }
     }
-    json_decref(body);
-    for (uint32_t i = 0; ok && i < p->count; i++) {
+    for (uint32_t i = 0; i < p->count; i++) {
         p->value[i] =
             p->offset[i] == PARAM_NULL ? NULL : p->text.mem + p->text.start + p->offset[i];
     }
-    return ok;
+    return true;
 }
 
 void route_key(const struct policy_route *route, const struct params *p, struct buf *out)

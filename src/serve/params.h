@@ -16,7 +16,7 @@ struct params {
     uint32_t offset[POLICY_PARAMS_MAX];   /* into text; PARAM_NULL for SQL NULL */
     const char *value[POLICY_PARAMS_MAX]; /* as libpq wants them; valid until the next collect */
     uint32_t count;
-    char wrong[160]; /* room for the complaint */
+    char wrong[256]; /* room for the complaint */
 };
 
 struct params_source {
