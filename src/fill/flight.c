@@ -19,7 +19,7 @@ struct flight {
     uint64_t hash;
     char *key;
     size_t key_len;
-    bool sent;
+    uint64_t sent_at; /* ticket; 0: not sent */
     fresh_pos stamp;
     struct fresh_deps deps;
     struct list waiters;
@@ -27,6 +27,7 @@ struct flight {
 
 struct flights {
     struct lock lock;
+    uint64_t ticket;                     /* lock: the latest given */
     struct list buckets[FLIGHT_BUCKETS]; /* lock, with everything in it */
 };
 
@@ -76,11 +77,15 @@ void flights_destroy(struct flights **fsp)
     free(fs);
 }
 
-/* May a newcomer share this flight's read? */
-static bool joinable(const struct flight *fl, struct fresh *f, uint64_t now_ms)
+/* May a newcomer share this flight's read, or wait behind it? */
+static bool joinable(const struct flight *fl, struct fresh *f, const struct flight_waiter *w,
+                     uint64_t now_ms)
 {
-    return !fl->sent || (fl->stamp != 0 && fresh_judge(f, fl->stamp, fl->deps.dep, fl->deps.count,
-                                                       now_ms) == FRESH_HIT);
+    if (fl->sent_at == 0 || fl->stamp == 0 || w->distrusts || fresh_visible(f) == 0) {
+        return true;
+    }
+    enum fresh_verdict v = fresh_judge(f, fl->stamp, fl->deps.dep, fl->deps.count, now_ms);
+    return v == FRESH_HIT || v == FRESH_UNPROVEN;
 }
 
 static struct flight *find(struct list *bucket, uint64_t hash, struct slice key)
@@ -101,9 +106,10 @@ struct flight *flight_lead_or_join(struct flights *fs, struct fresh *f, struct s
     struct list *bucket = &fs->buckets[hash % FLIGHT_BUCKETS];
     struct flight *led = NULL;
     lock_acquire(&fs->lock);
+    w->ticket = w->ticket != 0 ? w->ticket : ++fs->ticket;
     struct flight *fl = find(bucket, hash, key);
-    if (fl != NULL && joinable(fl, f, now_ms)) {
-        w->unconditional = !fl->sent;
+    if (fl != NULL && joinable(fl, f, w, now_ms)) {
+        w->unconditional = fl->sent_at == 0;
         w->flight = fl;
         list_push_back(&fl->waiters, &w->node);
     } else {
@@ -122,7 +128,7 @@ void flight_sent(struct flights *fs, struct flight *fl, fresh_pos stamp,
                  const struct fresh_deps *deps)
 {
     lock_acquire(&fs->lock);
-    fl->sent = true;
+    fl->sent_at = ++fs->ticket;
     fl->stamp = stamp;
     fl->deps = *deps;
     lock_release(&fs->lock);
@@ -142,7 +148,9 @@ void flight_land(struct flights *fs, struct flight **flp, struct flight_answer *
     list_remove(&fl->node);
     /* Off the table nobody can join; leaving still takes the lock, so waiters are marked under it. */
     list_for_each (node, &fl->waiters) {
-        container_of(node, struct flight_waiter, node)->flight = NULL;
+        struct flight_waiter *w = container_of(node, struct flight_waiter, node);
+        w->flight = NULL;
+        w->unconditional = w->unconditional || w->ticket < fl->sent_at;
     }
     lock_release(&fs->lock);
     struct list *node;

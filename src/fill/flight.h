@@ -8,6 +8,11 @@
  * marks of the dependencies known so far. A joiner of a sent flight judges the answer again when it
  * comes, with all dependencies, and starts over if it is refused. The leader always keeps its answer.
  *
+ * Where stamps say nothing (no contact; a request that must not trust them) a late-comer waits behind
+ * the flight, whose read is too early for it, and starts over when that lands. Tickets, from one
+ * counter, tell which reads began after whose coming: of all who waited behind one flight the first then
+ * leads and the others take its answer. So a database in trouble is asked once at a time for each key.
+ *
  * Threads: any. One lock around the table (LOCK_RANK_FILL); nothing is called while it is held.
  */
 #ifndef FILL_FLIGHT_H
@@ -44,7 +49,9 @@ struct flight_waiter {
     struct mailbox *reply;
     flight_landed_fn *landed;
     struct flight_answer *answer; /* a reference, the waiter's to drop */
-    bool unconditional;           /* joined before the flight was sent: no judging needed */
+    bool unconditional; /* when landed: the read began after the waiter came, no judging needed */
+    bool distrusts;     /* set before joining: takes unconditional answers only */
+    uint64_t ticket;    /* when the waiter came; 0: now. Keep it to start over */
     /* private */
     struct mail mail;
     struct list node;

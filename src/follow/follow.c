@@ -11,7 +11,9 @@
  * The snapshot that says what is in progress is taken right after the slot was made, not after the
  * catalog was loaded: the fewer transactions began in between, the fewer are waited for in vain.
  *
- * While PostgreSQL is away this goes on for ever; each change of reason is logged once. Safety does
+ * While PostgreSQL is away this goes on for ever; each reason is logged once (base/tell.h). A server that
+ * neither answers nor refuses (stopped, or the network drops everything) is waited for as long as eight
+ * times the last connection took, one second to five: then it is found soon after it is back. Safety does
  * not depend on it: without stamps nothing is stored, and hits end max_stale after the last proof.
  *
  * Threads: the follower's loop, except follow_create, follow_destroy, follow_version and
@@ -20,9 +22,11 @@
 #include "follow/follow_priv.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +37,9 @@ enum {
     BACKOFF_MAX_MS = 500, /* hits are back within a second of the database */
     TICK_MS = 50,
     SLOW_MS = 3000,
+    SILENT_MS = 1000,
+    CONNECT_LEAST_MS = 1000,
+    CONNECT_MOST_MS = 5000,
     LOCAL_EVENTS_KICK = 2048
 };
 
@@ -76,6 +83,11 @@ void follow_status(struct follow *f, struct follow_status *ret_status)
     lock_release(&f->lock);
 }
 
+bool follow_silent(const struct follow *f)
+{
+    return atomic_load_explicit(&f->silent, memory_order_relaxed);
+}
+
 uint64_t follow_version(const struct follow *f)
 {
     return atomic_load_explicit(&f->version, memory_order_acquire);
@@ -112,25 +124,61 @@ static void close_everything(struct follow *f)
     f->in_transaction = f->in_block = false;
 }
 
-void follow_fail(struct follow *f, const char *why)
+static void note_loss(struct follow *f, enum follow_loss loss, const char *why)
+{
+    struct follow_status *st = &f->status;
+    bool was_following = st->lost_ms == 0;
+    st->reconnects++;
+    st->lost_by[loss]++;
+    (void)snprintf(st->last_error, sizeof(st->last_error), "%s", why);
+    if (was_following) {
+        memcpy(st->last_loss, st->last_error, sizeof(st->last_loss));
+        st->lost_ms = loop_now_ms(f->loop);
+    }
+    if (loss != FOLLOW_LOSS_silent) {
+        atomic_store_explicit(&f->silent, false, memory_order_relaxed);
+    }
+    if (tell_due(&f->tell, why, loop_now_ms(f->loop))) {
+        f->told_loss = true;
+        log_warn("follow", "not following: %s", why);
+    }
+}
+
+void follow_lost(struct follow *f, enum follow_loss loss, const char *why)
 {
     if (f->state == FOLLOW_BACKOFF || f->state == FOLLOW_OFF) {
         return;
     }
-    char text[sizeof(f->status.last_error)]; /* `why` may belong to what is closed below */
-    (void)snprintf(text, sizeof(text), "%s", why);
-    memcpy(f->status.last_error, text, sizeof(text));
+    note_loss(f, loss, why); /* first: `why` may belong to what is closed below */
     close_everything(f);
-    f->status.reconnects++;
+    f->answered_ms = 0;
     f->backoff_ms = f->backoff_ms == 0 ? BACKOFF_FIRST_MS : f->backoff_ms * 2;
     f->backoff_ms = f->backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : f->backoff_ms;
-    trace(TRACE_RECONNECT, f->status.reconnects, f->backoff_ms, slice_of(text));
-    if (strcmp(f->logged, text) != 0) {
-        memcpy(f->logged, text, sizeof(f->logged));
-        log_warn("follow", "not following: %s", text);
-    }
+    trace(TRACE_RECONNECT, f->status.reconnects, f->backoff_ms, slice_of(f->status.last_error));
     timer_start(f->loop, &f->retry, f->backoff_ms, connect_now);
     follow_enter(f, FOLLOW_BACKOFF);
+}
+
+/* A server that refuses says so with a severity, translated or not; what never reached it has none. */
+void follow_disconnected(struct follow *f, const char *why)
+{
+    bool making = f->state == FOLLOW_CONNECTING || f->state == FOLLOW_SLOT;
+    enum follow_loss loss = FOLLOW_LOSS_cut;
+    if (making) {
+        loss = strstr(why, "FATAL") != NULL || f->state == FOLLOW_SLOT ? FOLLOW_LOSS_refused
+                                                                       : FOLLOW_LOSS_unreachable;
+    }
+    if (making && follow_silent(f) && loss == FOLLOW_LOSS_unreachable &&
+        loop_now_ms(f->loop) - f->entered_ms >= f->connect_most_ms) {
+        loss = FOLLOW_LOSS_silent;
+    }
+    follow_lost(f, loss, why);
+}
+
+void follow_fail(struct follow *f, const char *why)
+{
+    bool streams = f->state == FOLLOW_DRAINING || f->state == FOLLOW_FOLLOWING;
+    follow_lost(f, streams ? FOLLOW_LOSS_broken : FOLLOW_LOSS_refused, why);
 }
 
 void follow_fail_printf(struct follow *f, const char *fmt, ...)
@@ -154,11 +202,17 @@ static void start_following(struct follow *f) REQUIRES(follower_role)
     char lsn[24];
     fresh_open(f->fresh);
     f->backoff_ms = 0;
-    f->logged[0] = '\0';
+    f->status.lost_ms = 0;
+    f->status.recovery_ms = loop_now_ms(f->loop) - f->answered_ms;
     f->status.last_error[0] = '\0';
     follow_enter(f, FOLLOW_FOLLOWING);
     pg_lsn_format(f->applied_lsn, lsn);
-    log_info("follow", "following from %s", lsn);
+    if (f->told_loss || f->status.reconnects == 0) {
+        log_info("follow", "following from %s, %" PRIu64 " ms after the server answered", lsn,
+                 f->status.recovery_ms);
+    }
+    f->told_loss = false;
+    tell_over(&f->tell);
     probe_end_wanted(f); /* the first proof */
 }
 
@@ -196,6 +250,26 @@ static void tell_slow(struct follow *f)
     }
 }
 
+/* Without a word of refusal. While it is tried again it stays silent. */
+static void note_silence(struct follow *f)
+{
+    uint64_t waited = probe_waited(f);
+    bool waits = waited > 0 || f->state == FOLLOW_BACKOFF;
+    bool silent = waited >= SILENT_MS || (follow_silent(f) && waits);
+    atomic_store_explicit(&f->silent, silent, memory_order_relaxed);
+}
+
+void follow_answered(struct follow *f)
+{
+    uint64_t now = loop_now_ms(f->loop);
+    uint64_t took = now - f->entered_ms;
+    f->answered_ms = now;
+    f->connect_most_ms = took * 8 < CONNECT_LEAST_MS  ? CONNECT_LEAST_MS
+                         : took * 8 > CONNECT_MOST_MS ? CONNECT_MOST_MS
+                                                      : (uint32_t)took * 8;
+    atomic_store_explicit(&f->silent, false, memory_order_relaxed);
+}
+
 static void on_tick(struct timer *t)
 {
     struct follow *f = container_of(t, struct follow, tick);
@@ -209,6 +283,7 @@ static void on_tick(struct timer *t)
     if (f->state != FOLLOW_BACKOFF && f->state != FOLLOW_OFF) {
         probe_tick(f);
     }
+    note_silence(f);
     tell_slow(f);
     show_status(f);
 }
@@ -243,7 +318,7 @@ static void on_idle(void *arg, uint64_t lsn)
 
 static void on_failed(void *arg, const char *why)
 {
-    follow_fail(arg, why);
+    follow_disconnected(arg, why);
 }
 
 static const struct stream_face stream_face = {
@@ -309,6 +384,8 @@ struct follow *follow_create(const struct follow_options *options)
     f->stream_dsn = db->replication_dsn != NULL ? db->replication_dsn : db->dsn;
     f->fresh = options->fresh;
     lock_init(&f->lock, LOCK_RANK_FRESH);
+    f->connect_most_ms = CONNECT_MOST_MS;
+    f->status.lost_ms = clock_now_ms();
     f->loop = loop_create();
     f->stream = stream_create(f->loop, &stream_face, f);
     f->depend = depend_create(f->fresh, options->break_row_all);

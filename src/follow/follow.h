@@ -170,18 +170,39 @@ enum follow_state {
 };
 const char *follow_state_name(enum follow_state s);
 
+/* Why contact ended, or was not made. One line each; status, stats and metrics come from here. */
+#define FOLLOW_LOSSES(X)                                                                           \
+    X(unreachable, "no connection could be made")                                                  \
+    X(refused, "the server refused the login, the slot, the publication or the catalog")           \
+    X(silent, "the server stopped answering")                                                      \
+    X(cut, "a connection was closed")                                                              \
+    X(broken, "the stream held something that cannot be followed")
+enum follow_loss {
+#define X(name, help) FOLLOW_LOSS_##name,
+    FOLLOW_LOSSES(X)
+#undef X
+        FOLLOW_LOSS_COUNT
+};
+
 struct follow_status {
     enum follow_state state;
     uint64_t commits; /* applied */
     uint64_t rows;
     uint64_t bytes; /* of the stream */
     uint64_t reconnects;
+    uint64_t lost_by[FOLLOW_LOSS_COUNT]; /* they add up to `reconnects` */
+    uint64_t lost_ms;                    /* monotonic: since then not following; 0: following */
+    uint64_t recovery_ms; /* from the server's first answer to following, the last time */
+    char last_loss[256];  /* why contact was lost the last time; stays when it is back */
     uint64_t probes;
     uint64_t kicks;
     uint64_t fence_waits; /* commits that were not visible at the first probe */
     char last_error[256]; /* with the next step; empty when none since FOLLOWING */
 };
 void follow_status(struct follow *f, struct follow_status *ret_status);
+/* The server has not answered for a second, nor refused: whoever else waits for it may look at his own
+ * connections (pg_pool_doubt). Any thread. */
+bool follow_silent(const struct follow *f);
 
 /* --- waiting for a position --------------------------------------------------------------------- */
 

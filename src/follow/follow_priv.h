@@ -13,6 +13,7 @@
 #define FOLLOW_FOLLOW_PRIV_H
 
 #include "base/lock.h"
+#include "base/tell.h"
 #include "follow/depend.h"
 #include "follow/follow.h"
 #include "follow/stream.h"
@@ -57,6 +58,8 @@ struct probe {
     struct pg_session *kicker;
     enum probe_step kicker_step;
     uint64_t kicker_retry_ms;
+    uint64_t kicker_sent_ms; /* its connection was begun */
+    uint64_t kicker_good_ms; /* a new connection of its was answered */
     struct timer kick;
     uint64_t highest_lsn;  /* probed */
     uint64_t kicked_lsn;   /* every position probed up to here is flushed, or soon */
@@ -132,6 +135,7 @@ struct follow {
     struct keeper keeper;
     /* atomic: release: schema_outdated(); acquire: follow_version() */
     _Atomic uint64_t version;
+    _Atomic bool silent; /* relaxed: a hint */
     /* lock */
     struct lock lock;
     struct follow_status shown;
@@ -145,7 +149,7 @@ struct follow {
     bool catalog_known; /* this connection's */
     bool in_transaction;
     bool in_block; /* of a large transaction that has not ended */
-    uint32_t xid; /* of the transaction, low half */
+    uint32_t xid;  /* of the transaction, low half */
     uint64_t applied_lsn;
     struct probe probe;
     struct waits waits;
@@ -156,15 +160,24 @@ struct follow {
     struct timer retry;
     struct timer tick;
     struct loop_task progress;
-    char logged[256]; /* the reason that was logged last */
+    struct tell tell;
+    bool told_loss;           /* so the return is told too */
+    uint64_t answered_ms;     /* the server's first answer since contact was lost */
+    uint32_t connect_most_ms; /* how long an attempt may take, by how long the last one took */
 };
 
 /* follow.c */
 void follow_enter(struct follow *f, enum follow_state state);
 /* Contact is lost: everything closes, the next attempt comes after the back-off. */
+void follow_lost(struct follow *f, enum follow_loss loss, const char *why);
+/* A connection ended with these words of libpq. */
+void follow_disconnected(struct follow *f, const char *why);
+/* The server refused something, or (once it streams) sent what cannot be followed. */
 void follow_fail(struct follow *f, const char *why);
 void follow_fail_printf(struct follow *f, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* The server let us in: how long it took says how long to wait next time. */
+void follow_answered(struct follow *f);
 /* The catalog of this connection is installed. */
 void follow_catalog_known(struct follow *f);
 /* A, V or the snapshot moved: at the end of the turn, whoever waits for that looks again. */
@@ -187,6 +200,8 @@ bool probe_drained(const struct follow *f);
 void probe_wanted(struct follow *f);     /* there may be a reason to send */
 void probe_end_wanted(struct follow *f); /* there is a reason: where does the log end? */
 void probe_tick(struct follow *f);
+uint64_t
+probe_waited(const struct follow *f); /* ms that an answer, or a connection, is due; 0: none is */
 void probe_progress(struct follow *f) REQUIRES(follower_role);
 void probe_kick(struct follow *f);
 

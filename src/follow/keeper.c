@@ -12,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "follow/advice.h"
 #include "follow/catalog.h"
 
 #include <stdlib.h>
@@ -50,7 +49,7 @@ static bool keeper_connect(struct follow *f, char **ret_why)
     const char *const values[] = {f->dsn, "5", "UTF8", "freshet", NULL};
     k->conn = PQconnectdbParams(names, values, 1);
     if (PQstatus(k->conn) != CONNECTION_OK) {
-        *ret_why = advice_for(PQerrorMessage(k->conn), NULL);
+        *ret_why = pg_advice(PQerrorMessage(k->conn), NULL);
         keeper_drop(f);
         return false;
     }
@@ -101,7 +100,7 @@ static void run_once(struct follow *f, struct keeper_job *job)
         run_check(f, job);
     }
     if (job->why != NULL) {
-        char *advised = advice_for(job->why, NULL);
+        char *advised = pg_advice(job->why, NULL);
         free(job->why);
         job->why = advised;
         keeper_drop(f);

@@ -29,7 +29,6 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "base/trace.h"
-#include "follow/advice.h"
 
 #include <stdlib.h>
 
@@ -39,6 +38,8 @@ enum {
     DRAIN_MS = 20,
     FENCE_MAX_MS = 5,
     ANSWER_MAX_MS = 5000,
+    DOUBT_MS = 1000,      /* without an answer: ask on a new connection */
+    DOUBT_GRACE_MS = 250, /* that is how much later than the new one the old one may answer */
     KICK_STRICT_MS = 1,
     KICK_PROOF_MS = 50,
     KICKER_RETRY_MS = 1000,
@@ -125,6 +126,9 @@ static void kicker_ready(void *arg)
 static void kicker_result(void *arg, PGresult *r)
 {
     struct follow *f = arg;
+    if (f->probe.kicker_step == PROBE_SETTINGS) {
+        f->probe.kicker_good_ms = loop_now_ms(f->loop);
+    }
     if (PQresultStatus(r) == PGRES_FATAL_ERROR) {
         log_debug("follow", "kick: %s", PQresultErrorMessage(r));
     }
@@ -146,7 +150,9 @@ static const struct pg_session_face kicker_face = {
 static void kicker_open(struct follow *f)
 {
     f->probe.kicker_step = PROBE_CONNECTING;
-    pg_session_connect(f->probe.kicker, f->stream_dsn, "fallback_application_name=freshet");
+    f->probe.kicker_sent_ms = loop_now_ms(f->loop);
+    pg_session_connect(f->probe.kicker, f->stream_dsn, "fallback_application_name=freshet",
+                       f->connect_most_ms);
 }
 
 /* --- start-up ----------------------------------------------------------------------------------- */
@@ -331,8 +337,8 @@ static void on_result(void *arg, PGresult *r)
     role_assume(&follower_role);
     if (PQresultStatus(r) != PGRES_TUPLES_OK) {
         const char *why = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-        char *text = advice_for(why != NULL ? why : "the probe failed",
-                                PQresultErrorField(r, PG_DIAG_SQLSTATE));
+        char *text = pg_advice(why != NULL ? why : "the probe failed",
+                               PQresultErrorField(r, PG_DIAG_SQLSTATE));
         follow_fail(f, text);
         free(text);
         return;
@@ -347,6 +353,7 @@ static void on_result(void *arg, PGresult *r)
 static void on_ready(void *arg)
 {
     struct follow *f = arg;
+    follow_answered(f);
     f->probe.step = PROBE_SETTINGS;
     pg_session_query(f->probe.session,
                      "select setting from pg_catalog.pg_settings where name = 'wal_segment_size'");
@@ -354,8 +361,8 @@ static void on_ready(void *arg)
 
 static void on_failed(void *arg, const char *why)
 {
-    char *text = advice_for(why, NULL);
-    follow_fail(arg, text);
+    char *text = pg_advice(why, NULL);
+    follow_disconnected(arg, text);
     free(text);
 }
 
@@ -381,7 +388,8 @@ void probe_fini(struct follow *f)
 void probe_open(struct follow *f)
 {
     f->probe.step = PROBE_CONNECTING;
-    pg_session_connect(f->probe.session, f->stream_dsn, "fallback_application_name=freshet");
+    pg_session_connect(f->probe.session, f->stream_dsn, "fallback_application_name=freshet",
+                       f->connect_most_ms);
 }
 
 void probe_close(struct follow *f)
@@ -412,12 +420,42 @@ void probe_progress(struct follow *f)
     probe_wanted(f);
 }
 
+/* Is it the server that is silent, or only this connection? Packets that were dropped are sent again later and
+ * later; a firewall forgets connections. A new one tells. */
+static void second_opinion(struct follow *f, uint64_t now)
+{
+    struct probe *p = &f->probe;
+    bool fresh = p->kicker_sent_ms >= p->sent_ms;
+    if (!fresh || now - p->kicker_sent_ms > f->connect_most_ms) {
+        kicker_open(f);
+    } else if (p->kicker_good_ms >= p->kicker_sent_ms && now - p->kicker_good_ms > DOUBT_GRACE_MS) {
+        follow_lost(f, FOLLOW_LOSS_silent,
+                    "the connection is dead: the server answers new ones, but not this one; "
+                    "freshet connects again");
+    }
+}
+
+uint64_t probe_waited(const struct follow *f)
+{
+    const struct probe *p = &f->probe;
+    uint64_t now = loop_now_ms(f->loop);
+    if (p->step == PROBE_CONNECTING || p->step == PROBE_SETTINGS) {
+        return now - f->entered_ms;
+    }
+    return p->in_flight ? now - p->sent_ms : 0;
+}
+
 void probe_tick(struct follow *f)
 {
     struct probe *p = &f->probe;
     uint64_t now = loop_now_ms(f->loop);
     if (p->in_flight && now - p->sent_ms > ANSWER_MAX_MS) {
-        follow_fail(f, "the server does not answer the probe");
+        follow_lost(f, FOLLOW_LOSS_silent,
+                    "the server does not answer; is it stopped, or is the network cut?");
+        return;
+    }
+    if (p->in_flight && now - p->sent_ms > DOUBT_MS) {
+        second_opinion(f, now);
         return;
     }
     if (p->step == PROBE_READY && p->kicker_step == PROBE_CLOSED && now >= p->kicker_retry_ms) {

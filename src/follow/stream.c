@@ -22,7 +22,6 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "follow/advice.h"
 #include "follow/decode.h"
 
 #include <inttypes.h>
@@ -31,7 +30,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { FEEDBACK_MS = 1000, SILENCE_MS = 60000 };
+enum { FEEDBACK_MS = 1000, SILENCE_MS = 60000, STREAM_CONNECT_MS = 5000 };
 
 /* How much of unfinished transactions the server keeps before it sends a block of the largest. The default,
  * 64 MB, holds back 300,000 rows until their commit; then everybody waits for their decoding. */
@@ -73,7 +72,7 @@ void stream_close(struct stream *s)
 
 static void stream_fail(struct stream *s, const char *why, const char *sqlstate)
 {
-    char *text = advice_for(why, sqlstate);
+    char *text = pg_advice(why, sqlstate);
     stream_close(s);
     s->face->failed(s->arg, text);
     free(text);
@@ -321,5 +320,6 @@ void stream_open(struct stream *s, const char *dsn, const char *publication)
     s->publication = publication;
     s->asked = false;
     s->step = STREAM_CONNECTING;
-    pg_session_connect(s->session, dsn, "replication=database fallback_application_name=freshet");
+    pg_session_connect(s->session, dsn, "replication=database fallback_application_name=freshet",
+                       STREAM_CONNECT_MS);
 }

@@ -84,6 +84,11 @@ struct pg_pool;
 struct pg_pool *pg_pool_create(struct loop *l, const struct pg_pool_options *options);
 /* Fails every job with ERR_NO_DATABASE, then frees. */
 void pg_pool_destroy(struct pg_pool **p);
+/* Somebody else has waited long for this server's answer, or (false) has had one. While it is doubted, the pool
+ * looks at its own connections; when none of them is answered either, reads in progress end with
+ * ERR_NO_DATABASE, and what is not sent yet fails at once, until a connection is answered again. Call it a few
+ * times a second while it is true. */
+void pg_pool_doubt(struct pg_pool *p, bool doubted);
 void pg_submit(struct pg_pool *p, struct pg_job *job);
 /* The caller no longer cares: `done` will not be called; a running statement is cancelled if read. Does
  * nothing to a job that is done. */
@@ -92,6 +97,7 @@ struct pg_pool_stats {
     uint32_t open;
     uint32_t busy;
     uint32_t waiting;
+    bool silent; /* the server does not answer: everything fails at once */
     uint64_t statements;
     uint64_t errors;
     const char *last_error; /* NULL: none since the last success */
@@ -114,7 +120,8 @@ struct pg_session_face {
 struct pg_session *pg_session_create(struct loop *l, const struct pg_session_face *face, void *arg);
 void pg_session_destroy(struct pg_session **s);
 /* `extra` is appended to the DSN as key=value settings, e.g. "replication=database". */
-void pg_session_connect(struct pg_session *s, const char *dsn, const char *extra);
+void pg_session_connect(struct pg_session *s, const char *dsn, const char *extra,
+                        uint32_t timeout_ms);
 void pg_session_close(struct pg_session *s);
 bool pg_session_idle(const struct pg_session *s);
 /* Session must be idle. Simple protocol. */
@@ -123,6 +130,10 @@ void pg_session_query(struct pg_session *s, const char *sql);
 bool pg_session_copy_put(struct pg_session *s, struct slice message);
 /* NoticeReceiver for this session (LOG messages of the analysis). */
 void pg_session_on_notice(struct pg_session *s, void (*notice)(void *arg, const PGresult *r));
+
+/* What to do about it: "WHY; NEXT STEP", or a copy of `why` when no step is known, in one line. `sqlstate` may be
+ * NULL. Caller frees. */
+char *pg_advice(const char *why, const char *sqlstate);
 
 /* "16/B374D848" both ways. */
 bool pg_lsn_parse(const char *text, uint64_t *ret_lsn);

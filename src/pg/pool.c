@@ -14,6 +14,11 @@
  * the back-off makes the next attempt and waits for it. So an absent database costs its callers
  * nothing but the answer, and nobody knocks when nobody asks.
  *
+ * A server that is stopped, or behind a network that drops everything, refuses nothing: it is silent. The owner
+ * hears of that sooner than a statement's deadline (pg_pool_doubt). When the pool's own questions are unanswered
+ * for SILENT_MS too, it gives its connections up, but for writes that were sent, which may still commit; and
+ * until something is answered again it fails what is not sent, and knocks twice a second by itself.
+ *
  * Time: a job waits for a connection for `timeout_ms`; from then on the server counts
  * (statement_timeout), which ends a statement cleanly. BACKSTOP_MS later the pool gives up on the
  * server itself.
@@ -36,6 +41,7 @@
 #include <stdlib.h>
 
 enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 500, BACKSTOP_MS = 1000 };
+enum { SILENT_MS = 1000 };
 
 static void pool_pump(struct pg_pool *p);
 
@@ -178,8 +184,10 @@ static void note_error(struct pg_pool *p, const char *why)
 
 static void conn_attempt_failed(struct pg_pool *p, const char *why)
 {
-    if (strcmp(p->last_error, why) != 0) {
-        log_event(LOG_WARN, "pg", "cannot connect", log_text("reason", why));
+    if (tell_due(&p->tell, why, loop_now_ms(p->loop))) {
+        char *advised = pg_advice(why, NULL);
+        log_event(LOG_WARN, "pg", "cannot connect", log_text("reason", advised));
+        free(advised);
     }
     note_error(p, why);
     p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
@@ -198,16 +206,30 @@ static void conn_failed(struct pg_link *k, const char *why)
         conn_forget(c);
         conn_attempt_failed(p, why);
     } else {
-        log_event(LOG_WARN, "pg", "lost a connection", log_text("reason", why));
+        if (tell_due(&p->tell, why, loop_now_ms(p->loop))) {
+            log_event(LOG_WARN, "pg", "lost a connection", log_text("reason", why));
+        }
         note_error(p, why);
         conn_lose(c, ERR_NO_DATABASE, why);
     }
     pool_pump(p);
 }
 
+static void heard(struct pg_pool *p)
+{
+    p->heard_ms = loop_now_ms(p->loop);
+    if (p->silent) {
+        p->silent = false;
+        p->backoff_ms = 0;
+        p->retry_ms = 0;
+        log_info("pg", "PostgreSQL answers again");
+    }
+}
+
 static void conn_connected(struct pg_link *k)
 {
     struct pg_conn *c = container_of(k, struct pg_conn, link);
+    heard(c->pool);
     c->state = CONN_SETUP;
     if (!job_send_setup(c)) {
         pg_link_fail(k, PQerrorMessage(k->conn));
@@ -227,6 +249,7 @@ static void conn_setup_done(struct pg_conn *c)
     if (p->backoff_ms > 0) {
         log_info("pg", "connected again");
     }
+    tell_over(&p->tell);
     p->backoff_ms = 0;
     p->retry_ms = 0;
     p->last_error[0] = '\0';
@@ -263,6 +286,7 @@ static void conn_job_done(struct pg_conn *c)
 static void conn_readable(struct pg_link *k)
 {
     struct pg_conn *c = container_of(k, struct pg_conn, link);
+    heard(c->pool);
     if (c->state == CONN_IDLE) {
         return; /* notices, or parameter changes */
     }
@@ -313,6 +337,7 @@ static void job_overdue(struct timer *t)
 static void conn_start(struct pg_conn *c, struct pg_job *job)
 {
     c->state = CONN_BUSY;
+    c->asked_ms = loop_now_ms(c->pool->loop);
     if (job->timeout_ms > 0) {
         timer_start(c->pool->loop, &job->timer, (uint64_t)job->timeout_ms + BACKSTOP_MS,
                     job_overdue);
@@ -327,7 +352,16 @@ static void conn_open(struct pg_conn *c)
     struct pg_pool *p = c->pool;
     c->state = CONN_CONNECTING;
     trace(TRACE_DB_CONNECT, 0, 0, (struct slice){NULL, 0});
-    pg_link_open(&c->link, p->dsn, p->extra, p->connect_timeout_ms);
+    c->asked_ms = loop_now_ms(p->loop);
+    pg_link_open(&c->link, p->dsn, p->extra, p->silent ? SILENT_MS : p->connect_timeout_ms);
+}
+
+static void refuse_waiting(struct pg_pool *p)
+{
+    struct pg_job *job;
+    while ((job = take_waiting(p)) != NULL) {
+        job_refuse(p, job, ERR_NO_DATABASE);
+    }
 }
 
 static void pool_pump(struct pg_pool *p)
@@ -335,6 +369,10 @@ static void pool_pump(struct pg_pool *p)
     struct pg_conn *c;
     while (!list_empty(&p->waiting) && (c = find_conn(p, CONN_IDLE)) != NULL) {
         conn_start(c, take_waiting(p));
+    }
+    if (p->silent) {
+        refuse_waiting(p);
+        return;
     }
     if (loop_now_ms(p->loop) >= p->retry_ms) {
         uint32_t opening = count_conns(p, is_opening);
@@ -344,10 +382,55 @@ static void pool_pump(struct pg_pool *p)
         }
     }
     if (count_conns(p, is_open) == 0 && count_conns(p, is_opening) == 0) {
-        struct pg_job *job;
-        while ((job = take_waiting(p)) != NULL) {
-            job_refuse(p, job, ERR_NO_DATABASE);
+        refuse_waiting(p);
+    }
+}
+
+/* --- silence ------------------------------------------------------------------------------------ */
+
+static bool is_unanswered(const struct pg_conn *c)
+{
+    uint64_t now = loop_now_ms(c->pool->loop);
+    return (c->state == CONN_BUSY || is_opening(c)) && now - c->asked_ms >= SILENT_MS;
+}
+
+static void fall_silent(struct pg_pool *p)
+{
+    static const char why[] = "PostgreSQL does not answer";
+    p->silent = true;
+    p->retry_ms = loop_now_ms(p->loop) + BACKOFF_MAX_MS;
+    note_error(p, why);
+    log_warn(
+        "pg",
+        "%s: is it stopped, or is the network cut? Until it answers, what needs it fails at once",
+        why);
+    for (uint32_t i = 0; i < p->size; i++) {
+        struct pg_conn *c = &p->conns[i];
+        bool writes = c->state == CONN_BUSY && (c->job == NULL || c->job->shape == PG_WRITE);
+        if (c->state == CONN_CLOSED || writes) {
+            continue;
         }
+        if (c->job != NULL) {
+            c->job->retried = true; /* there is no other connection to try */
+        }
+        conn_lose(c, ERR_NO_DATABASE, why);
+    }
+    pool_pump(p);
+}
+
+void pg_pool_doubt(struct pg_pool *p, bool doubted)
+{
+    uint64_t now = loop_now_ms(p->loop);
+    if (!p->silent) {
+        bool quiet = doubted && now - p->heard_ms >= SILENT_MS;
+        if (quiet && count_conns(p, is_unanswered) > 0) {
+            fall_silent(p);
+        }
+        return;
+    }
+    struct pg_conn *c = find_conn(p, CONN_CLOSED);
+    if ((!doubted || now >= p->retry_ms) && c != NULL && count_conns(p, is_opening) == 0) {
+        conn_open(c);
     }
 }
 
@@ -474,6 +557,7 @@ void pg_pool_stats(const struct pg_pool *p, struct pg_pool_stats *ret_stats)
     *ret_stats = (struct pg_pool_stats){
         .open = count_conns(p, is_open),
         .waiting = p->waiting_count,
+        .silent = p->silent,
         .statements = p->statements,
         .errors = p->errors,
         .last_error = p->last_error[0] != '\0' ? p->last_error : NULL,

@@ -5,6 +5,7 @@
 #ifndef PG_POOL_PRIV_H
 #define PG_POOL_PRIV_H
 
+#include "base/tell.h"
 #include "pg/link.h"
 #include "pg/pg.h"
 
@@ -35,6 +36,7 @@ struct pg_conn {
     struct pg_link link;
     struct pg_pool *pool;
     enum conn_state state;
+    uint64_t asked_ms;     /* CONNECTING, BUSY: since when an answer is due */
     struct pg_job *job;    /* BUSY: NULL when it was cancelled and the rest is only read off */
     uint64_t statement_id; /* of the job, which may be gone */
     /* what was sent and not yet answered */
@@ -74,9 +76,12 @@ struct pg_pool {
     struct loop_task refuse;
     uint32_t backoff_ms; /* 0: the last connection attempt succeeded */
     uint64_t retry_ms;   /* no attempt before */
+    uint64_t heard_ms;   /* the server's last word, on any connection */
+    bool silent;         /* it was asked, and does not answer */
     uint64_t statements;
     uint64_t errors;
     char last_error[POOL_ERROR_MAX];
+    struct tell tell;
 };
 
 /* job.c */

@@ -17,8 +17,6 @@
 
 #include <stdlib.h>
 
-enum { SESSION_CONNECT_MS = 5000 };
-
 enum session_state { SESSION_DEAD, SESSION_CONNECTING, SESSION_IDLE, SESSION_BUSY, SESSION_COPY };
 
 struct pg_session {
@@ -153,11 +151,12 @@ void pg_session_destroy(struct pg_session **s)
     }
 }
 
-void pg_session_connect(struct pg_session *s, const char *dsn, const char *extra)
+void pg_session_connect(struct pg_session *s, const char *dsn, const char *extra,
+                        uint32_t timeout_ms)
 {
     session_forget(s);
     s->state = SESSION_CONNECTING;
-    pg_link_open(&s->link, dsn, extra, SESSION_CONNECT_MS);
+    pg_link_open(&s->link, dsn, extra, timeout_ms);
 }
 
 void pg_session_close(struct pg_session *s)

@@ -17,8 +17,20 @@
 #include "serve/rows.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static const char json_type[] = "application/json";
+
+/* Routes fail with every request, the log tells it once a minute. */
+static bool is_due(const struct request *r)
+{
+    char what[256];
+    (void)snprintf(what, sizeof(what), "%s %s %s", r->route->match, err_text(r->result.err),
+                   r->result.sqlstate);
+    tell_over(&r->worker->tell);
+    return tell_due(&r->worker->tell, what, r->now_ms);
+}
 
 void fill_answer_log(const struct request *r)
 {
@@ -28,9 +40,11 @@ void fill_answer_log(const struct request *r)
     bool theirs = result->err == ERR_DATABASE && (strncmp(result->sqlstate, "22", 2) == 0 ||
                                                   strncmp(result->sqlstate, "23", 2) == 0 ||
                                                   strcmp(result->sqlstate, "P0001") == 0);
-    log_event(theirs || told ? LOG_DEBUG : LOG_WARN, "serve", err_text(result->err),
-              log_text("route", r->route->match), log_text("sqlstate", result->sqlstate),
-              log_text("reason", result->message));
+    enum log_level level = theirs || told || !is_due(r) ? LOG_DEBUG : LOG_WARN;
+    char *reason = pg_advice(result->message != NULL ? result->message : "", result->sqlstate);
+    log_event(level, "serve", err_text(result->err), log_text("route", r->route->match),
+              log_text("sqlstate", result->sqlstate), log_text("reason", reason));
+    free(reason);
 }
 
 static void make_body(struct request *r, struct flight_answer *a)

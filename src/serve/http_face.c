@@ -56,6 +56,7 @@ static struct request *request_take(struct http_conn *c)
     r->conn_id = c->conn.id;
     r->step = STEP_ADMIT;
     r->strict = r->bypass = r->keep = false;
+    r->ticket = 0;
     r->at_least = 0;
     r->plan = w->plan;
     plan_ref(r->plan);

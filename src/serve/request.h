@@ -65,6 +65,7 @@ struct request {
     struct pg_job job;
     struct flight *flight; /* leading */
     struct flight_waiter waiter;
+    uint64_t ticket; /* the waiter's, for when it starts over */
     struct fresh_window window;
     struct fresh_deps known; /* dependencies known before the query */
     uint64_t version;        /* of the catalog when the query was sent */

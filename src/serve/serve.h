@@ -15,6 +15,8 @@
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
 
+#include "base/buf.h"
+#include "base/tell.h"
 #include "fill/plan.h"
 #include "follow/follow.h"
 #include "fresh/fresh.h"
@@ -99,9 +101,10 @@ struct server {
     uint32_t worker_count;
     uint64_t started_wall_ms;
     uint64_t started_ms;
-    uint32_t http_db;                    /* the store's database that holds HTTP answers */
-    _Atomic uint32_t connections;        /* relaxed: a limit, not an order */
-    _Atomic bool draining;               /* relaxed: new work is turned away soon enough */
+    uint32_t http_db;             /* the store's database that holds HTTP answers */
+    _Atomic uint32_t connections; /* relaxed: a limit, not an order */
+    _Atomic bool draining;        /* relaxed: new work is turned away soon enough */
+    struct buf told_routes;       /* keeper: what was last logged of routes that are not cached */
     void (*request_shutdown)(void *arg); /* SHUTDOWN command; any thread */
     void *request_shutdown_arg;
 };
@@ -115,6 +118,7 @@ struct worker {
     const struct plan *plan; /* a reference; replaced by mail */
     struct serve_counters counters;
     struct timer upkeep; /* expiry, a few times a second */
+    struct tell tell;    /* failed statements in the log */
     struct {             /* noted by lease_holds() inside a hold, until lease_note_refused() */
         struct refusal refusal;
         uint32_t db;
@@ -122,7 +126,7 @@ struct worker {
     } refused;
     struct list spare_requests; /* recycled HTTP requests */
     uint32_t spare_request_count;
-    struct gzip *gzip; /* NULL until it is first needed */
+    struct gzip *gzip;            /* NULL until it is first needed */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };

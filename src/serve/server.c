@@ -120,20 +120,38 @@ static void make_shared(struct server *s)
 
 /* --- plans -------------------------------------------------------------------------------------- */
 
+/* Says which routes are not cached, and why; of those that it has said already only what is new. The
+ * schema is loaded again and again, and a night of that must not fill the log. */
+static void tell_routes(struct server *s, const struct plan *plan)
+{
+    struct buf now;
+    buf_init(&now);
+    buf_append_char(&now, '\n');
+    for (uint32_t i = 0; i < plan->route_count; i++) {
+        const struct plan_route *r = &plan->routes[i];
+        if (r->why == NULL || strcmp(r->route->method, "GET") != 0) {
+            continue;
+        }
+        size_t start = buf_len(&now) - 1; /* with the line ends on both sides */
+        buf_printf(&now, "%s: %s%s\n", r->route->match, r->keep == PLAN_NEVER ? "not cached: " : "",
+                   r->why);
+        struct slice line = slice_from(buf_readable(&now), start);
+        struct slice before = buf_readable(&s->told_routes);
+        if (before.len == 0 || memmem(before.ptr, before.len, line.ptr, line.len) == NULL) {
+            log_warn("plan", "%.*s", (int)line.len - 2, line.ptr + 1);
+        }
+    }
+    buf_fini(&s->told_routes);
+    s->told_routes = now;
+}
+
 /* Keeper thread. */
 static void *analyse(void *arg, PGconn *conn, const struct follow_catalog *catalog,
                      const struct follow_value_column **ret_values, uint32_t *ret_value_count)
 {
-    (void)arg;
     const struct plan *plan =
         plan_make(conn, catalog->policy, catalog, ret_values, ret_value_count);
-    for (uint32_t i = 0; i < plan->route_count; i++) {
-        const struct plan_route *r = &plan->routes[i];
-        if (r->why != NULL && strcmp(r->route->method, "GET") == 0) {
-            log_warn("plan", "%s: %s%s", r->route->match,
-                     r->keep == PLAN_NEVER ? "not cached: " : "", r->why);
-        }
-    }
+    tell_routes(arg, plan);
     return (void *)(uintptr_t)plan;
 }
 
@@ -151,6 +169,9 @@ static void upkeep(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, upkeep);
     (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
+    if (w->pool != NULL && w->server->follow != NULL) {
+        pg_pool_doubt(w->pool, follow_silent(w->server->follow));
+    }
     timer_start(w->loop, t, UPKEEP_MS, upkeep);
 }
 
@@ -230,6 +251,7 @@ static void destroy(struct server *s)
     flights_destroy(&s->flights);
     store_destroy(&s->store);
     fresh_destroy(&s->fresh);
+    buf_fini(&s->told_routes);
     free(s->workers);
     policy_unload(&s->started_with);
     free(s);
@@ -241,6 +263,7 @@ struct server *server_start(const struct server_options *options, char **ret_why
     const struct policy *p = options->policy;
     s->started_with = policy_share(p);
     s->request_shutdown = options->request_shutdown;
+    buf_init(&s->told_routes);
     s->request_shutdown_arg = options->arg;
     if (!set_breaks(s, options, ret_why)) {
         policy_unload(&s->started_with);

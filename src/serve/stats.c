@@ -120,7 +120,19 @@ static void walk_follow(struct walk *w, struct server *s)
     put(w, COUNTER, "commits", "transactions applied", (double)st.commits);
     put(w, COUNTER, "rows", "changed rows applied", (double)st.rows);
     put(w, COUNTER, "bytes", "bytes of the replication stream", (double)st.bytes);
+    put(w, GAUGE, "silent", "1 while the database neither answers nor refuses",
+        follow_silent(s->follow));
+    put(w, GAUGE, "lost_s", "seconds since the log was last followed; 0 while it is",
+        st.lost_ms == 0 ? 0 : (double)(clock_now_ms() - st.lost_ms) / 1000);
+    put(w, GAUGE, "recovery_ms",
+        "milliseconds from the database's first answer to following, the last time",
+        (double)st.recovery_ms);
     put(w, COUNTER, "reconnects", "connections to the log after the first", (double)st.reconnects);
+#define X(name, help)                                                                              \
+    put(w, COUNTER, "lost_" #name, "times that contact ended: " help,                              \
+        (double)st.lost_by[FOLLOW_LOSS_##name]);
+    FOLLOW_LOSSES(X)
+#undef X
     put(w, COUNTER, "probes", "snapshot and position queries", (double)st.probes);
     put(w, COUNTER, "kicks", "logical messages sent to flush the log", (double)st.kicks);
     put(w, COUNTER, "fence_waits", "commits that were streamed before a snapshot showed them",
@@ -203,6 +215,9 @@ static void put_follow_words(struct server *s, struct buf *out)
     buf_printf(out, "follow.state %s\n", follow_state_name(st.state));
     if (st.last_error[0] != '\0') {
         buf_printf(out, "follow.last_error %s\n", st.last_error);
+    }
+    if (st.last_loss[0] != '\0') {
+        buf_printf(out, "follow.last_loss %s\n", st.last_loss);
     }
     if (fresh_epoch(s->fresh) != 0) {
         (void)fresh_token_format(s->fresh, fresh_applied(s->fresh), token);

@@ -287,11 +287,16 @@ static enum step step_fill(struct request *r)
     if (r->worker->pool == NULL) {
         return refuse(r, &(struct problem){.status = 503, .detail = "the server is stopping"});
     }
-    if (r->keep && !r->bypass) {
-        r->waiter =
-            (struct flight_waiter){.reply = loop_mailbox(r->worker->loop), .landed = fill_landed};
+    if (r->keep) {
+        r->waiter = (struct flight_waiter){
+            .reply = loop_mailbox(r->worker->loop),
+            .landed = fill_landed,
+            .distrusts = r->bypass,
+            .ticket = r->ticket,
+        };
         r->flight =
             flight_lead_or_join(s->flights, s->fresh, buf_readable(&r->key), &r->waiter, r->now_ms);
+        r->ticket = r->waiter.ticket;
         if (r->flight == NULL) {
             serve_count(r->worker, http_joined);
             trace(TRACE_JOIN, r->conn_id, 0, slice_of(r->route->match));
@@ -334,9 +339,10 @@ static enum step step_joined(struct request *r)
 {
     struct flight_answer *a = r->answer;
     struct server *s = r->worker->server;
-    bool good = r->waiter.unconditional || (a->storable && !a->followed) ||
-                (a->storable && fresh_judge(s->fresh, a->stamp, a->deps.dep, a->deps.count,
-                                            r->now_ms) == FRESH_HIT);
+    bool good =
+        r->waiter.unconditional || (a->storable && !a->followed && !r->bypass) ||
+        (a->storable && !r->bypass &&
+         fresh_judge(s->fresh, a->stamp, a->deps.dep, a->deps.count, r->now_ms) == FRESH_HIT);
     if (good) {
         send_answer(r, a, "; collapsed");
     }

@@ -97,16 +97,47 @@ static void sent_flight_is_joined_only_while_its_stamp_holds(void **state)
     assert_int_equal(landed, 2);
 }
 
-static void flight_without_stamp_is_not_joined_once_sent(void **state)
+static void who_comes_after_a_read_without_stamp_waits_behind_it(void **state)
 {
-    struct flight_waiter w[2];
+    struct flight_waiter w[4];
     struct flight *led = ask(&w[0], "k");
     flight_sent(flights, led, 0, &(struct fresh_deps){0});
-    struct flight *own = ask(&w[1], "k");
-    assert_non_null(own);
+    for (int i = 1; i < 4; i++) {
+        assert_null(ask(&w[i], "k"));
+    }
     land(led);
+    assert_int_equal(landed, 3);
+    /* They start over: one leads, and its read began after all of them came. */
+    struct flight *second = NULL;
+    for (int i = 1; i < 4; i++) {
+        assert_false(w[i].unconditional);
+        struct flight *mine = flight_lead_or_join(flights, fresh, SLICE("k"), &w[i], 1);
+        assert_true((mine != NULL) == (i == 1));
+        second = mine != NULL ? mine : second;
+        if (mine != NULL) {
+            flight_sent(flights, mine, 0, &(struct fresh_deps){0});
+        }
+    }
+    land(second);
+    assert_int_equal(landed, 5);
+    assert_true(w[2].unconditional && w[3].unconditional);
+}
+
+static void who_distrusts_stamps_waits_behind_a_read_that_is_under_way(void **state)
+{
+    struct flight_waiter w[3];
+    struct flight *led = ask(&w[0], "k");
+    flight_sent(flights, led, fresh_stamp(fresh), &(struct fresh_deps){0});
+    w[1] = (struct flight_waiter){.reply = &box, .landed = on_landed, .distrusts = true};
+    assert_null(flight_lead_or_join(flights, fresh, SLICE("k"), &w[1], 1));
+    land(led);
+    assert_false(w[1].unconditional);
+    struct flight *own = flight_lead_or_join(flights, fresh, SLICE("k"), &w[1], 1);
+    assert_non_null(own);
+    w[2] = (struct flight_waiter){.reply = &box, .landed = on_landed, .distrusts = true};
+    assert_null(flight_lead_or_join(flights, fresh, SLICE("k"), &w[2], 1));
     land(own);
-    assert_int_equal(landed, 0);
+    assert_true(w[2].unconditional);
 }
 
 static void waiter_that_leaves_is_not_told(void **state)
@@ -126,8 +157,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(first_leads_and_the_others_join, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sent_flight_is_joined_only_while_its_stamp_holds, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(flight_without_stamp_is_not_joined_once_sent, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_comes_after_a_read_without_stamp_waits_behind_it,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_distrusts_stamps_waits_behind_a_read_that_is_under_way,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(waiter_that_leaves_is_not_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

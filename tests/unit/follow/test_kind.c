@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Kinds: which texts are the one way of writing a value; identities of rows and values; advice; xids. */
+/* Kinds: which texts are the one way of writing a value; identities of rows and values; xids. */
 #include "base/hash.h"
-#include "follow/advice.h"
 #include "follow/follow_priv.h"
 
 #include <setjmp.h>
@@ -115,32 +114,6 @@ static void short_xids_become_long(void **state)
     assert_int_equal(apply_extend_xid(0xfffffff0, 10), 0xfffffff0);
 }
 
-static void advice_names_the_next_step(void **state)
-{
-    static const struct {
-        const char *why;
-        const char *sqlstate;
-        const char *step;
-    } cases[] = {
-        {"logical decoding requires wal_level >= logical", "55000", "set wal_level = logical"},
-        {"all replication slots are in use", "53400", "max_replication_slots"},
-        {"must be superuser or replication role to start walsender", NULL, "REPLICATION"},
-        {"FATAL:  password authentication failed for user \"x\"", NULL, "password"},
-        {"publication \"freshet\" does not exist", NULL, "setup-sql"},
-        {"connection to server at \"::1\", port 1 failed: Connection refused\n\tIs it?", NULL,
-         "start PostgreSQL"},
-    };
-    for (size_t i = 0; i < array_len(cases); i++) {
-        char *text = advice_for(cases[i].why, cases[i].sqlstate);
-        assert_non_null(strstr(text, cases[i].step));
-        assert_null(strpbrk(text, "\n\t"));
-        free(text);
-    }
-    char *plain = advice_for("something new", "99999");
-    assert_string_equal(plain, "something new");
-    free(plain);
-}
-
 int main(void)
 {
     hash_setup_seed(7);
@@ -149,7 +122,6 @@ int main(void)
         cmocka_unit_test(canonical_texts),
         cmocka_unit_test(identities_differ_where_things_do),
         cmocka_unit_test(short_xids_become_long),
-        cmocka_unit_test(advice_names_the_next_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

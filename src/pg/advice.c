@@ -4,19 +4,22 @@
  * connection only by its words, which are English unless the server's lc_messages says otherwise:
  * then the message goes out without advice.
  */
-#include "follow/advice.h"
-
 #include "base/alloc.h"
 #include "base/check.h"
+#include "pg/pg.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define POOLER_STEP                                                                                \
+    "is there a pooler of transactions (PgBouncer) in between? freshet needs sessions: point "     \
+    "database.dsn at PostgreSQL itself, or set pool_mode = session, and "                          \
+    "database.replication_dsn at PostgreSQL itself"
 
 static const struct {
     const char *sqlstate; /* NULL: any */
     const char *words;    /* NULL: any */
-    const char *step;
+    const char *step;     /* %s: what the words speak of */
 } advices[] = {
     {NULL, "password authentication failed", "correct user and password in database.dsn"},
     {NULL, "no password supplied", "put the password into database.dsn or into ~/.pgpass"},
@@ -24,9 +27,20 @@ static const struct {
      "allow this user and address in pg_hba.conf, then reload PostgreSQL"},
     {NULL, "Peer authentication failed",
      "connect as that operating system user, or set a password and a host in database.dsn"},
+    {NULL, "is not permitted to log in", "let it log in: ALTER ROLE %s LOGIN"},
     {NULL, "role \"", "create the role: freshet setup-sql FILE | psql"},
+    {NULL, "permission denied for database", "GRANT CONNECT ON DATABASE %s TO that role"},
     {NULL, "database \"", "correct the database's name in database.dsn"},
     {"55000", "wal_level", "set wal_level = logical in postgresql.conf and restart PostgreSQL"},
+    {"42501", "for schema ",
+     "GRANT USAGE ON SCHEMA %s to the role of database.dsn (freshet setup-sql FILE prints every "
+     "grant)"},
+    {"42501", "for function ",
+     "GRANT EXECUTE ON FUNCTION %s to the role of database.dsn (freshet setup-sql FILE prints "
+     "every grant)"},
+    {"42501", "permission denied for ",
+     "GRANT what it needs ON %s to the role of database.dsn (freshet setup-sql FILE prints every "
+     "grant)"},
     {NULL, "permission denied to start WAL sender",
      "give the role replication: ALTER ROLE ... REPLICATION"},
     {NULL, "replication role", "give the role replication: ALTER ROLE ... REPLICATION"},
@@ -37,6 +51,10 @@ static const struct {
     {NULL, "too many clients", "raise max_connections, or lower database.pool"},
     {NULL, "remaining connection slots", "raise max_connections, or lower database.pool"},
     {NULL, "publication \"", "run: freshet setup-sql FILE | psql"},
+    {"26000", "prepared statement", POOLER_STEP},
+    {"42P05", "prepared statement", POOLER_STEP},
+    {NULL, "unsupported startup parameter", POOLER_STEP},
+    {"08P01", "not supported", POOLER_STEP},
     {"42704", NULL, "run: freshet setup-sql FILE | psql"},
     {NULL, "could not translate host name", "correct the host in database.dsn"},
     {NULL, "No such file or directory", "start PostgreSQL, or correct the host in database.dsn"},
@@ -60,10 +78,42 @@ static const char *step_for(const char *why, const char *sqlstate)
     return NULL;
 }
 
-char *advice_for(const char *why, const char *sqlstate)
+/* The first thing in double quotes, quotes included, else the last word. In front of what the server says libpq
+ * names the socket, quoted too. */
+static char *subject_of(const char *why)
+{
+    const char *said = strstr(why, "FATAL");
+    why = said != NULL ? said : why;
+    const char *from = strchr(why, '"');
+    const char *to = from != NULL ? strchr(from + 1, '"') : NULL;
+    if (to != NULL) {
+        return xstrndup(from, (size_t)(to - from) + 1);
+    }
+    size_t end = strcspn(why, "\n");
+    size_t start = end;
+    while (start > 0 && why[start - 1] != ' ') {
+        start--;
+    }
+    return xstrndup(why + start, end - start);
+}
+
+static char *with_step(const char *why, const char *step)
+{
+    const char *place = strstr(step, "%s");
+    if (place == NULL) {
+        return xasprintf("%s; %s", why, step);
+    }
+    char *subject = subject_of(why);
+    char *text =
+        xasprintf("%s; %.*s%s%s", why, (int)(place - step), step, subject, place + strlen("%s"));
+    free(subject);
+    return text;
+}
+
+char *pg_advice(const char *why, const char *sqlstate)
 {
     const char *step = step_for(why, sqlstate);
-    char *text = step != NULL ? xasprintf("%s; %s", why, step) : xstrdup(why);
+    char *text = step != NULL ? with_step(why, step) : xstrdup(why);
     char *to = text;
     for (const char *from = text; *from != '\0'; from++) {
         if (*from == '\t') {
