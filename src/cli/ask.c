@@ -76,40 +76,58 @@ static int connect_tcp(const char *address)
     return fd;
 }
 
-static void put_encoded(struct buf *out, const char *text)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (isalnum(*p) || strchr("-._~/", *p) != NULL) {
-            buf_append_char(out, (char)*p);
-        } else {
-            buf_printf(out, "%%%02X", *p);
-        }
-    }
-}
+/* --- one question, one answer -------------------------------------------------------------------- */
 
-static bool exchange(int fd, struct buf *request, struct buf *answer)
+struct ask {
+    const struct policy *policy;
+    int fd;
+};
+
+static bool send_all(int fd, struct buf *request)
 {
-    struct timeval limit = {.tv_sec = 10};
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     while (buf_len(request) > 0) {
         ssize_t put = send(fd, buf_readable(request).ptr, buf_len(request), MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
         if (put <= 0) {
             return false;
         }
         buf_consume(request, (size_t)put);
     }
-    for (;;) {
+    return true;
+}
+
+/* Bytes that the whole answer has, SIZE_MAX while its head is not complete. */
+static size_t answer_size(struct slice got, size_t *ret_head)
+{
+    static const char length[] = "\r\nContent-Length: ";
+    const char *end = got.len > 0 ? memmem(got.ptr, got.len, "\r\n\r\n", 4) : NULL;
+    if (end == NULL) {
+        return SIZE_MAX;
+    }
+    *ret_head = (size_t)(end - got.ptr) + 4;
+    const char *at = memmem(got.ptr, *ret_head, length, sizeof(length) - 1);
+    return *ret_head + (at != NULL ? strtoul(at + sizeof(length) - 1, NULL, 10) : 0);
+}
+
+static bool receive(int fd, struct buf *answer, size_t *ret_head)
+{
+    while (buf_len(answer) < answer_size(buf_readable(answer), ret_head)) {
         char *room = buf_reserve(answer, 65536);
         ssize_t got = read(fd, room, 65536);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
         if (got <= 0) {
-            return got == 0;
+            return false;
         }
         buf_commit(answer, (size_t)got);
     }
+    return true;
 }
 
-bool ask_daemon(const struct policy *p, const char *path, const char *target,
-                struct buf *ret_answer)
+struct ask *ask_open(const struct policy *p)
 {
     const char *address = p->listen.admin[0].text;
     bool is_unix = strncmp(address, "unix:", 5) == 0;
@@ -118,33 +136,78 @@ bool ask_daemon(const struct policy *p, const char *path, const char *target,
         (void)fprintf(stderr,
                       "freshet: no daemon answers on %s (%s); start it with `freshet serve %s`\n",
                       address, strerror(errno), p->file);
-        return false;
+        return NULL;
     }
+    struct timeval limit = {.tv_sec = 10};
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    struct ask *a = xcalloc(1, sizeof(*a));
+    a->policy = p;
+    a->fd = fd;
+    return a;
+}
+
+void ask_close(struct ask **ap)
+{
+    struct ask *a = *ap;
+    *ap = NULL;
+    if (a != NULL) {
+        (void)close(a->fd);
+        free(a);
+    }
+}
+
+bool ask_get(struct ask *a, const char *path, struct buf *ret_answer)
+{
     struct buf request;
     struct buf answer;
+    size_t head = 0;
     buf_init(&request);
     buf_init(&answer);
-    buf_printf(&request, "GET %s%s", path, target != NULL ? "?target=" : "");
-    put_encoded(&request, target != NULL ? target : "");
-    buf_append_str(&request, " HTTP/1.1\r\nHost: freshet\r\nConnection: close\r\n");
-    if (p->auth.password != NULL) {
-        buf_printf(&request, "Authorization: Bearer %s\r\n", p->auth.password);
+    buf_printf(&request, "GET %s HTTP/1.1\r\nHost: freshet\r\n", path);
+    if (a->policy->auth.password != NULL) {
+        buf_printf(&request, "Authorization: Bearer %s\r\n", a->policy->auth.password);
     }
     buf_append_str(&request, "\r\n");
-    bool ok = exchange(fd, &request, &answer);
-    (void)close(fd);
+    bool ok = send_all(a->fd, &request) && receive(a->fd, &answer, &head);
     struct slice all = buf_readable(&answer);
-    const char *body = ok ? memmem(all.ptr, all.len, "\r\n\r\n", 4) : NULL;
-    bool fine = body != NULL && all.len > 12 && memcmp(all.ptr + 9, "200", 3) == 0;
-    if (body == NULL) {
-        (void)fprintf(stderr, "freshet: %s: no complete answer\n", address);
+    if (!ok) {
+        (void)fprintf(stderr, "freshet: %s: no complete answer\n", a->policy->listen.admin[0].text);
     } else {
-        buf_append_slice(ret_answer, slice_from(all, (size_t)(body - all.ptr) + 4));
-        if (!fine) {
-            (void)fwrite(buf_readable(ret_answer).ptr, 1, buf_len(ret_answer), stderr);
+        struct slice body = slice_from(all, head);
+        ok = all.len > 12 && memcmp(all.ptr + 9, "200", 3) == 0;
+        if (ok) {
+            buf_append_slice(ret_answer, body);
+        } else {
+            (void)fwrite(body.ptr, 1, body.len, stderr);
         }
     }
     buf_fini(&request);
     buf_fini(&answer);
-    return fine;
+    return ok;
+}
+
+void ask_put_encoded(struct buf *path, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        if (isalnum(*p) || strchr("-._~/", *p) != NULL) {
+            buf_append_char(path, (char)*p);
+        } else {
+            buf_printf(path, "%%%02X", *p);
+        }
+    }
+}
+
+bool ask_daemon(const struct policy *p, const char *path, const char *target,
+                struct buf *ret_answer)
+{
+    struct buf whole;
+    buf_init(&whole);
+    buf_printf(&whole, "%s%s", path, target != NULL ? "?target=" : "");
+    ask_put_encoded(&whole, target != NULL ? target : "");
+    buf_append_char(&whole, '\0');
+    struct ask *a = ask_open(p);
+    bool ok = a != NULL && ask_get(a, buf_readable(&whole).ptr, ret_answer);
+    ask_close(&a);
+    buf_fini(&whole);
+    return ok;
 }

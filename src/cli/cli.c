@@ -21,8 +21,24 @@ static const struct verb {
     {"setup-sql", cli_setup_sql, "print the SQL that a database administrator runs once"},
     {"explain", cli_explain, "say why a key or a route would hit or miss now"},
     {"stats", cli_stats, "print the running daemon's counters"},
+    {"tail", cli_tail, "print what the running daemon's threads do, as it happens"},
     {"verify", cli_verify, "check that a running daemon never answers older than it promises"},
 };
+
+const char *cli_option(int argc, char **argv, int *i, const char *name)
+{
+    size_t len = strlen(name);
+    if (strncmp(argv[*i], name, len) != 0) {
+        return NULL;
+    }
+    if (argv[*i][len] == '=') {
+        return argv[*i] + len + 1;
+    }
+    if (argv[*i][len] == '\0' && *i + 1 < argc) {
+        return argv[++*i];
+    }
+    return NULL;
+}
 
 static void help(FILE *to)
 {

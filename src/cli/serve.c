@@ -18,22 +18,6 @@ static const char usage[] =
     "  --break NAME   for the freshness checker, with `debug: true` only: break the rule on\n"
     "                 purpose (fence, late-marks, store-stamp, oldest-miss, row-all)\n";
 
-/* "--name value" or "--name=value"; NULL when argv[*i] is something else. */
-static const char *option(int argc, char **argv, int *i, const char *name)
-{
-    size_t len = strlen(name);
-    if (strncmp(argv[*i], name, len) != 0) {
-        return NULL;
-    }
-    if (argv[*i][len] == '=') {
-        return argv[*i] + len + 1;
-    }
-    if (argv[*i][len] == '\0' && *i + 1 < argc) {
-        return argv[++*i];
-    }
-    return NULL;
-}
-
 int cli_serve(int argc, char **argv)
 {
     const char *breaks[BREAKS_MAX];
@@ -44,11 +28,11 @@ int cli_serve(int argc, char **argv)
             (void)fputs(usage, stdout);
             return 0;
         }
-        if ((value = option(argc, argv, &i, "--log-level")) != NULL ||
-            (value = option(argc, argv, &i, "--log")) != NULL) {
+        if ((value = cli_option(argc, argv, &i, "--log-level")) != NULL ||
+            (value = cli_option(argc, argv, &i, "--log")) != NULL) {
             options.log_level = value;
         } else if (options.break_count < BREAKS_MAX &&
-                   (value = option(argc, argv, &i, "--break")) != NULL) {
+                   (value = cli_option(argc, argv, &i, "--break")) != NULL) {
             breaks[options.break_count++] = value;
         } else if (argv[i][0] != '-' && options.file == NULL) {
             options.file = argv[i];

@@ -3,11 +3,15 @@
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 
+/* The value of "--name value" or "--name=value"; NULL when argv[*i] is something else. */
+const char *cli_option(int argc, char **argv, int *i, const char *name);
+
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_setup_sql(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_stats(int argc, char **argv);
+int cli_tail(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 
 #endif

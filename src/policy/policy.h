@@ -203,6 +203,9 @@ bool policy_space_same_keys(const struct policy_space *a, const struct policy_sp
 void policy_describe_change(const struct policy *old, const struct policy *new,
                             struct buf *ret_text);
 
+/* "500ms" "3s" "15m" "2h" "30d" "0"; one whole number, one unit. False and a static reason. */
+bool policy_parse_duration(const char *text, uint64_t *ret_ms, const char **ret_why);
+
 /* ":name" parameters to "$1": skips quotes, dollar quotes, comments and casts. Names in order;
  * false and a reason when it cannot be (unterminated quote, too many parameters, several
  * statements). */

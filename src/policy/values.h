@@ -11,11 +11,10 @@
 
 #include "base/arena.h"
 #include "policy/options.h"
+#include "policy/policy.h"
 
 #include <stdint.h>
 
-/* "500ms" "3s" "15m" "2h" "30d" "0"; one whole number, one unit. */
-bool policy_parse_duration(const char *text, uint64_t *ret_ms, const char **ret_why);
 /* "400MB" "64 KB" "1G" "512B" "0"; powers of 1024. */
 bool policy_parse_size(const char *text, uint64_t *ret_bytes, const char **ret_why);
 bool policy_parse_count(const char *text, uint64_t *ret_count, const char **ret_why);

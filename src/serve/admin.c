@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "serve/admin.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "serve/problem.h"
 #include "serve/stats.h"
+#include "serve/trace_page.h"
 
 /* Takes the same time whatever the difference, so a password cannot be guessed byte by byte. */
 static bool same_secret(struct slice given, struct slice want)
@@ -59,9 +61,8 @@ static bool explain_target(struct worker *w, struct slice target, struct buf *te
     return true;
 }
 
-static bool query_target(const struct http_request *head, struct buf *target)
+static bool query_target(struct slice query, struct buf *target)
 {
-    struct slice query = head->query;
     struct slice name;
     struct slice value;
     while (http_query_next(&query, &name, &value)) {
@@ -72,49 +73,82 @@ static bool query_target(const struct http_request *head, struct buf *target)
     return false;
 }
 
-static int answer_text(struct worker *w, const struct http_request *head, struct buf *text)
+/* --- the pages ---------------------------------------------------------------------------------- */
+
+static bool put_health(struct worker *w, struct slice query, struct buf *text)
 {
+    buf_append_str(text, "ok\n");
+    return true;
+}
+
+static bool put_stats(struct worker *w, struct slice query, struct buf *text)
+{
+    stats_text(w, text);
+    return true;
+}
+
+static bool put_metrics(struct worker *w, struct slice query, struct buf *text)
+{
+    metrics_text(w, text);
+    return true;
+}
+
+static bool put_explanation(struct worker *w, struct slice query, struct buf *text)
+{
+    struct buf target;
+    buf_init(&target);
+    bool ok = query_target(query, &target) && explain_target(w, buf_readable(&target), text);
+    buf_fini(&target);
+    return ok;
+}
+
+/* Each appends its text, or answers false: then `usage` tells what its query may be. */
+static const struct page {
+    const char *path;
+    bool (*put)(struct worker *w, struct slice query, struct buf *text);
+    const char *usage;
+} pages[] = {
+    {"/healthz", put_health, NULL},
+    {"/stats", put_stats, NULL},
+    {"/metrics", put_metrics, NULL},
+    {"/explain", put_explanation, "target is `key NAME`, `key DB NAME` or `GET /path?query`"},
+    {"/trace", trace_page,
+     "the query may have since (a cursor or `now`), age (milliseconds), event, thread, match, and "
+     "format (text or json)"},
+};
+
+/* The status; behind 200 `text` is the answer, else `ret_detail` says why. */
+static int answer_text(struct worker *w, const struct http_request *head, struct buf *text,
+                       const char **ret_detail)
+{
+    *ret_detail = "there are /stats, /metrics, /explain, /trace and /healthz";
+    if (!allowed(w, head)) {
+        *ret_detail = "send Authorization: Bearer <password>";
+        return 401;
+    }
     if (head->method != HTTP_GET && head->method != HTTP_HEAD) {
         return 405;
     }
-    if (slice_is(head->path, "/healthz")) {
-        buf_append_str(text, "ok\n");
-        return 200;
+    for (size_t i = 0; i < array_len(pages); i++) {
+        if (slice_is(head->path, pages[i].path)) {
+            *ret_detail = pages[i].usage;
+            return pages[i].put(w, head->query, text) ? 200 : 400;
+        }
     }
-    if (slice_is(head->path, "/stats")) {
-        stats_text(w, text);
-        return 200;
-    }
-    if (slice_is(head->path, "/metrics")) {
-        metrics_text(w, text);
-        return 200;
-    }
-    if (!slice_is(head->path, "/explain")) {
-        return 404;
-    }
-    struct buf target;
-    buf_init(&target);
-    bool ok = query_target(head, &target) && explain_target(w, buf_readable(&target), text);
-    buf_fini(&target);
-    return ok ? 200 : 400;
+    return 404;
 }
 
 void admin_answer(struct worker *w, const struct http_request *head, bool close, struct buf *out)
 {
     struct buf text;
     buf_init(&text);
-    int status = allowed(w, head) ? answer_text(w, head, &text) : 401;
+    const char *detail;
+    int status = answer_text(w, head, &text, &detail);
     if (status != 200) {
         problem_put(out,
-                    &(struct problem){
-                        .status = status,
-                        .allow = status == 405 ? "GET, HEAD" : NULL,
-                        .detail = status == 401 ? "send Authorization: Bearer <password>"
-                                  : status == 400
-                                      ? "target is `key NAME`, `key DB NAME` or "
-                                        "`GET /path?query`"
-                                      : "there are /stats, /metrics, /explain and /healthz",
-                    },
+                    &(struct problem){.status = status,
+                                      .allow = status == 405 ? "GET, HEAD" : NULL,
+                                      .detail = detail},
                     head->method == HTTP_HEAD, close);
     } else {
         http_put_status(out, 200, clock_wall_ms());

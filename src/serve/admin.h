@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin: the operators' HTTP face. GET /stats, /metrics (Prometheus), /explain?target=..., /healthz;
- * plain text.
+ * admin: the operators' HTTP face. GET /stats, /metrics (Prometheus), /explain?target=...,
+ * /trace?since=..., /healthz; plain text.
  * With `auth` in the policy every request needs `Authorization: Bearer <password>`.
  */
 #ifndef SERVE_ADMIN_H
