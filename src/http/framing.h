@@ -27,7 +27,7 @@ bool http_is_authority(struct slice s);
 static inline enum http_result http_refuse(struct http_refusal *ret_refusal, int status,
                                            const char *reason)
 {
-    *ret_refusal = (struct http_refusal){status, reason};
+    *ret_refusal = (struct http_refusal){.status = status, .reason = reason};
     return HTTP_REFUSED;
 }
 

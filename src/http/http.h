@@ -66,6 +66,7 @@ enum http_result { HTTP_DONE, HTTP_MORE, HTTP_REFUSED };
 struct http_refusal {
     int status;         /* 400, 405, 413, 414, 417, 431, 501, 505 */
     const char *reason; /* static, one sentence for a person */
+    bool is_stranger;   /* another protocol: whoever set the client up should hear of it */
 };
 
 /* Parses one head. HTTP_MORE: offer the same bytes again with more behind. Leading CRLFs (at most

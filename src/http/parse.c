@@ -37,6 +37,13 @@ static enum http_result refuse(struct parse *p, int status, const char *reason)
     return http_refuse(p->ret_refusal, status, reason);
 }
 
+static enum http_result refuse_stranger(struct parse *p, const char *reason)
+{
+    (void)http_refuse(p->ret_refusal, 400, reason);
+    p->ret_refusal->is_stranger = true;
+    return HTTP_REFUSED;
+}
+
 static enum http_result parse_line_end(struct parse *p)
 {
     if (p->at == p->end) {
@@ -99,7 +106,8 @@ static enum http_result parse_method(struct parse *p)
         return HTTP_MORE;
     }
     if (p->at == start && *p->at == 0x16) {
-        return refuse(p, 400, "this looks like TLS; the port speaks plain HTTP");
+        return refuse_stranger(p, "this is TLS, and the port speaks plain HTTP: use http:// "
+                                  "here, or let a proxy in front end TLS");
     }
     if (p->at == start) {
         return refuse(p, 400, "the request does not begin with a method");
@@ -218,6 +226,10 @@ static enum http_result parse_target_form(struct parse *p)
     }
     if (*p->at != '*') {
         return parse_absolute(p);
+    }
+    if (slice_is(req->method_name, "PRI")) {
+        return refuse_stranger(p, "this is HTTP/2 without being asked, and the port speaks "
+                                  "HTTP/1.1: turn prior knowledge (h2c) off in the client");
     }
     if (req->method != HTTP_OPTIONS) {
         return refuse(p, 400, "only OPTIONS may have the target '*'");

@@ -56,13 +56,15 @@ struct policy_database {
 };
 
 struct policy_limits {
-    uint64_t bulk_max;      /* RESP argument, 64 MB */
-    uint32_t pipeline_max;  /* RESP output buffered before reading pauses, 1 MB */
-    uint32_t http_head_max; /* 16 KB */
-    uint64_t http_body_max; /* 8 MB */
-    uint32_t http_idle_ms;  /* keep-alive, 75 s */
-    uint32_t http_head_ms;  /* time to send a whole request head, 10 s */
-    uint32_t connections;   /* all faces together, 10,000 */
+    uint64_t bulk_max;       /* RESP argument, 64 MB */
+    uint32_t pipeline_max;   /* RESP output buffered before reading pauses, 1 MB */
+    uint32_t http_head_max;  /* 16 KB */
+    uint64_t http_body_max;  /* 8 MB */
+    uint32_t http_idle_ms;   /* keep-alive, 75 s */
+    uint32_t http_head_ms;   /* time to send a whole request head, 10 s */
+    uint64_t http_body_rate; /* bytes a second that a body must come at, after http_idle: 1 KB */
+    uint32_t http_body_ms;   /* time to send a whole request body, 10 min */
+    uint32_t connections;    /* all faces together, 10,000 */
 };
 
 struct policy_space {

@@ -45,9 +45,10 @@ void answer_make(struct buf *out, int status, const char *content_type, struct s
                "ETag: \"%016" PRIx64 "\"\r\n"
                "Content-Type: %s\r\n"
                "Content-Length: %zu\r\n"
-               "Cache-Control: no-cache\r\n"
-               "%s",
-               hash_slice(body), content_type, body.len, is_candidate(body.len) ? vary : "");
+               "Cache-Control: %s\r\n"
+               "%s%s",
+               hash_slice(body), content_type, body.len, status < 500 ? "no-cache" : "no-store",
+               status == 503 ? "Retry-After: 1\r\n" : "", is_candidate(body.len) ? vary : "");
     size_t head_len = buf_len(out) - sizeof(stored);
     check(head_len <= UINT8_MAX);
     stored.head_len = (uint8_t)head_len;

@@ -7,20 +7,22 @@
  * the request has been admitted; a chunked body is decoded into `body` as it comes, so a slow sender
  * costs each byte once.
  *
- * Time: a whole head must come within limits.http_head_time, the body within limits.http_idle; then 408.
+ * Time: a whole head must come within limits.http_head_time, a body steadily (http_bounds.c); else 408.
  *
  * The public face (SQL routes) and the admin face share everything but what they do with a request.
  */
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/trace.h"
 #include "serve/admin.h"
+#include "serve/http_bounds.h"
 #include "serve/problem.h"
 #include "serve/request.h"
 
 #include <stdlib.h>
 
-enum { SPARE_REQUESTS = 64, SPARE_BYTES = 64 * 1024 };
+enum { SPARE_REQUESTS = 64, SPARE_BYTES = 64 * 1024, STRANGER_LINE_MS = 10000 };
 
 struct http_conn {
     struct conn conn;
@@ -29,7 +31,8 @@ struct http_conn {
     struct request *request; /* parked */
     size_t need;             /* do not look again below this many bytes */
     bool told_continue;
-    bool has_head; /* the head is whole, its body is not */
+    size_t head_len;        /* of a head whose body is not whole yet; 0: none */
+    uint64_t body_began_ms; /* with head_len */
     struct http_body body_state;
     size_t body_at;  /* input bytes behind the head that were decoded */
     struct buf body; /* decoded chunked body */
@@ -117,33 +120,83 @@ void http_request_done(struct request *r)
 
 /* --- one message -------------------------------------------------------------------------------- */
 
-static void refuse_message(struct http_conn *c, int status, const char *reason)
+static const struct policy_limits *limits_of(const struct http_conn *c)
 {
+    return &c->worker->plan->policy->limits;
+}
+
+static void refuse_message(struct http_conn *c, const struct http_refusal *refusal)
+{
+    int status = refusal->status;
+    char detail[HTTP_DETAIL_MAX];
+    http_refusal_detail(limits_of(c), status, refusal->reason, detail);
     serve_count(c->worker, http_refused);
-    trace(TRACE_REFUSE, c->conn.id, (uint64_t)status, slice_of(reason));
-    problem_put(&c->conn.out, &(struct problem){.status = status, .detail = reason}, false, true);
+    if (status == 408) {
+        serve_count(c->worker, http_late);
+    } else if (status == 413 || status == 414 || status == 431) {
+        serve_count(c->worker, http_too_large);
+    }
+    trace(TRACE_REFUSE, c->conn.id, (uint64_t)status, slice_of(refusal->reason));
+    log_event(LOG_DEBUG, "http", "refused a message", log_text("peer", c->conn.peer),
+              log_number("status", (uint64_t)status), log_text("reason", detail));
+    problem_put(&c->conn.out, &(struct problem){.status = status, .detail = detail}, false, true);
     timer_stop(&c->late);
     conn_close_after_flush(&c->conn);
 }
 
-static void too_late(struct timer *t)
+/* A line for whoever set that client up, but no line for each of its attempts. */
+static void note_stranger(struct http_conn *c, const struct http_refusal *refusal)
+{
+    struct worker *w = c->worker;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    serve_count(w, http_strangers);
+    if (w->stranger_told_ms == 0 || now_ms - w->stranger_told_ms >= STRANGER_LINE_MS) {
+        w->stranger_told_ms = now_ms;
+        log_event(LOG_WARN, "http", "a client spoke another protocol",
+                  log_text("peer", c->conn.peer), log_text("reason", refusal->reason));
+    }
+}
+
+static void too_late(struct http_conn *c, const char *what)
+{
+    refuse_message(c, &(struct http_refusal){.status = 408, .reason = what});
+}
+
+static void head_late(struct timer *t)
+{
+    too_late(container_of(t, struct http_conn, late),
+             "the request's head did not arrive in time (limits.http_head_time)");
+}
+
+static void body_late(struct timer *t)
 {
     struct http_conn *c = container_of(t, struct http_conn, late);
-    refuse_message(c, 408, "the request did not arrive in time");
+    uint64_t now_ms = loop_now_ms(c->conn.loop);
+    size_t received = buf_len(&c->conn.in) - c->head_len;
+    uint64_t deadline_ms = http_body_deadline(limits_of(c), c->body_began_ms, received);
+    if (now_ms < deadline_ms) {
+        timer_start(c->conn.loop, t, deadline_ms - now_ms, body_late);
+    } else {
+        too_late(c, "the request's body arrived too slowly (limits.http_idle, "
+                    "limits.http_body_rate, limits.http_body_time)");
+    }
 }
 
 static void expect_head(struct http_conn *c, uint32_t within_ms)
 {
     if (!timer_running(&c->late)) {
-        timer_start(c->conn.loop, &c->late, within_ms, too_late);
+        timer_start(c->conn.loop, &c->late, within_ms, head_late);
     }
 }
 
-static void expect_body(struct http_conn *c, uint32_t within_ms)
+static void expect_body(struct http_conn *c, size_t head_len)
 {
-    if (!c->has_head) {
-        c->has_head = true;
-        timer_start(c->conn.loop, &c->late, within_ms, too_late);
+    if (c->head_len == 0) {
+        uint64_t now_ms = loop_now_ms(c->conn.loop);
+        c->head_len = head_len;
+        c->body_began_ms = now_ms;
+        timer_start(c->conn.loop, &c->late, http_body_deadline(limits_of(c), now_ms, 0) - now_ms,
+                    body_late);
     }
 }
 
@@ -177,7 +230,7 @@ static bool take_body(struct http_conn *c, const struct http_request *head,
     *ret_body = buf_readable(&c->body);
     *ret_used = c->body_at;
     if (got == HTTP_REFUSED) {
-        refuse_message(c, refusal.status, refusal.reason);
+        refuse_message(c, &refusal);
     }
     return got == HTTP_DONE;
 }
@@ -195,6 +248,23 @@ static bool is_json(const struct http_request *head)
     return type.len == 0 || slice_is_nocase(type, "application/json");
 }
 
+/* Why a body cannot be read, or NULL. Nothing is decompressed here: a small body could become a huge one. */
+static const struct problem *judge_body_kind(const struct http_request *head)
+{
+    static const struct problem not_json = {
+        .status = 415, .detail = "send the body as application/json", .accept_post = true};
+    static const struct problem packed = {
+        .status = 415,
+        .detail = "send the body without Content-Encoding",
+        .accept_identity = true,
+    };
+    struct slice coding = http_header_get(head, "Content-Encoding");
+    if (coding.len > 0 && !slice_is_nocase(coding, "identity")) {
+        return &packed;
+    }
+    return is_json(head) ? NULL : &not_json;
+}
+
 static void run_request(struct http_conn *c, const struct http_request *head, struct slice body)
 {
     struct worker *w = c->worker;
@@ -208,10 +278,9 @@ static void run_request(struct http_conn *c, const struct http_request *head, st
         }
         return;
     }
-    if (head->has_body && !is_json(head)) {
-        problem_put(&c->conn.out,
-                    &(struct problem){.status = 415, .detail = "send the body as application/json"},
-                    false, close);
+    const struct problem *unread = head->has_body ? judge_body_kind(head) : NULL;
+    if (unread != NULL) {
+        problem_put(&c->conn.out, unread, false, close);
         if (close) {
             conn_close_after_flush(&c->conn);
         }
@@ -234,7 +303,7 @@ static void forget_message(struct http_conn *c)
     timer_stop(&c->late);
     c->need = 0;
     c->told_continue = false;
-    c->has_head = false;
+    c->head_len = 0;
     c->body_state = (struct http_body){0};
     c->body_at = 0;
     if (c->body.mem != NULL) {
@@ -245,7 +314,7 @@ static void forget_message(struct http_conn *c)
 /* Works on the first message of `in`; 0: it is not complete yet. */
 static size_t one_message(struct http_conn *c, struct slice in)
 {
-    const struct policy_limits *limits = &c->worker->plan->policy->limits;
+    const struct policy_limits *limits = limits_of(c);
     struct http_limits http_limits = {
         .head_max = limits->http_head_max,
         .line_max = limits->http_head_max / 2,
@@ -258,7 +327,10 @@ static size_t one_message(struct http_conn *c, struct slice in)
     }
     enum http_result got = http_parse_head(in, &http_limits, &head, &refusal);
     if (got == HTTP_REFUSED) {
-        refuse_message(c, refusal.status, refusal.reason);
+        if (refusal.is_stranger) {
+            note_stranger(c, &refusal);
+        }
+        refuse_message(c, &refusal);
         return 0;
     }
     if (got == HTTP_MORE) {
@@ -269,7 +341,7 @@ static size_t one_message(struct http_conn *c, struct slice in)
     size_t body_used;
     if (!take_body(c, &head, &http_limits, in, &body, &body_used)) {
         if (!c->conn.closing) {
-            expect_body(c, limits->http_idle_ms);
+            expect_body(c, head.head_len);
         }
         return 0;
     }
@@ -311,7 +383,7 @@ static void http_idle(struct conn *conn)
 {
     struct http_conn *c = container_of(conn, struct http_conn, conn);
     if (timer_running(&c->late)) {
-        too_late(&c->late);
+        too_late(c, "the rest of the request did not come (limits.http_idle)");
     } else {
         conn_close_after_flush(conn);
     }

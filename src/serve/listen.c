@@ -73,6 +73,17 @@ static struct worker *least_busy(struct server *s)
     return best;
 }
 
+/* What the client has sent is read first: a close with unread bytes resets the connection, and the reset may
+ * overtake the answer. */
+static void turn_away(int fd, const char *answer)
+{
+    char unread[4096];
+    (void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    (void)!recv(fd, unread, sizeof(unread), MSG_DONTWAIT);
+    (void)close(fd);
+}
+
 /* Worker 0's thread. */
 static void accepted(void *arg, int fd)
 {
@@ -84,8 +95,7 @@ static void accepted(void *arg, int fd)
         serve_count(&s->workers[0], connections_refused);
         trace(TRACE_TURNED_AWAY, atomic_load_explicit(&s->connections, memory_order_relaxed), 0,
               slice_of(one->kind));
-        (void)!send(fd, one->full, strlen(one->full), MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)close(fd);
+        turn_away(fd, one->full);
         return;
     }
     atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
@@ -126,8 +136,12 @@ static bool open_one(struct listen *l, const struct policy_address *address, con
 
 struct listen *listen_open(struct server *s, char **ret_why)
 {
-    static const char http_full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-                                    "Connection: close\r\n\r\n";
+    static const char http_full[] =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+        "Content-Length: 139\r\nCache-Control: no-store\r\nRetry-After: 1\r\n"
+        "Connection: close\r\n\r\n"
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+        "\"detail\":\"too many connections are open (limits.connections); try again\"}\n";
     static const char resp_full[] = "-ERR max number of clients reached\r\n";
     struct listen *l = xcalloc(1, sizeof(*l));
     const struct policy *p = s->started_with;

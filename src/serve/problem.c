@@ -38,6 +38,12 @@ void problem_put(struct buf *out, const struct problem *p, bool head_only, bool 
     if (p->retry) {
         http_put_header(out, "Retry-After", SLICE("1"));
     }
+    if (p->accept_post) {
+        http_put_header(out, "Accept-Post", SLICE("application/json"));
+    }
+    if (p->accept_identity) {
+        http_put_header(out, "Accept-Encoding", SLICE("identity"));
+    }
     if (close) {
         http_put_header(out, "Connection", SLICE("close"));
     }

@@ -17,6 +17,8 @@ struct problem {
     const char *allow;     /* 405 and OPTIONS: Allow header; NULL: none */
     const char *sqlstate;  /* shown for 4xx from the database; NULL: none */
     bool retry;            /* adds Retry-After: 1 */
+    bool accept_post;      /* adds Accept-Post: application/json */
+    bool accept_identity;  /* adds Accept-Encoding: identity, for 415 */
 };
 
 /* The whole message, head and body. */

@@ -51,6 +51,9 @@ struct serve_breaks {
     X(http_misses, "SQL route answers that needed the database")                                   \
     X(http_joined, "requests that waited for another request's fill")                              \
     X(http_refused, "HTTP messages refused as malformed")                                          \
+    X(http_late, "HTTP messages that did not arrive in time")                                      \
+    X(http_too_large, "HTTP messages refused because of limits.http_head or limits.http_body")     \
+    X(http_strangers, "connections to an HTTP port that spoke TLS or HTTP/2")                      \
     X(http_errors, "HTTP answers with status 500 and above")                                       \
     X(gzip_made, "answers compressed: a stored one only once")                                     \
     X(gzip_sent, "answers sent compressed")                                                        \
@@ -126,6 +129,7 @@ struct worker {
     } refused;
     struct list spare_requests; /* recycled HTTP requests */
     uint32_t spare_request_count;
+    uint64_t stranger_told_ms;    /* when the log last heard of one */
     struct gzip *gzip;            /* NULL until it is first needed */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;

@@ -56,14 +56,16 @@ static enum step admit_no_route(struct request *r, unsigned methods)
         methods = 3; /* OPTIONS *: of the whole server */
     }
     if (methods == 0) {
-        return refuse(r, &(struct problem){.status = 404, .detail = "no route has this path"});
+        return refuse(
+            r, &(struct problem){.status = 404, .detail = "no route of the policy has this path"});
     }
     const char *allow = methods == 1   ? "GET, HEAD, OPTIONS"
                         : methods == 2 ? "POST, OPTIONS"
                                        : "GET, HEAD, POST, OPTIONS";
     if (r->head->method != HTTP_OPTIONS) {
         return refuse(r, &(struct problem){.status = 405,
-                                           .detail = "this path does not have that method",
+                                           .detail = "this path has only the methods that Allow "
+                                                     "lists",
                                            .allow = allow});
     }
     struct buf *out = http_request_out(r);
@@ -285,7 +287,9 @@ static enum step step_fill(struct request *r)
 {
     struct server *s = r->worker->server;
     if (r->worker->pool == NULL) {
-        return refuse(r, &(struct problem){.status = 503, .detail = "the server is stopping"});
+        return refuse(r, &(struct problem){.status = 503,
+                                           .retry = true,
+                                           .detail = "the server is stopping; try again"});
     }
     if (r->keep) {
         r->waiter = (struct flight_waiter){
@@ -413,6 +417,8 @@ void steps_run(struct request *r)
 {
     r->now_ms = loop_now_ms(r->worker->loop);
     enum step next = r->step;
+    /* A parked request may have been overtaken by a shutdown: its answer is the connection's last. */
+    r->close |= atomic_load_explicit(&r->worker->server->draining, memory_order_relaxed);
     tell_begin(r);
     while (next != STEP_DONE && next != STEP_PARKED) {
         r->step = next;

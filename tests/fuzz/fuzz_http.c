@@ -121,7 +121,7 @@ struct connection {
 /* One step on these unconsumed bytes; `ret_used` of them are done with. */
 static enum http_result turn(struct connection *c, struct slice in, size_t *ret_used)
 {
-    struct http_refusal refusal = {0, NULL};
+    struct http_refusal refusal = {.status = 0};
     enum http_result r;
     *ret_used = 0;
     if (!c->in_body) {

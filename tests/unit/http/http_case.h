@@ -30,7 +30,7 @@ static inline enum http_result case_parse(struct http_case *c, struct slice in,
 {
     c->mem = xmalloc(in.len > 0 ? in.len : 1);
     memcpy(c->mem, in.ptr, in.len);
-    c->refusal = (struct http_refusal){0, NULL};
+    c->refusal = (struct http_refusal){.status = 0};
     return http_parse_head((struct slice){c->mem, in.len}, limits, &c->req, &c->refusal);
 }
 

@@ -347,7 +347,7 @@ static void says_that_tls_came_to_a_plain_port(void **state)
 
 static void refuses_http2_preface(void **state)
 {
-    expect_refused(SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400, "OPTIONS");
+    expect_refused(SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400, "HTTP/2");
 }
 
 /* --- limits -------------------------------------------------------------------------------------

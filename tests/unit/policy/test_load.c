@@ -45,6 +45,8 @@ static void a_file_with_only_listen_has_every_default(void **state)
     assert_int_equal(p->limits.http_body_max, 8 << 20);
     assert_int_equal(p->limits.http_idle_ms, 75000);
     assert_int_equal(p->limits.http_head_ms, 10000);
+    assert_int_equal(p->limits.http_body_rate, 1024);
+    assert_int_equal(p->limits.http_body_ms, 600000);
     assert_int_equal(p->limits.connections, 10000);
     assert_true(p->workers >= 1);
     assert_false(p->debug);
@@ -68,7 +70,7 @@ static void what_is_stated_is_taken(void **state)
                "  statement_timeout: 1m\n"
                "  marks: 4096\n"
                "limits: { bulk: 1MB, pipeline: 2MB, http_head: 3KB, http_body: 0, http_idle: 5s,\n"
-               "          http_head_time: 6s, connections: 7 }\n"
+               "          http_head_time: 6s, http_body_rate: 9KB, http_body_time: 8s, connections: 7 }\n"
                "workers: 3\n"
                "debug: true\n"
                "log: trace\n");
@@ -85,6 +87,8 @@ static void what_is_stated_is_taken(void **state)
     assert_int_equal(p->limits.http_body_max, 0);
     assert_int_equal(p->limits.http_idle_ms, 5000);
     assert_int_equal(p->limits.http_head_ms, 6000);
+    assert_int_equal(p->limits.http_body_rate, 9216);
+    assert_int_equal(p->limits.http_body_ms, 8000);
     assert_int_equal(p->limits.connections, 7);
     assert_int_equal(p->workers, 3);
     assert_true(p->debug);
