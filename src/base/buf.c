@@ -25,7 +25,8 @@ bool buf_sane(const struct buf *b)
     return b->start <= b->end && b->end <= b->cap && (b->start != b->end || b->start == 0);
 }
 
-static void buf_grow(struct buf *b, size_t len)
+/* False when there is no memory. Moves what is there to the front, in the old memory if it fits. */
+static bool buf_grow(struct buf *b, size_t len)
 {
     size_t used = buf_len(b);
     if (b->start > 0 && b->cap - used >= len && b->start >= used) {
@@ -33,9 +34,15 @@ static void buf_grow(struct buf *b, size_t len)
     } else {
         size_t cap = b->cap > 0 ? b->cap : 256;
         while (cap - used < len) {
+            if (cap > SIZE_MAX / 2) {
+                return false;
+            }
             cap *= 2;
         }
-        char *mem = xmalloc(cap);
+        char *mem = alloc_try(cap);
+        if (mem == NULL) {
+            return false;
+        }
         if (used > 0) {
             memcpy(mem, b->mem + b->start, used);
         }
@@ -45,14 +52,24 @@ static void buf_grow(struct buf *b, size_t len)
     }
     b->start = 0;
     b->end = used;
+    return true;
+}
+
+char *buf_try_reserve(struct buf *b, size_t len)
+{
+    if (b->cap - b->end < len && !buf_grow(b, len)) {
+        return NULL;
+    }
+    return b->mem + b->end;
 }
 
 char *buf_reserve(struct buf *b, size_t len)
 {
-    if (b->cap - b->end < len) {
-        buf_grow(b, len);
+    char *room = buf_try_reserve(b, len);
+    if (room == NULL) {
+        alloc_failed(len);
     }
-    return b->mem + b->end;
+    return room;
 }
 
 void buf_commit(struct buf *b, size_t len)

@@ -33,6 +33,8 @@ bool buf_sane(const struct buf *b);
 
 /* Makes room for at least `len` more bytes and returns where they go; follow with buf_commit(). */
 char *buf_reserve(struct buf *b, size_t len);
+/* The same for sizes that a client chooses: NULL, and nothing changed, when there is no memory. */
+char *buf_try_reserve(struct buf *b, size_t len);
 void buf_commit(struct buf *b, size_t len);
 void buf_consume(struct buf *b, size_t len);
 void buf_clear(struct buf *b);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Connections: bytes in to a face, bytes out from it, with limits in both directions.
+ * Connections: bytes in to a face, bytes out from it, within limits in both directions (limit.c).
  *
  * States (flags of struct conn)
  *
  *   open ──pause──> paused ──resume──> open          bytes wait in `in`, reading stops when they come
  *   open ──output above limit──> full ──drained──> open   (asked for, not stored: conn_full())
  *   any  ──close_after_flush──> closing ──flushed──> lingering ──peer closed, or 1 s──> dead
- *   any  ──close, error, hang-up──> dead ──end of turn──> freed
+ *   any  ──close, error, hang-up, cut──> dead ──end of turn──> freed
  *
  * A face is called from two places only: read_ready() with new bytes, and flush() with buffered ones
  * after a pause or a full output. What it answers at once is sent at once: the answer is warm in the
@@ -76,19 +76,24 @@ static bool write_out(struct conn *c)
     while (buf_len(&c->out) > 0) {
         struct slice bytes = buf_readable(&c->out);
         ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
-        if (put < 0) {
-            if (errno == EINTR) {
-                continue;
+        if (put < 0 && errno == EAGAIN) {
+            c->taken_ms = c->taken_ms > 0 ? c->taken_ms : c->loop->now_ms;
+            if (bytes.len > c->face->limits->output_max) {
+                conn_cut(c, CONN_CUT_OUTPUT);
+                return false;
             }
-            if (errno == EAGAIN && bytes.len <= c->face->limits->output_max) {
-                return true;
-            }
+            return true;
+        }
+        if (put < 0 && errno != EINTR) {
             conn_close(c);
             return false;
         }
-        c->active_ms = c->loop->now_ms;
-        buf_consume(&c->out, (size_t)put);
+        if (put > 0) {
+            c->active_ms = c->taken_ms = c->loop->now_ms;
+            buf_consume(&c->out, (size_t)put);
+        }
     }
+    c->taken_ms = 0;
     return true;
 }
 
@@ -101,11 +106,19 @@ static bool answered(struct conn *c)
     }
     list_remove(&c->flush.node);
     release_out(c);
+    conn_settle(c);
     want(c);
     return true;
 }
 
 /* --- the face ----------------------------------------------------------------------------------- */
+
+/* What was kept goes first: the last word may need its memory. */
+static void refuse_input(struct conn *c, enum conn_cut why)
+{
+    buf_fini(&c->in);
+    conn_cut(c, why);
+}
 
 /* Offers bytes that are not in c->in yet and keeps what the face did not use. */
 static void offer_new(struct conn *c, struct slice bytes)
@@ -116,7 +129,12 @@ static void offer_new(struct conn *c, struct slice bytes)
         return;
     }
     check(used <= bytes.len);
-    buf_append_slice(&c->in, slice_from(bytes, used));
+    struct slice rest = slice_from(bytes, used);
+    if (rest.len > 0 && buf_try_reserve(&c->in, rest.len) == NULL) {
+        refuse_input(c, CONN_CUT_MEMORY);
+        return;
+    }
+    buf_append_slice(&c->in, rest);
 }
 
 static void offer_buffered(struct conn *c)
@@ -139,7 +157,11 @@ static ssize_t read_some(struct conn *c)
         }
         return got;
     }
-    char *room = buf_reserve(&c->in, LOOP_SCRATCH);
+    char *room = buf_try_reserve(&c->in, LOOP_SCRATCH);
+    if (room == NULL) {
+        refuse_input(c, CONN_CUT_MEMORY);
+        return 0;
+    }
     ssize_t got = read(c->source.fd, room, c->in.cap - c->in.end);
     if (got > 0) {
         buf_commit(&c->in, (size_t)got);
@@ -151,7 +173,7 @@ static ssize_t read_some(struct conn *c)
 static void read_ready(struct conn *c)
 {
     ssize_t got = read_some(c);
-    if (c->dead) {
+    if (c->dead || c->cut != CONN_NOT_CUT) {
         return;
     }
     if (got == 0 && buf_len(&c->out) > 0) {
@@ -162,7 +184,7 @@ static void read_ready(struct conn *c)
     } else if (got > 0) {
         c->active_ms = c->loop->now_ms;
         if (buf_len(&c->in) > c->face->limits->input_max) {
-            conn_close(c);
+            refuse_input(c, CONN_CUT_INPUT);
             return;
         }
         c->again = conn_full(c) && buf_len(&c->in) > 0;
@@ -217,6 +239,7 @@ static void linger(struct conn *c)
 
 static void free_conn(struct conn *c)
 {
+    conn_uncount(c);
     list_remove(&c->node);
     c->loop->conn_count--;
     buf_fini(&c->in);
@@ -248,6 +271,8 @@ static void flush(struct loop_task *task)
         return;
     }
     release_out(c);
+    conn_settle(c);
+    conn_keep_time(c);
     want(c);
 }
 
@@ -258,21 +283,19 @@ void conn_dirty(struct conn *c)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
-static void idle_check(struct timer *t)
+/* A peer that vanished without a word (its machine, a firewall) is found by probes. */
+static void set_tcp_options(int fd, uint32_t keepalive_s)
 {
-    struct conn *c = container_of(t, struct conn, idle_timer);
-    uint32_t idle_ms = c->face->limits->idle_ms;
-    uint64_t idle_since = c->loop->now_ms - c->active_ms;
-    if (c->paused || idle_since < idle_ms) {
-        uint64_t rest = idle_since < idle_ms ? idle_ms - idle_since : idle_ms;
-        timer_start(c->loop, t, rest, idle_check);
-    } else if (c->face->idle != NULL && !c->closing) {
-        c->face->idle(c);
-        if (!c->dead) {
-            timer_start(c->loop, t, idle_ms, idle_check);
-        }
-    } else {
-        conn_close(c);
+    int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (keepalive_s > 0) {
+        int first_s = (int)keepalive_s;
+        int between_s = first_s / 3 > 0 ? first_s / 3 : 1;
+        int probes = 3;
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &first_s, sizeof(first_s));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof(between_s));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
     }
 }
 
@@ -294,8 +317,7 @@ static void name_peer(struct conn *c, int fd)
         (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
         (void)snprintf(c->peer, sizeof(c->peer), "[%s]:%u", host, ntohs(in6->sin6_port));
     }
-    int one = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    set_tcp_options(fd, c->face->limits->keepalive_s);
 }
 
 struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, void *context)
@@ -313,9 +335,7 @@ struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, vo
     name_peer(c, fd);
     trace(TRACE_OPEN, c->id, 0, slice_of(c->peer));
     loop_watch(l, &c->source, fd, LOOP_READ, conn_ready);
-    if (face->limits->idle_ms > 0) {
-        timer_start(l, &c->idle_timer, face->limits->idle_ms, idle_check);
-    }
+    conn_watch_idle(c);
     if (face->open != NULL) {
         face->open(c, context);
     }
@@ -344,6 +364,11 @@ void conn_close_after_flush(struct conn *c)
     c->closing = true;
     c->active_ms = c->loop->now_ms; /* or an idle timer due in this turn would drop the output */
     conn_dirty(c);
+}
+
+bool conn_reserve(struct conn *c, size_t len)
+{
+    return buf_try_reserve(&c->out, len) != NULL;
 }
 
 void conn_pause(struct conn *c)

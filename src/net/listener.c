@@ -2,9 +2,16 @@
 /*
  * Listening sockets, TCP and Unix. Accepted descriptors go to the owner as they are.
  *
- * Out of descriptors, accept() fails while the connection stays in the backlog and the loop would spin.
- * A descriptor kept in reserve is given up for a moment, to accept that connection and close it: the peer
- * sees a clean close instead of a hang.
+ * Out of descriptors, accept() fails while the connection stays in the backlog, and a level-triggered loop
+ * would spin. A descriptor kept in reserve is given up for a moment, to accept that connection and close it:
+ * the peer sees a clean close instead of a hang. Where even that fails (another thread was faster, or the
+ * kernel has no memory), the listener rests for REST_MS and tries again; the backlog holds meanwhile.
+ *
+ *      accepting ──EMFILE, reserve there──> shed one, accepting
+ *      accepting ──any other failure──> resting ──timer──> accepting
+ *
+ * An episode begins with the first failure and is logged then, once; it ends, and that is logged with the
+ * number of connections turned away, when nothing has failed for CALM_MS.
  */
 #include "base/alloc.h"
 #include "base/check.h"
@@ -23,46 +30,117 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { ACCEPT_BATCH = 64, REST_MS = 100, CALM_MS = 1000 };
+
 struct listener {
     struct loop_source source;
     listener_fn *accepted;
     void *arg;
-    int reserve;
+    int reserve; /* -1: lost, taken again when possible */
     char *address;
     char *unix_path; /* NULL for TCP */
-    uint64_t complained_ms;
+
+    /* an episode of failures */
+    struct timer timer;
+    bool troubled;
+    uint64_t failed_ms; /* the last failure */
+    uint64_t shed;      /* connections turned away */
 };
 
-static void shed_one(struct listener *ls)
+/* --- failing to accept -------------------------------------------------------------------------- */
+
+static void take_reserve(struct listener *ls)
 {
-    uint64_t now = loop_now_ms(ls->source.loop);
-    if (ls->complained_ms == 0 || now - ls->complained_ms > 1000) {
-        ls->complained_ms = now;
-        log_warn("net", "%s: out of file descriptors, connection refused; raise ulimit -n",
-                 ls->address);
-    }
-    if (ls->reserve >= 0) {
-        (void)close(ls->reserve);
-        int fd = accept4(ls->source.fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            (void)close(fd);
-        }
+    if (ls->reserve < 0) {
         ls->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
+}
+
+/* Ends a rest, and an episode that is over. */
+static void look_again(struct timer *t)
+{
+    struct listener *ls = container_of(t, struct listener, timer);
+    struct loop *l = ls->source.loop;
+    take_reserve(ls);
+    loop_rewatch(&ls->source, LOOP_READ);
+    if (loop_now_ms(l) - ls->failed_ms < CALM_MS) {
+        timer_start(l, t, CALM_MS, look_again);
+        return;
+    }
+    ls->troubled = false;
+    log_info("net", "%s: accepting again; %llu connections were turned away", ls->address,
+             (unsigned long long)ls->shed);
+}
+
+static void note_failure(struct listener *ls, int error)
+{
+    struct loop *l = ls->source.loop;
+    ls->failed_ms = loop_now_ms(l);
+    if (!ls->troubled) {
+        bool full = error == EMFILE || error == ENFILE;
+        ls->troubled = true;
+        ls->shed = 0;
+        log_warn("net", "%s: cannot accept connections: %s; %s", ls->address, strerror(error),
+                 error == EMFILE   ? "raise `ulimit -n` (LimitNOFILE= in a systemd unit) or lower "
+                                     "limits.connections"
+                 : error == ENFILE ? "raise the sysctl fs.file-max"
+                                   : "trying again every 100 ms");
+        timer_start(l, &ls->timer, full ? CALM_MS : REST_MS, look_again);
+    }
+}
+
+static void rest(struct listener *ls)
+{
+    loop_rewatch(&ls->source, 0);
+    timer_start(ls->source.loop, &ls->timer, REST_MS, look_again);
+}
+
+/* Accepts one connection only to close it. */
+static bool shed_one(struct listener *ls)
+{
+    take_reserve(ls);
+    if (ls->reserve < 0) {
+        return false;
+    }
+    (void)close(ls->reserve);
+    int fd = accept4(ls->source.fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        (void)close(fd);
+        ls->shed++;
+    }
+    ls->reserve = -1;
+    take_reserve(ls);
+    return fd >= 0;
+}
+
+/* Errors of the connection that was waiting, not of accepting: accept(2). */
+static bool is_passing(int error)
+{
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENOPROTOOPT ||
+           error == ENETDOWN || error == ENETUNREACH || error == EHOSTDOWN ||
+           error == EHOSTUNREACH || error == ENONET || error == EOPNOTSUPP || error == EPERM;
 }
 
 static void accept_ready(struct loop_source *src, unsigned events)
 {
     (void)events;
     struct listener *ls = container_of(src, struct listener, source);
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             ls->accepted(ls->arg, fd);
-        } else if (errno == EMFILE || errno == ENFILE) {
-            shed_one(ls);
+            continue;
+        }
+        int error = errno;
+        if (error == EAGAIN) {
             return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
+        }
+        if (is_passing(error)) {
+            continue;
+        }
+        note_failure(ls, error);
+        if ((error != EMFILE && error != ENFILE) || !shed_one(ls)) {
+            rest(ls);
             return;
         }
     }
@@ -205,7 +283,8 @@ struct listener *listener_open(struct loop *l, const char *address, listener_fn 
     struct listener *ls = xcalloc(1, sizeof(*ls));
     ls->accepted = accepted;
     ls->arg = arg;
-    ls->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ls->reserve = -1;
+    take_reserve(ls);
     ls->address = is_unix ? xstrdup(address) : bound_address(fd);
     ls->unix_path = is_unix ? xstrdup(address + 5) : NULL;
     loop_watch(l, &ls->source, fd, LOOP_READ, accept_ready);
@@ -220,6 +299,7 @@ void listener_close(struct listener **lsp)
         return;
     }
     int fd = ls->source.fd;
+    timer_stop(&ls->timer);
     loop_unwatch(&ls->source);
     (void)close(fd);
     if (ls->reserve >= 0) {

@@ -30,6 +30,7 @@ struct loop *loop_create(void)
     l->now_ms = clock_now_ms();
     list_init(&l->deferred);
     list_init(&l->conns);
+    list_init(&l->shed.node);
     l->scratch = xmalloc(LOOP_SCRATCH);
     mailbox_init(&l->mailbox);
     loop_watch(l, &l->mail_source, l->mailbox.fd, LOOP_READ, drain_mail);
@@ -68,6 +69,16 @@ struct mailbox *loop_mailbox(struct loop *l)
 uint64_t loop_now_ms(const struct loop *l)
 {
     return l->now_ms;
+}
+
+void loop_limit_buffers(struct loop *l, uint64_t max_bytes)
+{
+    l->buffer_max = max_bytes;
+}
+
+uint64_t loop_buffer_bytes(const struct loop *l)
+{
+    return atomic_load_explicit(&l->buffer_bytes, memory_order_relaxed);
 }
 
 void loop_stop(struct loop *l)

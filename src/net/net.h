@@ -11,8 +11,11 @@
  * only an unfinished rest is copied into the connection's own buffer, so an idle connection holds no
  * buffers. Writing: replies are appended to the connection's output. What a face has answered when
  * data() returns is sent then, with one write; the rest at the end of the turn.
+ *
  * Back-pressure: above `output_limit` the connection is not read until the peer has taken enough; above
- * `output_max` it is closed.
+ * `output_max` it is cut, and so is a peer that takes nothing for `stall_ms`. What all connections of a
+ * loop hold in buffers has a limit of its own (loop_limit_buffers()): above it the one that holds most is
+ * cut. A connection that is cut keeps the reason in `cut`, and a line in the log says it.
  *
  * Threads: everything here belongs to the loop's thread, except loop_stop() and mailboxes.
  *
@@ -39,6 +42,10 @@ void loop_stop(struct loop *l); /* any thread, and signal handlers */
 struct mailbox *loop_mailbox(struct loop *l);
 /* The clock as read once at the start of the turn. */
 uint64_t loop_now_ms(const struct loop *l);
+/* Bytes that the buffers of all connections may take together, 0 (as at first): any number. Before the
+ * loop runs, or on its thread. */
+void loop_limit_buffers(struct loop *l, uint64_t max_bytes);
+uint64_t loop_buffer_bytes(const struct loop *l); /* any thread; as of the end of some turn */
 
 /* A watched descriptor, embedded in its owner. The loop does not own the fd. */
 enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 }; /* HANGUP is told, never asked for */
@@ -86,10 +93,24 @@ static inline bool timer_running(const struct timer *t)
 
 struct conn;
 struct conn_limits {
-    size_t input_max;    /* unparsed bytes kept; more closes the connection */
-    size_t output_limit; /* reading pauses above */
-    size_t output_max;   /* closes above */
-    uint32_t idle_ms;    /* closes after this long without a byte either way; 0: never */
+    size_t input_max;     /* unparsed bytes kept; more closes the connection */
+    size_t output_limit;  /* reading pauses above */
+    size_t output_max;    /* closes above */
+    uint32_t idle_ms;     /* closes after this long without a byte either way; 0: never */
+    uint32_t stall_ms;    /* closes when output waits this long without a byte taken; 0: never */
+    uint32_t keepalive_s; /* TCP probes after this long without a byte; 0: none */
+};
+
+/* Why net closed a connection that the peer and the face would have kept. */
+enum conn_cut {
+    CONN_NOT_CUT,
+    CONN_CUT_INPUT,   /* more unparsed bytes than `input_max` */
+    CONN_CUT_OUTPUT,  /* more output than `output_max`, and the peer does not read */
+    CONN_CUT_STALLED, /* `stall_ms` */
+    CONN_CUT_IDLE,    /* `idle_ms` */
+    CONN_CUT_BUFFERS, /* held most when the loop's connections held too much together */
+    CONN_CUT_MEMORY,  /* the system gave no memory for a large buffer */
+    CONN_CUTS
 };
 
 struct conn_face {
@@ -102,6 +123,9 @@ struct conn_face {
     size_t (*data)(struct conn *c, struct slice in);
     /* The idle time is over: answer or close. NULL: close. */
     void (*idle)(struct conn *c);
+    /* The connection is cut because of what it sent (CONN_CUT_INPUT, CONN_CUT_MEMORY): append an answer
+     * that says so, a small one; it is flushed, then the connection closes. NULL: close at once. */
+    void (*last_word)(struct conn *c);
     /* Everything outside must forget the connection now; its memory goes after this. */
     void (*closed)(struct conn *c);
 };
@@ -114,17 +138,22 @@ struct conn {
     struct buf in;      /* unfinished rest */
     struct buf out;     /* append replies here, then conn_dirty() */
     uint64_t active_ms; /* last byte either way */
-    char peer[64];      /* "127.0.0.1:5000" or "unix" */
+    size_t extra; /* bytes that the face buffers for it elsewhere: counted with `in` and `out` */
+    enum conn_cut cut; /* set before closed() */
+    char peer[64];     /* "127.0.0.1:5000" or "unix" */
     /* private to net/ */
     struct loop_source source;
     struct loop_task flush;
     struct timer idle_timer;
     struct list node; /* all connections of the loop */
-    bool paused;      /* by conn_pause() */
-    bool again;       /* buffered bytes are to be offered at the end of the turn */
-    bool closing;     /* flush what is there, then close */
-    bool lingering;   /* flushed and half closed: waits for the peer to close */
-    bool dead;        /* closed, waiting for the end of the turn */
+    size_t counted;   /* bytes in the loop's sum */
+    uint64_t
+        taken_ms;   /* the last time the peer took some of the output that waits; 0: none waits */
+    bool paused;    /* by conn_pause() */
+    bool again;     /* buffered bytes are to be offered at the end of the turn */
+    bool closing;   /* flush what is there, then close */
+    bool lingering; /* flushed and half closed: waits for the peer to close */
+    bool dead;      /* closed, waiting for the end of the turn */
 };
 
 /* Output was appended: flush at the end of the turn. */
@@ -132,8 +161,12 @@ void conn_dirty(struct conn *c);
 /* Stop and go on parsing (a parked request). Resuming offers buffered bytes again in this turn. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-void conn_close(struct conn *c);             /* at once, output dropped */
-void conn_close_after_flush(struct conn *c); /* no more reading */
+void conn_close(struct conn *c);                  /* at once, output dropped */
+void conn_cut(struct conn *c, enum conn_cut why); /* the same, with a reason that is logged */
+void conn_close_after_flush(struct conn *c);      /* no more reading */
+/* Makes room in `out` for a large answer, or says that the system has no memory for it: then nothing has
+ * happened, and the face can still say so in a few bytes. */
+bool conn_reserve(struct conn *c, size_t len);
 /* Takes ownership of a connected non-blocking fd. Loop's thread. */
 struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, void *context);
 /* Output is above its limit: a face that parses a pipeline stops and returns what it has used; the

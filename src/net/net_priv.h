@@ -28,10 +28,19 @@ struct loop {
 
     struct list conns;
     uint32_t conn_count;
-    char *scratch;                /* every connection reads here first */
-    struct buf spare[LOOP_SPARE]; /* output buffers waiting for a connection */
+    uint64_t buffer_max; /* 0: no limit */
+    struct loop_task shed;
+    _Atomic uint64_t buffer_bytes; /* relaxed: a figure; written by the owner only */
+    char *scratch;                 /* every connection reads here first */
+    struct buf spare[LOOP_SPARE];  /* output buffers waiting for a connection */
     uint32_t spare_count;
 };
+
+/* limit.c: at the end of a connection's turn, before its memory goes, when it begins. */
+void conn_settle(struct conn *c);
+void conn_keep_time(struct conn *c); /* output that waits has a shorter patience than silence */
+void conn_uncount(struct conn *c);
+void conn_watch_idle(struct conn *c);
 
 /* Milliseconds until the next timer, 0 when due, -1 when none. */
 int timers_wait_ms(const struct loop *l);

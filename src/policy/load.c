@@ -93,6 +93,27 @@ static void warn_about_unused(struct loader *l)
     }
 }
 
+static void read_limits(struct loader *l)
+{
+    struct policy_limits *limits = &l->policy->limits;
+    const struct policy_node *map = policy_node_find(l->root, "limits");
+    policy_read_section(l, POLICY_SCOPE_LIMITS, map, "limits", l->policy);
+    uint64_t large = 4 * limits->bulk_max * l->policy->workers;
+    uint64_t usual = UINT64_C(512) * 1024 * 1024;
+    if (limits->output_max < limits->bulk_max) {
+        limits->output_max = limits->bulk_max;
+    }
+    if (limits->buffers_max == 0) {
+        limits->buffers_max = large > usual ? large : usual;
+    } else if (limits->buffers_max < large / 2) {
+        policy_warn(
+            &l->say, policy_node_find(map, "buffers")->spot, "limits.buffers",
+            "too little for the largest `bulk`: its client would be cut; lower limits.bulk, or "
+            "give %llu bytes or more",
+            (unsigned long long)large / 2);
+    }
+}
+
 static void read_parts(struct loader *l)
 {
     struct policy *p = l->policy;
@@ -101,7 +122,7 @@ static void read_parts(struct loader *l)
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
         p->workers = processors >= 4 ? (uint32_t)(processors / 2) : 1;
     }
-    policy_read_section(l, POLICY_SCOPE_LIMITS, policy_node_find(l->root, "limits"), "limits", p);
+    read_limits(l);
     policy_read_listen(l);
     policy_read_auth(l);
     policy_read_log(l);

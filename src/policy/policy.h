@@ -64,7 +64,13 @@ struct policy_limits {
     uint32_t http_head_ms;   /* time to send a whole request head, 10 s */
     uint64_t http_body_rate; /* bytes a second that a body must come at, after http_idle: 1 KB */
     uint32_t http_body_ms;   /* time to send a whole request body, 10 min */
-    uint32_t connections;    /* all faces together, 10,000 */
+    uint32_t connections;    /* all faces together, 10,000; the admin face has a few beyond */
+    uint64_t output_max;     /* waiting for one Redis client, 128 MB and at least bulk_max */
+    uint64_t buffers_max;    /* of all connections together */
+    uint32_t stall_ms; /* output waits for a Redis client that takes nothing, 60 s; 0: for ever */
+    uint32_t resp_idle_ms; /* idle Redis connections, 0: for ever */
+    uint32_t keepalive_ms; /* TCP probes, 300 s; 0: none */
+    uint32_t drain_ms;     /* requests in progress at a stop, 10 s */
 };
 
 struct policy_space {

@@ -91,10 +91,15 @@ static const char *copy_word(const char *pos, const char *end, char **out)
     return pos;
 }
 
-static bool split_words(struct resp_parser *p, const char *pos, const char *end)
+static bool split_words(struct resp_parser *p, const char *pos, const char *end,
+                        const char **ret_error)
 {
     buf_clear(&p->inline_text);
-    char *out = buf_reserve(&p->inline_text, (size_t)(end - pos) + 1);
+    char *out = buf_try_reserve(&p->inline_text, (size_t)(end - pos) + 1);
+    if (out == NULL) {
+        *ret_error = "no memory for a request of this size";
+        return false;
+    }
     for (;;) {
         while (pos < end && is_space(*pos)) {
             pos++;
@@ -105,9 +110,13 @@ static bool split_words(struct resp_parser *p, const char *pos, const char *end)
         char *word = out;
         pos = copy_word(pos, end, &out);
         if (pos == NULL) {
+            *ret_error = "unbalanced quotes in request";
             return false;
         }
-        resp_parser_push(p, (struct slice){word, (size_t)(out - word)});
+        if (!resp_parser_push(p, (struct slice){word, (size_t)(out - word)})) {
+            *ret_error = "no memory for a request of this size";
+            return false;
+        }
     }
 }
 
@@ -124,8 +133,7 @@ enum resp_result resp_parse_inline(struct resp_parser *p, struct slice in, size_
     const char *end = newline > in.ptr && newline[-1] == '\r' ? newline - 1 : newline;
     p->at = 0;
     p->have = 0;
-    if (!split_words(p, in.ptr, end)) {
-        p->error = "unbalanced quotes in request";
+    if (!split_words(p, in.ptr, end, &p->error)) {
         return RESP_ERROR;
     }
     p->argc = p->have;

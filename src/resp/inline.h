@@ -8,6 +8,7 @@
 /* As resp_parse(), for a command that does not begin with '*'. */
 enum resp_result resp_parse_inline(struct resp_parser *p, struct slice in, size_t *ret_used);
 /* Appends an argument at p->have. */
-void resp_parser_push(struct resp_parser *p, struct slice arg);
+/* False when there is no memory. */
+bool resp_parser_push(struct resp_parser *p, struct slice arg);
 
 #endif

@@ -20,7 +20,8 @@
  * As Redis does, a header line ends at its CR and the two bytes after a payload are not looked at.
  *
  * Threads: none. Memory: argv, offsets and inline_text grow with what the client really sent, not
- * with what it announced, and a big argv is given back at the next command.
+ * with what it announced; where there is none the command is refused. A big argv is given back at the
+ * next command.
  */
 #include "resp/resp.h"
 
@@ -31,6 +32,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define NO_MEMORY "no memory for a request of this size"
 
 enum { ARGV_START = 16, ARGV_KEEP = 1024, ANONYMOUS_ARGS = 10, ANONYMOUS_BULK = 16384 };
 
@@ -47,13 +50,25 @@ void resp_parser_fini(struct resp_parser *p)
     *p = (struct resp_parser){0};
 }
 
-void resp_parser_push(struct resp_parser *p, struct slice arg)
+size_t resp_parser_bytes(const struct resp_parser *p)
+{
+    return p->argv_cap * sizeof(*p->argv) + p->offsets_cap * sizeof(*p->offsets) +
+           p->inline_text.cap;
+}
+
+bool resp_parser_push(struct resp_parser *p, struct slice arg)
 {
     if (__builtin_expect(p->have == p->argv_cap, 0)) {
-        p->argv_cap = p->argv_cap > 0 ? p->argv_cap * 2 : ARGV_START;
-        p->argv = xrealloc(p->argv, p->argv_cap * sizeof(*p->argv));
+        uint32_t cap = p->argv_cap > 0 ? p->argv_cap * 2 : ARGV_START;
+        struct slice *argv = alloc_try_resize(p->argv, cap * sizeof(*argv));
+        if (argv == NULL) {
+            return false;
+        }
+        p->argv = argv;
+        p->argv_cap = cap;
     }
     p->argv[p->have++] = arg;
+    return true;
 }
 
 static enum resp_result fail(struct resp_parser *p, const char *error)
@@ -80,11 +95,15 @@ static void trim(struct resp_parser *p)
 /* The input may move before the next call: keep the arguments as offsets. */
 static enum resp_result suspend(struct resp_parser *p, const char *start, const char *pos)
 {
-    p->at = (size_t)(pos - start);
     if (p->offsets_cap < p->have) {
+        size_t *offsets = alloc_try_resize(p->offsets, p->argv_cap * sizeof(*offsets));
+        if (offsets == NULL) {
+            return fail(p, NO_MEMORY);
+        }
+        p->offsets = offsets;
         p->offsets_cap = p->argv_cap;
-        p->offsets = xrealloc(p->offsets, p->offsets_cap * sizeof(*p->offsets));
     }
+    p->at = (size_t)(pos - start);
     for (; p->saved < p->have; p->saved++) {
         p->offsets[p->saved] = (size_t)(p->argv[p->saved].ptr - start);
     }
@@ -191,7 +210,9 @@ static enum resp_result read_arguments(struct resp_parser *p, const char *start,
         if (end - payload < len + 2) {
             return suspend(p, start, pos);
         }
-        resp_parser_push(p, (struct slice){payload, (size_t)len});
+        if (!resp_parser_push(p, (struct slice){payload, (size_t)len})) {
+            return fail(p, NO_MEMORY);
+        }
         pos = payload + len + 2;
     }
     for (uint32_t i = 0; i < p->saved; i++) {

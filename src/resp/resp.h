@@ -52,6 +52,8 @@ struct resp_parser {
 
 void resp_parser_init(struct resp_parser *p, const struct resp_limits *limits);
 void resp_parser_fini(struct resp_parser *p);
+/* Memory that the parser holds for long or unfinished commands. */
+size_t resp_parser_bytes(const struct resp_parser *p);
 /* `ret_used`: bytes of `in` that the command took; the caller consumes them when it no longer needs
  * argv. On RESP_MORE nothing may be consumed and the same bytes must be offered again with more. */
 enum resp_result resp_parse(struct resp_parser *p, struct slice in, size_t *ret_used);

@@ -14,6 +14,8 @@ enum { SCAN_COUNT = 10, SCAN_COUNT_MAX = 100000, KEYS_STEP = 1000 };
 
 struct collect {
     struct slice pattern; /* ptr NULL: all */
+    size_t max;           /* bytes; above, nothing more is collected */
+    bool too_much;
     uint64_t count;
     struct buf keys;
 };
@@ -23,15 +25,24 @@ static void collect_key(void *arg, const struct store_item *item)
     struct collect *found = arg;
     struct slice key = store_item_key(item);
     if (found->pattern.ptr == NULL || glob_match(found->pattern, key, false)) {
-        resp_bulk(&found->keys, key);
-        found->count++;
+        found->too_much = found->too_much || buf_len(&found->keys) > found->max ||
+                          buf_try_reserve(&found->keys, key.len + REPLY_FRAME) == NULL;
+        if (!found->too_much) {
+            resp_bulk(&found->keys, key);
+            found->count++;
+        }
     }
 }
 
 static void reply_collected(struct resp_client *c, struct collect *found)
 {
+    struct slice keys = buf_readable(&found->keys);
     resp_array(&c->conn.out, found->count);
-    buf_append_slice(&c->conn.out, buf_readable(&found->keys));
+    if (found->too_much) {
+        c->reply_failed = true;
+    } else if (client_room(c, keys.len)) {
+        buf_append_slice(&c->conn.out, keys);
+    }
     buf_fini(&found->keys);
 }
 
@@ -95,7 +106,7 @@ void cmd_scan(struct resp_client *c, const struct slice *argv, uint32_t argc)
     if (!parse_scan(c, argv, argc, &s)) {
         return;
     }
-    struct collect found = {.pattern = s.pattern};
+    struct collect found = {.pattern = s.pattern, .max = c->conn.face->limits->output_max};
     uint64_t next = 0;
     if (!s.none) {
         next = store_scan(client_store(c), c->worker->gate, c->db, s.cursor, s.count, client_now(c),
@@ -112,13 +123,14 @@ void cmd_scan(struct resp_client *c, const struct slice *argv, uint32_t argc)
 
 void cmd_keys(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    struct collect found = {.pattern = slice_is(argv[1], "*") ? (struct slice){NULL, 0} : argv[1]};
+    struct collect found = {.pattern = slice_is(argv[1], "*") ? (struct slice){NULL, 0} : argv[1],
+                            .max = c->conn.face->limits->output_max};
     uint64_t cursor = 0;
     client_own(c); /* nothing moves, so no key comes twice */
     do {
         cursor = store_scan(client_store(c), c->worker->gate, c->db, cursor, KEYS_STEP,
                             client_now(c), collect_key, &found);
-    } while (cursor != 0);
+    } while (cursor != 0 && !found.too_much);
     client_disown(c);
     reply_collected(c, &found);
 }

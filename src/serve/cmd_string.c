@@ -27,8 +27,9 @@ void cmd_getdel(struct resp_client *c, const struct slice *argv, uint32_t argc)
         reply_null(c);
         return;
     }
-    reply_bulk(c, store_item_value(item));
-    (void)store_remove(&h);
+    if (reply_bulk(c, store_item_value(item))) {
+        (void)store_remove(&h);
+    }
     store_drop(&h);
 }
 
@@ -51,7 +52,7 @@ void cmd_mget(struct resp_client *c, const struct slice *argv, uint32_t argc)
     if (several) {
         client_own(c);
     }
-    for (uint32_t i = 1; i < argc; i++) {
+    for (uint32_t i = 1; i < argc && client_room(c, REPLY_FRAME); i++) {
         cmd_get(c, &argv[i - 1], 2);
     }
     if (several) {

@@ -397,7 +397,7 @@ static void http_closed(struct conn *conn)
     if (c->request != NULL) {
         c->request->conn = NULL;
     }
-    serve_connection_closed(c->worker);
+    serve_connection_closed(c->worker, conn);
 }
 
 static struct conn_limits http_limits;
@@ -428,6 +428,7 @@ const struct conn_face *http_face(const struct policy *p)
         .output_limit = 1 << 20,
         .output_max = SIZE_MAX,
         .idle_ms = p->limits.http_idle_ms,
+        .keepalive_s = p->limits.keepalive_ms / 1000,
     };
     return &http_conn_face;
 }

@@ -13,13 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LISTEN_MAX = 32 };
+enum { LISTEN_MAX = 32, ADMIN_SPARE = 16 };
 
 struct listen_one {
     struct listen *all;
     struct listener *listener;
     const struct conn_face *face;
     const char *kind;
+    bool is_admin;
     const char *full; /* what a client hears when there are too many connections */
 };
 
@@ -84,14 +85,15 @@ static void turn_away(int fd, const char *answer)
     (void)close(fd);
 }
 
-/* Worker 0's thread. */
+/* Worker 0's thread. An operator can still reach the admin face when clients have taken all there is. */
 static void accepted(void *arg, int fd)
 {
     const struct listen_one *one = arg;
     struct server *s = one->all->server;
     struct worker *w = least_busy(s);
-    if (atomic_load_explicit(&s->connections, memory_order_relaxed) >=
-        s->workers[0].plan->policy->limits.connections) {
+    uint32_t max =
+        s->workers[0].plan->policy->limits.connections + (one->is_admin ? ADMIN_SPARE : 0);
+    if (atomic_load_explicit(&s->connections, memory_order_relaxed) >= max) {
         serve_count(&s->workers[0], connections_refused);
         trace(TRACE_TURNED_AWAY, atomic_load_explicit(&s->connections, memory_order_relaxed), 0,
               slice_of(one->kind));
@@ -111,8 +113,36 @@ static void accepted(void *arg, int fd)
     mailbox_post(loop_mailbox(w->loop), &am->mail, adopt_arrived);
 }
 
-void serve_connection_closed(struct worker *w)
+static void count_cut(struct worker *w, enum conn_cut cut)
 {
+    switch (cut) {
+    case CONN_CUT_INPUT:
+        serve_count(w, connections_cut_input);
+        break;
+    case CONN_CUT_OUTPUT:
+        serve_count(w, connections_cut_output);
+        break;
+    case CONN_CUT_STALLED:
+        serve_count(w, connections_cut_stalled);
+        break;
+    case CONN_CUT_IDLE:
+        serve_count(w, connections_cut_idle);
+        break;
+    case CONN_CUT_BUFFERS:
+        serve_count(w, connections_cut_buffers);
+        break;
+    case CONN_CUT_MEMORY:
+        serve_count(w, connections_cut_memory);
+        break;
+    case CONN_NOT_CUT:
+    case CONN_CUTS:
+        break;
+    }
+}
+
+void serve_connection_closed(struct worker *w, const struct conn *c)
+{
+    count_cut(w, c->cut);
     atomic_fetch_sub_explicit(&w->server->connections, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&w->connections, 1, memory_order_relaxed);
 }
@@ -127,7 +157,8 @@ static bool open_one(struct listen *l, const struct policy_address *address, con
         return false;
     }
     struct listen_one *one = &l->at[l->count];
-    *one = (struct listen_one){.all = l, .face = face, .kind = kind, .full = full};
+    *one = (struct listen_one){
+        .all = l, .face = face, .kind = kind, .is_admin = strcmp(kind, "admin") == 0, .full = full};
     one->listener =
         listener_open(l->server->workers[0].loop, address->text, accepted, one, ret_why);
     l->count += one->listener != NULL ? 1 : 0;

@@ -203,6 +203,14 @@ struct store_write client_write_like(const struct store_item *item, struct slice
 
 /* --- replies and arguments -------------------------------------------------------------------- */
 
+bool client_make_room(struct resp_client *c, size_t len)
+{
+    bool fits = buf_len(&c->conn.out) + len <= c->conn.face->limits->output_max + REPLY_FRAME &&
+                conn_reserve(&c->conn, len);
+    c->reply_failed |= !fits;
+    return fits;
+}
+
 void reply_err(struct resp_client *c, enum err e)
 {
     resp_error(&c->conn.out, "%s %s", err_prefix(e), err_text(e));

@@ -26,7 +26,7 @@ struct resp_watch;
 struct resp_proof;
 struct roll_call;
 
-enum { RESP_CLIENT_MAGIC = 0x4e597c11 };
+enum { RESP_CLIENT_MAGIC = 0x4e597c11, REPLY_FRAME = 64 };
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIPPING };
 
@@ -46,6 +46,7 @@ struct resp_client {
     bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
     bool no_touch;
+    bool reply_failed; /* the command being run says more than may be sent */
     enum reply_mode reply;
     const struct policy_space *space;
     const struct command *last;
@@ -158,9 +159,28 @@ static inline void reply_integer(struct resp_client *c, int64_t value)
     resp_integer(&c->conn.out, value);
 }
 
-static inline void reply_bulk(struct resp_client *c, struct slice value)
+/* Room for so many bytes of reply. False: there is no memory, or the reply would be above limits.output; then
+ * the command appends no more and the client gets an error in its place. */
+bool client_make_room(struct resp_client *c, size_t len);
+static inline bool client_room(struct resp_client *c, size_t len)
 {
-    resp_bulk(&c->conn.out, value);
+    return __builtin_expect(c->conn.out.cap - c->conn.out.end >= len, 1) ||
+           client_make_room(c, len);
+}
+
+static inline bool client_says_too_much(const struct resp_client *c)
+{
+    return buf_len(&c->conn.out) > c->conn.face->limits->output_max;
+}
+
+/* False when there was no room: see client_room(). */
+static inline bool reply_bulk(struct resp_client *c, struct slice value)
+{
+    bool fits = client_room(c, value.len + REPLY_FRAME);
+    if (__builtin_expect(fits, 1)) {
+        resp_bulk(&c->conn.out, value);
+    }
+    return fits;
 }
 
 void reply_err(struct resp_client *c, enum err e); /* from err.def */

@@ -29,6 +29,7 @@
 enum {
     ARGS_MAX = 1024 * 1024,
     INLINE_MAX = 64 * 1024,
+    SMALL_REPLY = 1024,
     REQUEST_BULKS = 4, /* one command's bytes, in times of the longest argument */
 };
 
@@ -142,6 +143,18 @@ static inline void count_reply(struct resp_client *c, size_t before)
     }
 }
 
+/* Takes back the reply of a command that said too much. */
+static void refuse_reply(struct resp_client *c, size_t before)
+{
+    buf_truncate(&c->conn.out, before);
+    c->reply_failed = false;
+    serve_count(c->worker, resp_replies_too_large);
+    resp_error(&c->conn.out,
+               "OOM the reply is larger than limits.output in the policy, or than memory "
+               "allows; ask for less at once");
+}
+
+/* Every command finds room for a small reply. An EXEC's parts have been judged one by one. */
 void resp_run(struct resp_client *c, const struct command *cmd, const struct slice *argv,
               uint32_t argc)
 {
@@ -152,11 +165,19 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
     }
     c->last = cmd;
     serve_count(c->worker, resp_commands);
+    if (__builtin_expect(c->conn.out.cap - c->conn.out.end < SMALL_REPLY, 0) &&
+        !conn_reserve(&c->conn, SMALL_REPLY)) {
+        conn_cut(&c->conn, CONN_CUT_MEMORY);
+        return;
+    }
     thread_does(cmd->full_name, key);
     trace(TRACE_COMMAND, c->conn.id, cmd->word[0], key);
     cmd->run(c, argv, argc);
     thread_done();
     lease_note_refused(c->worker);
+    if (__builtin_expect(c->reply_failed || client_says_too_much(c), 0) && cmd->run != cmd_exec) {
+        refuse_reply(c, before);
+    }
     count_reply(c, before);
 }
 
@@ -165,6 +186,11 @@ static void queue_command(struct resp_client *c)
     if (buf_len(&c->queue) + c->raw.len > REQUEST_BULKS * known_limits.bulk_max) {
         c->multi_failed = true;
         resp_error(&c->conn.out, "ERR transaction too big; see limits.bulk in the policy");
+        return;
+    }
+    if (buf_try_reserve(&c->queue, c->raw.len) == NULL) {
+        c->multi_failed = true;
+        resp_error(&c->conn.out, "OOM no memory for a transaction of this size");
         return;
     }
     buf_append_slice(&c->queue, c->raw);
@@ -260,6 +286,7 @@ static size_t data(struct conn *conn, struct slice in)
         used += len;
     }
     resp_proof_end(c, used);
+    conn->extra = c->queue.cap + resp_parser_bytes(&c->parser);
     if (!conn->dead && buf_len(&conn->out) > 0) {
         conn_dirty(conn);
     }
@@ -289,6 +316,14 @@ static void open_affinity_client(struct conn *conn, void *context)
     container_of(conn, struct resp_client, conn)->leases.affinity = true;
 }
 
+static void last_word(struct conn *conn)
+{
+    resp_error(&conn->out,
+               conn->cut == CONN_CUT_MEMORY
+                   ? "OOM no memory for a request of this size"
+                   : "ERR Protocol error: too big request; see limits.bulk in the policy");
+}
+
 static void closed(struct conn *conn)
 {
     struct resp_client *c = container_of(conn, struct resp_client, conn);
@@ -300,7 +335,7 @@ static void closed(struct conn *conn)
     free(c->lib_name);
     free(c->lib_version);
     c->magic = 0;
-    serve_connection_closed(c->worker);
+    serve_connection_closed(c->worker, conn);
 }
 
 static void set_limits(const struct policy *p)
@@ -312,8 +347,10 @@ static void set_limits(const struct policy *p)
     conn_limits = (struct conn_limits){
         .input_max = (REQUEST_BULKS + 1) * p->limits.bulk_max + INLINE_MAX,
         .output_limit = p->limits.pipeline_max,
-        .output_max = SIZE_MAX,
-        .idle_ms = 0,
+        .output_max = p->limits.output_max + p->limits.pipeline_max,
+        .idle_ms = p->limits.resp_idle_ms,
+        .stall_ms = p->limits.stall_ms,
+        .keepalive_s = p->limits.keepalive_ms / 1000,
     };
     command_setup();
 }
@@ -323,6 +360,7 @@ static const struct conn_face plain_face = {
     .limits = &conn_limits,
     .open = open_client,
     .data = data,
+    .last_word = last_word,
     .closed = closed,
 };
 
@@ -331,6 +369,7 @@ static const struct conn_face affinity_face = {
     .limits = &conn_limits,
     .open = open_affinity_client,
     .data = data,
+    .last_word = last_word,
     .closed = closed,
 };
 

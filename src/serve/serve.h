@@ -71,7 +71,14 @@ struct serve_breaks {
     X(strict_waits, "requests that waited for the end of the log")                                 \
     X(strict_bypasses, "strict requests that went to the database instead")                        \
     X(connections_accepted, "connections accepted")                                                \
-    X(connections_refused, "connections refused because of limits.connections")
+    X(connections_refused, "connections refused because of limits.connections")                    \
+    X(connections_cut_input, "connections cut because of an unfinished request too large")         \
+    X(connections_cut_output, "connections cut because of waiting answers too large")              \
+    X(connections_cut_stalled, "connections cut because nothing was taken for limits.stall")       \
+    X(connections_cut_idle, "connections closed because they were idle")                           \
+    X(connections_cut_buffers, "connections cut because of limits.buffers")                        \
+    X(connections_cut_memory, "connections cut because the system had no memory")                  \
+    X(resp_replies_too_large, "Redis commands whose answer was above limits.output")
 
 struct serve_counters {
 #define X(name, help) _Atomic uint64_t name;
@@ -207,7 +214,7 @@ const struct conn_face *resp_affinity_face(const struct policy *p);
 const struct conn_face *admin_face(const struct policy *p);
 
 /* Each face's closed() says that one of the worker's connections is gone. */
-void serve_connection_closed(struct worker *w);
+void serve_connection_closed(struct worker *w, const struct conn *c);
 /* http_face: frees the worker's spare requests, at the very end. */
 void http_requests_free(struct worker *w);
 

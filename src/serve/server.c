@@ -193,6 +193,7 @@ static void worker_init(struct server *s, uint32_t index)
     w->server = s;
     w->index = index;
     w->loop = loop_create();
+    loop_limit_buffers(w->loop, s->started_with->limits.buffers_max / s->worker_count);
     w->gate = store_gate_take(s->store);
     w->plan = plan_blank(s->started_with);
     list_init(&w->spare_requests);
