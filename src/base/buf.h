@@ -56,9 +56,10 @@ static inline size_t buf_len(const struct buf *b)
     return b->end - b->start;
 }
 
+/* Never a NULL pointer, so that an empty one may be passed to memcpy() and fwrite(). */
 static inline struct slice buf_readable(const struct buf *b)
 {
-    return (struct slice){b->mem != NULL ? b->mem + b->start : NULL, b->end - b->start};
+    return (struct slice){b->mem != NULL ? b->mem + b->start : "", b->end - b->start};
 }
 
 #endif

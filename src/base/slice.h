@@ -37,7 +37,7 @@ static inline bool slice_is(struct slice a, const char *text)
 /* ASCII case-insensitive, for command and header names. */
 static inline bool slice_is_nocase(struct slice a, const char *text)
 {
-    return a.len == strlen(text) && strncasecmp(a.ptr, text, a.len) == 0;
+    return a.len == strlen(text) && (a.len == 0 || strncasecmp(a.ptr, text, a.len) == 0);
 }
 
 static inline struct slice slice_from(struct slice a, size_t start)

@@ -40,8 +40,8 @@ static inline uint32_t bucket_used(const struct bucket *b)
 
 static inline struct bucket *chain_last(const struct table *t, struct bucket *b)
 {
-    while (b->link != 0) {
-        b = bucket_next(t, b);
+    for (struct bucket *next = bucket_next(t, b); next != NULL; next = bucket_next(t, b)) {
+        b = next;
     }
     return b;
 }

@@ -133,9 +133,9 @@ void table_remove(struct table *t, uint64_t hash, struct table_at at)
 {
     struct bucket *before = NULL;
     struct bucket *last = bucket_at(t, bucket_index(t, hash));
-    while (last->link != 0) {
+    for (struct bucket *next = bucket_next(t, last); next != NULL; next = bucket_next(t, last)) {
         before = last;
-        last = bucket_next(t, last);
+        last = next;
     }
     check(last->tag[0] != 0);
     uint32_t slot = bucket_used(last) - 1;
