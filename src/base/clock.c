@@ -42,7 +42,7 @@ void clock_advance(uint64_t ms)
 static uint64_t wall_offset(void)
 {
     static _Atomic uint64_t kept; /* relaxed: any recent value is right */
-    enum { JUMP_MS = 100 };
+    static const uint64_t JUMP_MS = 100;
     uint64_t actual = clock_wall_ms() - clock_now_ms();
     uint64_t offset = atomic_load_explicit(&kept, memory_order_relaxed);
     if (actual - offset + JUMP_MS > 2 * JUMP_MS) {

@@ -57,7 +57,7 @@ void crash_put_printable(const char *text)
 {
     char copy[64];
     size_t len = 0;
-    for (; text[len] != '\0' && len < sizeof(copy); len++) {
+    for (; len < sizeof(copy) && text[len] != '\0'; len++) {
         copy[len] = text[len] >= ' ' && text[len] < 0x7f ? text[len] : '?';
     }
     put_bytes((struct slice){copy, len});

@@ -41,12 +41,12 @@ static int find_build_id(struct dl_phdr_info *info, size_t size, void *arg)
             memcpy(&note, at, sizeof(note));
             size_t name_len = (note.n_namesz + 3U) & ~3U;
             const unsigned char *id = (const unsigned char *)at + sizeof(note) + name_len;
-            if (note.n_type == NT_GNU_BUILD_ID && 2 * note.n_descsz <= CRASH_BUILD_ID_MAX) {
-                for (uint32_t k = 0; k < note.n_descsz; k++) {
+            if (note.n_type == NT_GNU_BUILD_ID && 2 * (size_t)note.n_descsz <= CRASH_BUILD_ID_MAX) {
+                for (size_t k = 0; k < note.n_descsz; k++) {
                     build_id[2 * k] = hex[id[k] >> 4];
                     build_id[2 * k + 1] = hex[id[k] & 15];
                 }
-                build_id[2 * note.n_descsz] = '\0';
+                build_id[2 * (size_t)note.n_descsz] = '\0';
                 return 1;
             }
             at += sizeof(note) + name_len + ((note.n_descsz + 3U) & ~3U);

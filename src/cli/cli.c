@@ -34,7 +34,7 @@ const char *cli_option(int argc, char **argv, int *i, const char *name)
     if (argv[*i][len] == '=') {
         return argv[*i] + len + 1;
     }
-    if (argv[*i][len] == '\0' && *i + 1 < argc) {
+    if (argv[*i][len] == '\0' && *i + 1 < argc && argv[*i + 1] != NULL) {
         return argv[++*i];
     }
     return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/alloc.h"
+#include "base/number.h"
 #include "cli/ask.h"
 #include "cli/verbs.h"
 
@@ -27,6 +28,18 @@ struct arguments {
     int words;
 };
 
+static bool parse_db(const char *text, int *ret_db)
+{
+    uint64_t db;
+    if (!number_parse_u64(slice_of(text), &db) || db >= POLICY_DBS) {
+        (void)fprintf(stderr, "freshet: --db `%s`: give the number of a Redis database, 0 to %d\n",
+                      text, POLICY_DBS - 1);
+        return false;
+    }
+    *ret_db = (int)db;
+    return true;
+}
+
 /* 0: fine, otherwise the exit code + 1. */
 static int parse(int argc, char **argv, const char *usage, struct arguments *a)
 {
@@ -39,7 +52,9 @@ static int parse(int argc, char **argv, const char *usage, struct arguments *a)
         if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
             a->file = argv[++i];
         } else if (strcmp(argv[i], "--db") == 0 && i + 1 < argc) {
-            a->db = atoi(argv[++i]);
+            if (!parse_db(argv[++i], &a->db)) {
+                return 3;
+            }
         } else if (a->words < 2 && (argv[i][0] != '-' || a->words > 0)) {
             a->word[a->words++] = argv[i];
         } else {

@@ -39,9 +39,10 @@ void http_format_date(uint64_t wall_ms, char out[30])
     struct tm tm;
     check(gmtime_r(&when, &tm) != NULL);
     /* Not strftime(): its names follow the locale. */
-    int len = snprintf(out, 30, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + tm.tm_wday * 3,
-                       tm.tm_mday, months + tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-                       tm.tm_sec);
+    int len =
+        snprintf(out, 30, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+                 days + (ptrdiff_t)tm.tm_wday * 3, tm.tm_mday, months + (ptrdiff_t)tm.tm_mon * 3,
+                 tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     check(len == 29);
 }
 

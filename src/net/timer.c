@@ -45,7 +45,7 @@ void timer_start(struct loop *l, struct timer *t, uint64_t after_ms, timer_fn *h
     }
     if (l->heap_len == l->heap_cap) {
         l->heap_cap = l->heap_cap > 0 ? l->heap_cap * 2 : 64;
-        l->heap = xrealloc(l->heap, l->heap_cap * sizeof(*l->heap));
+        l->heap = xrealloc(l->heap, l->heap_cap * sizeof(struct timer *));
     }
     l->heap_len++;
     sift(l, l->heap_len - 1, t);

@@ -367,8 +367,9 @@ static void refuse_waiting(struct pg_pool *p)
 static void pool_pump(struct pg_pool *p)
 {
     struct pg_conn *c;
-    while (!list_empty(&p->waiting) && (c = find_conn(p, CONN_IDLE)) != NULL) {
-        conn_start(c, take_waiting(p));
+    struct pg_job *job;
+    while ((c = find_conn(p, CONN_IDLE)) != NULL && (job = take_waiting(p)) != NULL) {
+        conn_start(c, job);
     }
     if (p->silent) {
         refuse_waiting(p);

@@ -234,7 +234,7 @@ static bool is_host_name(const char *host)
 {
     size_t allowed =
         strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
-    return host[allowed] == '\0' && allowed <= 253 && host[0] != '-' && host[0] != '.';
+    return allowed <= 253 && host[allowed] == '\0' && host[0] != '-' && host[0] != '.';
 }
 
 static bool parse_v6(struct arena *arena, const char *text, const char **ret_port,

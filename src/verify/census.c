@@ -35,7 +35,8 @@ static bool compare_model(struct stage *s, enum run_table table)
     bool equal = true;
     for (int i = 0; i < PQntuples(result) && equal; i++) {
         uint64_t id = strtoull(PQgetvalue(result, i, 0), NULL, 10);
-        equal = id < t->row_count && t->rows[id].group == atoi(PQgetvalue(result, i, 1)) &&
+        equal = id < t->row_count &&
+                t->rows[id].group == strtol(PQgetvalue(result, i, 1), NULL, 10) &&
                 t->rows[id].committed == strtoull(PQgetvalue(result, i, 2), NULL, 10);
         shown++;
     }

@@ -191,7 +191,8 @@ bool scene_quiet_commit(struct stage *s, uint32_t id)
     struct run *r = s->actor->run;
     bool ok = true;
     for (uint32_t i = 0; ok && i < QUIET_ROUNDS; i++) {
-        ok = stage_read_all(s, id) && stage_read_all(s, id);
+        ok = stage_read_all(s, id);
+        ok = ok && stage_read_all(s, id); /* now a hit, where it can be one */
         if (!ok) {
             break;
         }

@@ -239,7 +239,7 @@ static bool send_undone(struct tx *tx)
         uint64_t number;
         int32_t old_group;
         int32_t new_group;
-    } kept[8];
+    } kept[8] = {0};
     check(tx->count <= array_len(kept));
     for (uint32_t i = 0; i < tx->count; i++) {
         struct tx_change *c = &tx->changes[i];

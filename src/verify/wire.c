@@ -229,7 +229,7 @@ bool http_receive(struct wire *w, struct http_reply *ret_reply)
             return nonsense(w, "this is no HTTP answer");
         }
         if (in.len >= head_len + 4 + length) {
-            reply.status = atoi(in.ptr + 9);
+            reply.status = (int)strtol(in.ptr + 9, NULL, 10);
             reply.body = (struct slice){in.ptr + head_len + 4, length};
             break;
         }
