@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <time.h>
 
 static _Atomic uint64_t clock_offset_ms; /* relaxed: tests only */
@@ -28,6 +29,15 @@ uint64_t clock_wall_ms(void)
 {
     return read_us(CLOCK_REALTIME) / 1000U +
            atomic_load_explicit(&clock_offset_ms, memory_order_relaxed);
+}
+
+void clock_format(uint64_t wall_ms, char ret_text[CLOCK_TEXT])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    (void)gmtime_r(&seconds, &tm);
+    size_t len = strftime(ret_text, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+    (void)snprintf(ret_text + len, CLOCK_TEXT - len, ".%03uZ", (unsigned)(wall_ms % 1000));
 }
 
 void clock_advance(uint64_t ms)

@@ -15,6 +15,9 @@
 uint64_t clock_now_ms(void);
 uint64_t clock_now_us(void);
 uint64_t clock_wall_ms(void); /* since the Unix epoch */
+/* "2026-11-23T10:15:30.123Z" and NUL. */
+enum { CLOCK_TEXT = 25 };
+void clock_format(uint64_t wall_ms, char ret_text[CLOCK_TEXT]);
 void clock_advance(uint64_t ms);
 
 /* A wall-clock deadline on the monotonic line, and back. Past deadlines map to 0 and 1 alike. */

@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/lock.h"
 
@@ -113,14 +114,9 @@ bool log_enabled(enum log_level level, const char *module)
 
 static void put_time(void)
 {
-    struct timespec ts;
-    struct tm tm;
-    char text[32];
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    (void)gmtime_r(&ts.tv_sec, &tm);
-    size_t len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    buf_append(&line, text, len);
-    buf_printf(&line, ".%03ldZ", ts.tv_nsec / 1000000);
+    char text[CLOCK_TEXT];
+    clock_format(clock_wall_ms(), text);
+    buf_append_str(&line, text);
 }
 
 /* Words from elsewhere may have line ends and worse: each run of such bytes is one space. */

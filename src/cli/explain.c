@@ -16,11 +16,6 @@ static const char explain_usage[] =
     "  -c FILE   the daemon's policy (default freshet.yaml)\n"
     "  --db N    Redis database of the key (default: the first one where a template matches it)\n";
 
-static const char stats_usage[] =
-    "usage: freshet stats [-c FILE]\n\n"
-    "Prints the running daemon's counters, one `name value` a line.\n\n"
-    "  -c FILE   the daemon's policy (default freshet.yaml)\n";
-
 struct arguments {
     const char *file;
     int db;
@@ -128,26 +123,6 @@ int cli_explain(int argc, char **argv)
                                                  : xasprintf("%s %s", a.word[0], a.word[1]);
     rc = ask_and_print(p, "/explain", target);
     free(target);
-    policy_unload(&p);
-    return rc;
-}
-
-int cli_stats(int argc, char **argv)
-{
-    struct arguments a;
-    int rc = parse(argc, argv, stats_usage, &a);
-    if (rc != 0) {
-        return rc - 1;
-    }
-    if (a.words != 0) {
-        (void)fputs(stats_usage, stderr);
-        return 2;
-    }
-    const struct policy *p = ask_policy(a.file);
-    if (p == NULL) {
-        return 1;
-    }
-    rc = ask_and_print(p, "/stats", NULL);
     policy_unload(&p);
     return rc;
 }

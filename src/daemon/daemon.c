@@ -31,6 +31,7 @@ static void block_signals(sigset_t *set)
     (void)sigaddset(set, SIGINT);
     (void)sigaddset(set, SIGHUP);
     (void)sigaddset(set, SIGPIPE);
+    (void)sigaddset(set, SIGXFSZ); /* a log file at its limit is a full disk */
     (void)pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "serve/fill_times.h"
 #include "serve/problem.h"
 #include "serve/stats.h"
 #include "serve/trace_page.h"
@@ -83,13 +84,23 @@ static bool put_health(struct worker *w, struct slice query, struct buf *text)
 
 static bool put_stats(struct worker *w, struct slice query, struct buf *text)
 {
-    stats_text(w, text);
+    if (slice_is(query, "format=json")) {
+        stats_json(w, text);
+    } else {
+        stats_text(w, text);
+    }
     return true;
 }
 
 static bool put_metrics(struct worker *w, struct slice query, struct buf *text)
 {
     metrics_text(w, text);
+    return true;
+}
+
+static bool put_slow(struct worker *w, struct slice query, struct buf *text)
+{
+    fill_times_slow(w->server->fill_times, slice_is(query, "format=json"), text);
     return true;
 }
 
@@ -111,6 +122,7 @@ static const struct page {
     {"/healthz", put_health, NULL},
     {"/stats", put_stats, NULL},
     {"/metrics", put_metrics, NULL},
+    {"/slow", put_slow, NULL},
     {"/explain", put_explanation, "target is `key NAME`, `key DB NAME` or `GET /path?query`"},
     {"/trace", trace_page,
      "the query may have since (a cursor or `now`), age (milliseconds), event, thread, match, and "
@@ -121,7 +133,7 @@ static const struct page {
 static int answer_text(struct worker *w, const struct http_request *head, struct buf *text,
                        const char **ret_detail)
 {
-    *ret_detail = "there are /stats, /metrics, /explain, /trace and /healthz";
+    *ret_detail = "there are /stats, /metrics, /slow, /explain, /trace and /healthz";
     if (!allowed(w, head)) {
         *ret_detail = "send Authorization: Bearer <password>";
         return 401;

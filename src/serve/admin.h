@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin: the operators' HTTP face. GET /stats, /metrics (Prometheus), /explain?target=...,
+ * admin: the operators' HTTP face. GET /stats, /metrics (Prometheus), /slow, /explain?target=...,
  * /trace?since=..., /healthz; plain text.
  * With `auth` in the policy every request needs `Authorization: Bearer <password>`.
  */

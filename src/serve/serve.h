@@ -28,6 +28,7 @@
 
 #include <stdatomic.h>
 
+struct fill_times;
 struct flights;
 struct leases;
 struct listen;
@@ -104,6 +105,7 @@ struct server {
     struct flights *flights;
     struct listen *listen;     /* worker 0's */
     struct refusals *refusals; /* for explain */
+    struct fill_times *fill_times;
     struct leases *leases;
     struct reload *reload;
     struct serve_breaks breaks;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "fill/flight.h"
+#include "serve/fill_times.h"
 #include "serve/gzip.h"
 #include "serve/listen.h"
 #include "serve/reload.h"
@@ -114,6 +115,7 @@ static void make_shared(struct server *s)
     s->store = make_store(s);
     s->flights = flights_create();
     s->refusals = refusals_create();
+    s->fill_times = fill_times_create();
     s->leases = leases_create(p);
     s->reload = reload_create(s);
 }
@@ -247,6 +249,7 @@ static void destroy(struct server *s)
     follow_destroy(&s->follow);
     workers_fini(s);
     refusals_destroy(&s->refusals);
+    fill_times_destroy(&s->fill_times);
     reload_destroy(&s->reload);
     leases_destroy(&s->leases);
     flights_destroy(&s->flights);

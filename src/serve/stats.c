@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One walk over all figures, two ways to print them.
+ * One walk over all figures, three ways to print them.
  *
  *   stats     "space.cache.keys 12"                            for people and scripts
+ *   JSON      "space.cache.keys":12                            for programs
  *   metrics   "freshet_space_keys{space=\"cache\"} 12"         for Prometheus, with HELP and TYPE
  *
  * A figure that exists once for each space is visited metric by metric, so that Prometheus sees its
@@ -11,6 +12,9 @@
 #include "serve/stats.h"
 
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "serve/fill_times.h"
 #include "serve/reload.h"
 
 #include <inttypes.h>
@@ -30,21 +34,37 @@ struct figure {
 
 typedef void print_fn(struct buf *out, const struct figure *f);
 
-/* --- the two ways ------------------------------------------------------------------------------- */
+/* --- the three ways ------------------------------------------------------------------------------- */
 
 static void put_value(struct buf *out, double value)
 {
     if (value < 9e15 && value == (double)(uint64_t)value) {
-        buf_printf(out, " %" PRIu64 "\n", (uint64_t)value);
+        buf_printf(out, "%" PRIu64, (uint64_t)value);
     } else {
-        buf_printf(out, " %.9g\n", value);
+        buf_printf(out, "%.9g", value);
     }
+}
+
+static void put_dotted(struct buf *out, const struct figure *f)
+{
+    buf_printf(out, "%s%s%s%s%s", f->group != NULL ? f->group : "", f->group != NULL ? "." : "",
+               f->label != NULL ? f->label : "", f->label != NULL ? "." : "", f->name);
 }
 
 static void print_stats(struct buf *out, const struct figure *f)
 {
-    buf_printf(out, "%s%s%s%s%s", f->group != NULL ? f->group : "", f->group != NULL ? "." : "",
-               f->label != NULL ? f->label : "", f->label != NULL ? "." : "", f->name);
+    put_dotted(out, f);
+    buf_append_char(out, ' ');
+    put_value(out, f->value);
+    buf_append_char(out, '\n');
+}
+
+/* Names and labels are the policy's: identifiers that need no escape. */
+static void print_json(struct buf *out, const struct figure *f)
+{
+    buf_append_str(out, ",\n\"");
+    put_dotted(out, f);
+    buf_append_str(out, "\":");
     put_value(out, f->value);
 }
 
@@ -61,7 +81,9 @@ static void print_metric(struct buf *out, const struct figure *f)
     if (f->label != NULL) {
         buf_printf(out, "{%s=\"%s\"}", f->group, f->label);
     }
+    buf_append_char(out, ' ');
     put_value(out, f->value);
+    buf_append_char(out, '\n');
 }
 
 /* --- the walk ----------------------------------------------------------------------------------- */
@@ -96,6 +118,8 @@ static void walk_server(struct walk *w, struct server *s)
         (double)reload.refused);
     put(w, COUNTER, "reload_voided", "keys removed because a new template governs them",
         (double)reload.voided);
+    put(w, COUNTER, "log_lines_lost", "log lines that standard error did not take",
+        (double)log_lost());
     put(w, GAUGE, "connections", "open connections of all faces",
         atomic_load_explicit(&s->connections, memory_order_relaxed));
 #define X(name, help)                                                                              \
@@ -207,36 +231,58 @@ static void walk_all(struct walk *w, struct server *s)
 
 /* --- the faces ---------------------------------------------------------------------------------- */
 
-static void put_follow_words(struct server *s, struct buf *out)
+/* What is no figure: a word or a sentence. */
+static void put_word(const struct walk *w, const char *name, const char *text)
+{
+    if (w->print != print_json) {
+        buf_printf(w->out, "%s %s\n", name, text);
+        return;
+    }
+    buf_printf(w->out, ",\n\"%s\":", name);
+    json_put_string(w->out, slice_of(text));
+}
+
+static void put_follow_words(const struct walk *w, struct server *s)
 {
     struct follow_status st;
     char token[FRESH_TOKEN_MAX];
     follow_status(s->follow, &st);
-    buf_printf(out, "follow.state %s\n", follow_state_name(st.state));
+    put_word(w, "follow.state", follow_state_name(st.state));
     if (st.last_error[0] != '\0') {
-        buf_printf(out, "follow.last_error %s\n", st.last_error);
+        put_word(w, "follow.last_error", st.last_error);
     }
     if (st.last_loss[0] != '\0') {
-        buf_printf(out, "follow.last_loss %s\n", st.last_loss);
+        put_word(w, "follow.last_loss", st.last_loss);
     }
     if (fresh_epoch(s->fresh) != 0) {
         (void)fresh_token_format(s->fresh, fresh_applied(s->fresh), token);
-        buf_printf(out, "follow.applied %s\n", token);
+        put_word(w, "follow.applied", token);
     }
     if (fresh_visible(s->fresh) != 0) {
         (void)fresh_token_format(s->fresh, fresh_visible(s->fresh), token);
-        buf_printf(out, "follow.visible %s\n", token);
+        put_word(w, "follow.visible", token);
     }
+}
+
+static void put_stats(struct walk *w, struct server *s)
+{
+    if (s->follow != NULL) {
+        put_follow_words(w, s);
+    }
+    walk_all(w, s);
 }
 
 void stats_text(struct worker *w, struct buf *out)
 {
-    struct server *s = w->server;
     buf_append_str(out, "version " FRESHET_VERSION "\n");
-    if (s->follow != NULL) {
-        put_follow_words(s, out);
-    }
-    walk_all(&(struct walk){.out = out, .print = print_stats}, s);
+    put_stats(&(struct walk){.out = out, .print = print_stats}, w->server);
+}
+
+void stats_json(struct worker *w, struct buf *out)
+{
+    buf_append_str(out, "{\"version\":\"" FRESHET_VERSION "\"");
+    put_stats(&(struct walk){.out = out, .print = print_json}, w->server);
+    buf_append_str(out, "}\n");
 }
 
 void metrics_text(struct worker *w, struct buf *out)
@@ -244,4 +290,5 @@ void metrics_text(struct worker *w, struct buf *out)
     buf_append_str(out, "# HELP freshet_info the version\n# TYPE freshet_info gauge\n"
                         "freshet_info{version=\"" FRESHET_VERSION "\"} 1\n");
     walk_all(&(struct walk){.out = out, .print = print_metric}, w->server);
+    fill_times_metrics(w->server->fill_times, out);
 }

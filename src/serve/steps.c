@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "serve/fill_answer.h"
+#include "serve/fill_times.h"
 #include "serve/hit.h"
 #include "serve/problem.h"
 #include "serve/request.h"
@@ -268,15 +269,16 @@ static void fill_landed(struct flight_waiter *waiter)
     steps_run(r);
 }
 
-static void submit(struct request *r, enum pg_shape shape)
+static void submit(struct request *r, enum pg_shape shape, pg_job_fn *done,
+                   void (*sending)(struct pg_job *job))
 {
     r->job = (struct pg_job){
         .statement = &r->plan->routes[r->route->index].statement,
         .shape = shape,
         .params = r->params.value,
         .timeout_ms = r->route->timeout_ms,
-        .done = fill_done,
-        .sending = fill_sending,
+        .done = done,
+        .sending = sending,
     };
     r->submitted_us = clock_now_us();
     r->queue_us = 0;
@@ -308,8 +310,26 @@ static enum step step_fill(struct request *r)
         }
     }
     serve_count(r->worker, fills);
-    submit(r, PG_READ);
+    submit(r, PG_READ, fill_done, fill_sending);
     return STEP_PARKED;
+}
+
+/* A statement has answered. One that was never sent has waited all the time. */
+static void note_time(struct request *r, const char *outcome, size_t bytes)
+{
+    uint64_t whole_us = clock_now_us() - r->submitted_us;
+    bool was_sent = r->result.elapsed_us > 0;
+    struct fill_time t = {
+        .route = r->route,
+        .is_write = !r->get,
+        .queue_us = was_sent ? r->queue_us : whole_us,
+        .database_us = r->result.elapsed_us,
+        .rows = r->result.rows != NULL ? (uint64_t)PQntuples(r->result.rows) : 0,
+        .bytes = bytes,
+        .outcome = outcome,
+    };
+    trace(TRACE_FILLED, r->conn_id, t.database_us, slice_of(outcome));
+    fill_times_note(r->worker->server->fill_times, r->plan->policy, &t);
 }
 
 /* --- commit ------------------------------------------------------------------------------------- */
@@ -329,8 +349,7 @@ static enum step step_commit(struct request *r)
     if (r->answer->storable) {
         fill_answer_store(r, r->answer);
     }
-    trace(TRACE_FILLED, r->conn_id, r->result.elapsed_us,
-          slice_of(r->answer->note != NULL ? r->answer->note : "stored"));
+    note_time(r, r->answer->note != NULL ? r->answer->note : "stored", buf_len(&r->answer->value));
     if (r->flight != NULL) {
         flight_land(s->flights, &r->flight, r->answer);
     }
@@ -356,6 +375,12 @@ static enum step step_joined(struct request *r)
 
 /* --- write -------------------------------------------------------------------------------------- */
 
+static void write_sending(struct pg_job *job)
+{
+    struct request *r = container_of(job, struct request, job);
+    r->queue_us = clock_now_us() - r->submitted_us;
+}
+
 static void write_done(struct pg_job *job, const struct pg_answer *result)
 {
     struct request *r = container_of(job, struct request, job);
@@ -368,15 +393,14 @@ static void write_done(struct pg_job *job, const struct pg_answer *result)
 static enum step step_write(struct request *r)
 {
     serve_count(r->worker, writes);
-    submit(r, PG_WRITE);
-    r->job.done = write_done;
-    r->job.sending = NULL;
+    submit(r, PG_WRITE, write_done, write_sending);
     return STEP_PARKED;
 }
 
 static enum step step_written(struct request *r)
 {
     struct buf *out = http_request_out(r);
+    note_time(r, r->result.err == ERR_OK ? "written" : "failed", 0);
     if (out == NULL) {
         return STEP_DONE;
     }

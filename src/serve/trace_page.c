@@ -20,7 +20,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { EVENTS_MAX = 8192 };
 
@@ -214,16 +213,14 @@ static void leave_rest(struct harvest *h)
 
 /* --- lines -------------------------------------------------------------------------------------- */
 
+/* In microseconds: "2026-11-23T10:15:30.123456", without the date when it would only be noise. */
 static void put_time(struct buf *out, uint64_t at_us, bool with_date)
 {
-    uint64_t wall_ms = clock_wall_from_mono(at_us / 1000);
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    char text[32];
-    (void)gmtime_r(&seconds, &tm);
-    size_t len = strftime(text, sizeof(text), with_date ? "%Y-%m-%dT%H:%M:%S" : "%H:%M:%S", &tm);
-    buf_append(out, text, len);
-    buf_printf(out, ".%03u%03u", (unsigned)(wall_ms % 1000), (unsigned)(at_us % 1000));
+    enum { DATE = sizeof("2026-11-23T") - 1 };
+    char text[CLOCK_TEXT];
+    clock_format(clock_wall_from_mono(at_us / 1000), text);
+    buf_append(out, text + (with_date ? 0 : DATE), CLOCK_TEXT - 2 - (with_date ? 0 : DATE));
+    buf_printf(out, "%03u", (unsigned)(at_us % 1000));
 }
 
 static void put_number(struct buf *out, const char *label, uint64_t value, bool json)
