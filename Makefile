@@ -52,10 +52,11 @@ fmt: ## format every C file
 	@tools/setup lint
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
 
-bench: ## measure against redis-server; writes bench/results
+bench: ## measure beside redis-server, nginx, haproxy and Varnish; writes bench/results; or T=http
+	@tools/setup
 	@tools/setup bench
 	@$(MAKE) all
-	@bench/run
+	@bench/run $(T)
 
 verify: setup all ## the freshness checker: a million reads, none older than promised
 	@tools/verify

@@ -108,6 +108,21 @@ pss_kb() {
     done | awk '/^Pss:/ { s += $2 } END { print s + 0 }'
 }
 
+# Where a server's CPU goes, as lines of Markdown: samples of its program counter for some seconds. Needs a load.
+# PID, seconds. Says so when this machine does not allow it.
+profile() {
+    if ! perf record -q -e cpu-clock -F 4999 -p "$1" -o "$dir/perf" -- sleep "$2" >/dev/null 2>&1; then
+        echo 'not measured: `perf record` is not allowed here'
+        return 0
+    fi
+    perf report -i "$dir/perf" --sort dso --stdio 2>/dev/null | awk '
+        /^ *[0-9.]+%/ { v = $1 + 0; if ($2 ~ /kernel|vdso/) k += v; else if ($2 == "freshet") f += v; else l += v }
+        END { printf "kernel %.0f %%, freshet %.0f %%, libraries %.0f %%", k, f, l }'
+    perf report -i "$dir/perf" --sort dso,sym --stdio 2>/dev/null | awk '
+        /^ *[0-9.]+%/ && $2 !~ /kernel/ && n < 7 { printf "%s `%s` %s", n++ ? "," : "; the most of what is not kernel:", $4, $1 }'
+    echo
+}
+
 # --- figures -----------------------------------------------------------------------------------------
 
 # Median of the arguments, and their range: "8.81 [8.50-9.10]".
