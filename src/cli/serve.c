@@ -10,7 +10,8 @@ enum { BREAKS_MAX = 8 };
 static const char usage[] =
     "usage: freshet serve [--log-level LEVELS] [FILE]\n\n"
     "Runs in the foreground with the policy FILE (default freshet.yaml). Prints one line\n"
-    "`ready http=... resp=... admin=...` on standard output once it answers; logs go to\n"
+    "`ready http=... resp=... admin=... took=...ms` on standard output once it answers; logs go "
+    "to\n"
     "standard error. SIGTERM and SIGINT let requests in progress end, then it exits with 0.\n"
     "SIGHUP reads FILE again: what changed is void, a file with mistakes changes nothing.\n\n"
     "  --log-level L  error, warn, info (default), debug or trace, also by module:\n"

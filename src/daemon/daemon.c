@@ -20,9 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 10000 };
+enum { TEARDOWN_S = 10 };
 
 static void block_signals(sigset_t *set)
 {
@@ -112,7 +113,33 @@ static void wait_for_the_end(const sigset_t *set, struct server *server,
             reload(server, options);
         }
     }
-    log_info("daemon", "stopping: requests in progress have %d s", DRAIN_MS / 1000);
+    log_info("daemon", "stopping: requests in progress may end; a second signal stops at once");
+}
+
+static void end_anyway(int sig)
+{
+    (void)sig;
+    static const char text[] =
+        "freshet: threads did not end after the drain (a database that does not "
+        "answer?); leaving without them\n";
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(0);
+}
+
+/* Requests in progress end, or their time does, or a second signal comes; then everything is torn down. A
+ * thread that waits for a database which neither answers nor refuses cannot hold that up for long. */
+static void stop(struct server **server, const sigset_t *set)
+{
+    sigset_t enough = *set;
+    (void)sigdelset(&enough, SIGHUP);
+    (void)sigdelset(&enough, SIGPIPE);
+    int hurry_fd = signalfd(-1, &enough, SFD_CLOEXEC);
+    server_drain(*server, hurry_fd);
+    (void)signal(SIGALRM, end_anyway);
+    (void)alarm(TEARDOWN_S);
+    server_stop(server);
+    (void)alarm(0);
+    (void)close(hurry_fd);
 }
 
 /* A copy that lives as long as the process, NULL for none. */
@@ -150,8 +177,10 @@ static void say_ready(const struct server *s)
     buf_init(&line);
     buf_append_str(&line, "ready ");
     server_addresses(s, &line);
+    buf_printf(&line, " took=%.1fms", (double)server_start_us(s) / 1000);
     buf_append_char(&line, '\n');
     struct slice text = buf_readable(&line);
+    log_info("daemon", "%.*s", (int)text.len - 1, text.ptr);
     (void)fwrite(text.ptr, 1, text.len, stdout);
     (void)fflush(stdout);
     buf_fini(&line);
@@ -159,6 +188,7 @@ static void say_ready(const struct server *s)
 
 int daemon_run(const struct daemon_options *options)
 {
+    uint64_t began_us = clock_now_us();
     open_standard_descriptors();
     hash_setup();
     struct buf complaints;
@@ -188,6 +218,7 @@ int daemon_run(const struct daemon_options *options)
             .breaks = options->breaks,
             .break_count = options->break_count,
             .request_shutdown = shutdown_requested,
+            .began_us = began_us,
         },
         &why);
     if (server == NULL) {
@@ -199,7 +230,7 @@ int daemon_run(const struct daemon_options *options)
     watchdog_start(policy->watchdog_ms);
     say_ready(server);
     wait_for_the_end(&set, server, options);
-    server_stop(&server, DRAIN_MS);
+    stop(&server, &set);
     watchdog_stop();
     policy_unload(&policy);
     return 0;

@@ -106,11 +106,10 @@ static void reply_number_text(struct resp_client *c, uint64_t value)
 
 void cmd_time(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_us = clock_wall_us();
     resp_array(&c->conn.out, 2);
-    reply_number_text(c, (uint64_t)now.tv_sec);
-    reply_number_text(c, (uint64_t)now.tv_nsec / 1000);
+    reply_number_text(c, now_us / 1000000);
+    reply_number_text(c, now_us % 1000000);
 }
 
 void cmd_shutdown(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -158,6 +157,16 @@ static void debug_clock(struct resp_client *c, struct slice ms_text)
     reply_ok(c);
 }
 
+/* The wall clock jumps, in either direction; the clock that runs inside stays. */
+static void debug_wall(struct resp_client *c, struct slice ms_text)
+{
+    int64_t ms;
+    if (arg_integer(c, ms_text, &ms)) {
+        clock_wall_jump(ms);
+        reply_ok(c);
+    }
+}
+
 /* SLEEP <seconds> holds the worker, so that the watchdog has something to find. */
 static void debug_sleep(struct resp_client *c, struct slice seconds_text)
 {
@@ -188,6 +197,8 @@ void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
     struct slice what = argv[1];
     if (argc == 4 && slice_is_nocase(what, "clock") && slice_is_nocase(argv[2], "advance")) {
         debug_clock(c, argv[3]);
+    } else if (argc == 4 && slice_is_nocase(what, "clock") && slice_is_nocase(argv[2], "wall")) {
+        debug_wall(c, argv[3]);
     } else if (argc == 3 && slice_is_nocase(what, "sleep")) {
         debug_sleep(c, argv[2]);
     } else if (argc == 2 && slice_is_nocase(what, "segfault")) {
@@ -200,7 +211,7 @@ void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
         resp_error(
             &c->conn.out,
             "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG CLOCK "
-            "ADVANCE <ms>, SLEEP <seconds>, SEGFAULT, ABORT or PANIC.",
+            "ADVANCE <ms>, CLOCK WALL <ms>, SLEEP <seconds>, SEGFAULT, ABORT or PANIC.",
             (int)what.len, what.ptr);
     }
 }

@@ -4,9 +4,11 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/trace.h"
 #include "serve/server.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -246,8 +248,12 @@ static void drain_step(struct timer *t)
     struct drain *d = container_of(t, struct drain, again);
     struct loop *l = d->worker->loop;
     conn_each(l, close_if_idle, NULL);
-    if (atomic_load_explicit(&d->worker->connections, memory_order_relaxed) == 0 ||
-        loop_now_ms(l) >= d->deadline_ms) {
+    uint32_t left = atomic_load_explicit(&d->worker->connections, memory_order_relaxed);
+    bool late = loop_now_ms(l) >= d->deadline_ms;
+    if (left > 0 && late) {
+        log_warn("serve", "%u connections are cut: they did not end within limits.drain", left);
+    }
+    if (left == 0 || late) {
         uint64_t one = 1;
         (void)!write(d->done, &one, sizeof(one));
     } else {
@@ -264,20 +270,26 @@ static void drain_arrived(struct mail *m)
             listener_close(&s->listen->at[i].listener);
         }
     }
+    d->deadline_ms = loop_now_ms(d->worker->loop) + d->worker->plan->policy->limits.drain_ms;
     timer_start(d->worker->loop, &d->again, 0, drain_step);
 }
 
-void listen_drain(struct server *s, uint32_t deadline_ms)
+void listen_drain(struct server *s, int hurry_fd)
 {
     atomic_store_explicit(&s->draining, true, memory_order_relaxed);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         struct drain *d = &s->listen->drains[i];
         d->worker = &s->workers[i];
-        d->deadline_ms = clock_now_ms() + deadline_ms;
         mailbox_post(loop_mailbox(s->workers[i].loop), &d->mail, drain_arrived);
     }
     for (uint32_t i = 0; i < s->worker_count; i++) {
-        struct pollfd p = {.fd = s->listen->drains[i].done, .events = POLLIN};
-        (void)poll(&p, 1, (int)deadline_ms + 1000);
+        struct pollfd p[] = {{.fd = s->listen->drains[i].done, .events = POLLIN},
+                             {.fd = hurry_fd, .events = POLLIN}};
+        while (poll(p, 2, -1) < 0 && errno == EINTR) {
+        }
+        if ((p[1].revents & POLLIN) != 0) {
+            log_warn("serve", "told to hurry: open connections are cut");
+            return;
+        }
     }
 }

@@ -11,8 +11,7 @@ struct listen;
 struct listen *listen_open(struct server *s, char **ret_why);
 /* After the workers have stopped. */
 void listen_close(struct listen **l);
-/* Any thread but a worker: stops accepting, closes idle connections, waits until busy ones have been
- * answered, at most `deadline_ms`. */
-void listen_drain(struct server *s, uint32_t deadline_ms);
+/* See server_drain(). */
+void listen_drain(struct server *s, int hurry_fd);
 
 #endif

@@ -113,6 +113,7 @@ struct server {
     uint32_t worker_count;
     uint64_t started_wall_ms;
     uint64_t started_ms;
+    uint64_t start_us;            /* how long it took */
     uint32_t http_db;             /* the store's database that holds HTTP answers */
     _Atomic uint32_t connections; /* relaxed: a limit, not an order */
     _Atomic bool draining;        /* relaxed: new work is turned away soon enough */

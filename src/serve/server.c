@@ -301,6 +301,7 @@ struct server *server_start(const struct server_options *options, char **ret_why
     for (uint32_t i = 0; i < s->worker_count; i++) {
         check(pthread_create(&s->workers[i].thread, NULL, worker_body, &s->workers[i]) == 0);
     }
+    s->start_us = clock_now_us() - options->began_us;
     return s;
 }
 
@@ -319,11 +320,20 @@ void server_reload_refused(struct server *s)
     reload_refused(s->reload);
 }
 
-void server_stop(struct server **sp, uint32_t deadline_ms)
+uint64_t server_start_us(const struct server *s)
+{
+    return s->start_us;
+}
+
+void server_drain(struct server *s, int hurry_fd)
+{
+    listen_drain(s, hurry_fd);
+}
+
+void server_stop(struct server **sp)
 {
     struct server *s = *sp;
     *sp = NULL;
-    listen_drain(s, deadline_ms);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         loop_stop(s->workers[i].loop);
         check(pthread_join(s->workers[i].thread, NULL) == 0);

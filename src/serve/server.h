@@ -18,6 +18,7 @@ struct server_options {
     uint32_t break_count;
     void (*request_shutdown)(void *arg); /* any thread */
     void *arg;
+    uint64_t began_us; /* when the process began, by clock_now_us(): for the time to start */
 };
 
 /* Binds every listener and starts the workers and the follower. NULL and a message (caller frees)
@@ -25,13 +26,18 @@ struct server_options {
 struct server *server_start(const struct server_options *options, char **ret_why);
 /* "http=127.0.0.1:8080 resp=127.0.0.1:6380 admin=127.0.0.1:9180" */
 void server_addresses(const struct server *s, struct buf *out);
+/* From the beginning of the process to the moment when clients can connect. */
+uint64_t server_start_us(const struct server *s);
 /* Answers by this policy from soon on; the log says when it is done and what it changed. A reference is
  * taken. False, and nothing happens, when something in it needs a restart: `ret_keys` gets its keys.
  * One thread at a time. */
 bool server_reload(struct server *s, const struct policy *p, struct buf *ret_keys);
 /* A reload that did not come so far, because the file has mistakes: for the figures. */
 void server_reload_refused(struct server *s);
-/* Stops accepting, lets requests in progress end for at most `deadline_ms`, joins every thread. */
-void server_stop(struct server **s, uint32_t deadline_ms);
+/* Stops accepting, closes idle connections, and waits until requests in progress have been answered: at most
+ * `limits.drain`, and not longer than until `hurry_fd` can be read. Any thread but the server's own. */
+void server_drain(struct server *s, int hurry_fd);
+/* Joins every thread and frees everything; what is still open is cut. */
+void server_stop(struct server **s);
 
 #endif

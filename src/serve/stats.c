@@ -105,11 +105,25 @@ static void put(const struct walk *w, enum kind kind, const char *name, const ch
                                       .value = value});
 }
 
+static uint64_t buffer_bytes(const struct server *s)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        sum += loop_buffer_bytes(s->workers[i].loop);
+    }
+    return sum;
+}
+
 static void walk_server(struct walk *w, struct server *s)
 {
     w->group = NULL;
     put(w, GAUGE, "uptime_s", "seconds since the start",
         (double)((clock_now_ms() - s->started_ms) / 1000));
+    put(w, GAUGE, "start_ms", "milliseconds that the start took, until clients could connect",
+        (double)s->start_us / 1000);
+    put(w, GAUGE, "buffer_bytes",
+        "memory in unfinished requests and waiting answers of all connections (limits.buffers)",
+        (double)buffer_bytes(s));
     put(w, GAUGE, "workers", "worker threads", s->worker_count);
     struct reload_figures reload;
     reload_figures(s->reload, &reload);
