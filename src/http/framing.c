@@ -145,6 +145,23 @@ static enum http_result take_expect(struct http_frame *f, struct slice value,
     return HTTP_DONE;
 }
 
+/* RFC 9110 allows a tab around any value, but not every reader takes it around these two (llhttp does not):
+ * then their readings would differ. The field's line has been read, up to its CR. */
+static bool has_tab_around(const struct http_header *field)
+{
+    for (const char *at = field->name.ptr + field->name.len; at < field->value.ptr; at++) {
+        if (*at == '\t') {
+            return true;
+        }
+    }
+    for (const char *at = field->value.ptr + field->value.len; *at != '\r'; at++) {
+        if (*at == '\t') {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum http_result http_frame_field(struct http_frame *f, const struct http_header *field,
                                   struct http_refusal *ret_refusal)
 {
@@ -167,12 +184,16 @@ enum http_result http_frame_field(struct http_frame *f, const struct http_header
         break;
     case sizeof("Content-Length") - 1:
         if (slice_is_nocase(field->name, "Content-Length")) {
-            return take_length(f, field->value, ret_refusal);
+            return has_tab_around(field)
+                       ? http_refuse(ret_refusal, 400, "a tab stands around Content-Length")
+                       : take_length(f, field->value, ret_refusal);
         }
         break;
     case sizeof("Transfer-Encoding") - 1:
         if (slice_is_nocase(field->name, "Transfer-Encoding")) {
-            return take_coding(f, field->value, ret_refusal);
+            return has_tab_around(field)
+                       ? http_refuse(ret_refusal, 400, "a tab stands around Transfer-Encoding")
+                       : take_coding(f, field->value, ret_refusal);
         }
         break;
     default:

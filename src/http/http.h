@@ -81,6 +81,8 @@ struct http_body {
     uint64_t seen;     /* decoded bytes so far */
     uint64_t overhead; /* chunk framing bytes, bounded */
     uint32_t line;     /* bytes of the current size line, or of the trailers; bounded */
+    uint32_t name_len; /* of the current trailer's name */
+    uint8_t name_differs;
 };
 /* Takes bytes of `in`, appends decoded body bytes to `out`, tells how many of `in` were used. HTTP_DONE
  * when the body has ended (trailers read and dropped). */

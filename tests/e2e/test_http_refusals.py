@@ -57,6 +57,11 @@ REFUSED = {
     "chunk size ends with LF": (400, chunked(b"5\nhello\r\n0\r\n\r\n")),
     "no CRLF after chunk data": (400, chunked(b"5\r\nhello0\r\n\r\n")),
     "LF after chunk data": (400, chunked(b"5\r\nhello\n0\r\n\r\n")),
+    "chunk ext with quotes": (400, chunked(b'5;a="\r\n"\r\nhello\r\n0\r\n\r\n')),
+    "chunk ext without a name": (400, chunked(b"5;\r\nhello\r\n0\r\n\r\n")),
+    "length as trailer": (400, chunked(b"0\r\nContent-Length: 50\r\n\r\n")),
+    "tab behind length": (400, post(b"Content-Length: 5\t\r\n", b"hello")),
+    "tab before chunked": (400, post(b"Transfer-Encoding:\tchunked\r\n", b"0\r\n\r\n")),
     "request as trailer": (400, chunked(b"0\r\nGET /smuggled HTTP/1.1\r\n\r\n")),
     "bare LF after request line": (400, b"GET / HTTP/1.1\nHost: a.test\r\n\r\n"),
     "bare LF after field": (400, b"GET / HTTP/1.1\r\nHost: a.test\n\r\n"),
@@ -187,7 +192,7 @@ def test_good_requests_before_a_bad_one_are_answered(bare):
 @pytest.mark.parametrize("body", [
     post(b"Content-Length: %d\r\n" % len(NEXT), NEXT),
     chunked(b"%x\r\n%s\r\n0\r\n\r\n" % (len(NEXT), NEXT)),
-    chunked(b"%x;a=b\r\n%s\r\n0\r\nContent-Length: 50\r\n\r\n" % (len(NEXT), NEXT)),
+    chunked(b"%x;a=b\r\n%s\r\n0\r\nContent-MD5: 50\r\n\r\n" % (len(NEXT), NEXT)),
     chunked(b"1\r\nG\r\n" + b"%x\r\n%s\r\n0\r\n\r\n" % (len(NEXT) - 1, NEXT[1:])),
 ], ids=["length", "chunk", "extension and trailer", "two chunks"])
 @pytest.mark.parametrize("step", [None, 1, 7])

@@ -45,32 +45,12 @@ void opinion_start(struct opinion *o)
     parser.data = o;
 }
 
-/* llhttp stops behind the byte that it refuses; the position is only good while `bytes` are. */
-static bool is_of_extension(llhttp_errno_t e, struct slice bytes)
-{
-    const char *at = llhttp_get_error_pos(&parser);
-    if (e != HPE_STRICT || at <= bytes.ptr || at > bytes.ptr + bytes.len) {
-        return false;
-    }
-    unsigned char c = (unsigned char)at[-1];
-    return (c >= ' ' || c == '\t') && c != 0x7f &&
-           strcmp(llhttp_get_error_reason(&parser), "Invalid character in chunk extensions") == 0;
-}
-
-/* Behind our own head, only a trailer can be meant. */
-static bool is_of_trailer(llhttp_errno_t e)
-{
-    return e == HPE_INVALID_TRANSFER_ENCODING || e == HPE_INVALID_CONTENT_LENGTH ||
-           e == HPE_UNEXPECTED_CONTENT_LENGTH;
-}
-
 bool opinion_takes(struct slice bytes)
 {
     struct opinion *o = parser.data;
     if (!o->refused) {
         llhttp_errno_t e = llhttp_execute(&parser, bytes.ptr, bytes.len);
         o->refused = e != HPE_OK && e != HPE_PAUSED_UPGRADE;
-        o->known = o->refused && (is_of_extension(e, bytes) || is_of_trailer(e));
     }
     return !o->refused;
 }

@@ -18,7 +18,6 @@ struct opinion {
     int heads;
     int messages;
     bool refused;
-    bool known; /* refused in a body for what llhttp.c lets pass; no more was read */
 };
 
 void opinion_start(struct opinion *o);

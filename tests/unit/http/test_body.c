@@ -123,13 +123,13 @@ static void joins_chunks(void **state)
 
 static void ignores_chunk_extensions(void **state)
 {
-    expect_body(&chunked, SLICE("2;a\r\nhi\r\n0;b=\"c;d\"; e = f\r\n\r\n"), 0, "hi");
+    expect_body(&chunked, SLICE("2;a\r\nhi\r\n0;bc=d.1\r\n\r\n"), 0, "hi");
 }
 
 static void drops_trailers(void **state)
 {
     expect_body(&chunked,
-                SLICE("2\r\nhi\r\n0\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\nX:\r\n\r\nGET"),
+                SLICE("2\r\nhi\r\n0\r\nContent-MD5: 5\r\nTransfer-Encodings: x\r\nX:\r\n\r\nGET"),
                 3, "hi");
 }
 
@@ -181,6 +181,26 @@ static void refuses_controls_in_extensions(void **state)
     expect_chunks_refused(SLICE("5;a\rhello\r\n0\r\n\r\n"), 400, "CR LF");
     expect_chunks_refused(SLICE("5;a\0b\r\nhello\r\n0\r\n\r\n"), 400, "extension");
     expect_chunks_refused(SLICE("2;a=\"\n\"\r\nhi\r\n0\r\n\r\n"), 400, "extension");
+}
+
+static void refuses_extensions_that_readers_differ_on(void **state)
+{
+    expect_chunks_refused(SLICE("5;\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5; a\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a \r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a=\"b\"\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a;b\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a=b;c\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a;\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a==b\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;a=\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+    expect_chunks_refused(SLICE("5;=a\r\nhello\r\n0\r\n\r\n"), 400, "extension");
+}
+
+static void refuses_trailers_that_frame(void **state)
+{
+    expect_chunks_refused(SLICE("0\r\nContent-Length: 5\r\n\r\n"), 400, "trailer");
+    expect_chunks_refused(SLICE("0\r\nX: y\r\ntRANSFER-eNCODING:\r\n\r\n"), 400, "trailer");
 }
 
 static void refuses_an_extension_over_1_kb(void **state)
@@ -283,6 +303,8 @@ int main(void)
         cmocka_unit_test(refuses_bare_lf_in_chunks),
         cmocka_unit_test(refuses_bare_cr_in_chunks),
         cmocka_unit_test(refuses_controls_in_extensions),
+        cmocka_unit_test(refuses_extensions_that_readers_differ_on),
+        cmocka_unit_test(refuses_trailers_that_frame),
         cmocka_unit_test(refuses_an_extension_over_1_kb),
         cmocka_unit_test(refuses_missing_crlf_after_data),
         cmocka_unit_test(refuses_malformed_trailers),

@@ -61,6 +61,15 @@ static void refuses_lengths_that_are_no_plain_number(void **state)
     }
 }
 
+static void refuses_tabs_around_what_frames(void **state)
+{
+    post_refused(SLICE("Content-Length:\t5\r\n"), 400, "tab");
+    post_refused(SLICE("Content-Length: 5\t\r\n"), 400, "tab");
+    post_refused(SLICE("Content-Length: \t 5\r\n"), 400, "tab");
+    post_refused(SLICE("Transfer-Encoding:\tchunked\r\n"), 400, "tab");
+    post_refused(SLICE("Transfer-Encoding: chunked \t\r\n"), 400, "tab");
+}
+
 static void refuses_a_length_that_overflows(void **state)
 {
     post_refused(SLICE("Content-Length: 18446744073709551616\r\n"), 400, "plain decimal");
@@ -331,6 +340,7 @@ int main(void)
         cmocka_unit_test(refuses_two_content_lengths),
         cmocka_unit_test(refuses_a_list_of_lengths),
         cmocka_unit_test(refuses_lengths_that_are_no_plain_number),
+        cmocka_unit_test(refuses_tabs_around_what_frames),
         cmocka_unit_test(refuses_a_length_that_overflows),
         cmocka_unit_test(refuses_a_body_above_the_limit),
         cmocka_unit_test(reads_chunked),
