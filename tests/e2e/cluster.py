@@ -39,6 +39,15 @@ class Cluster:
     def stop(self):
         self._pg("stop")
 
+    def restart(self, how="fast", **settings):
+        """`how` as pg_ctl: fast or immediate. The settings are kept; None takes one back."""
+        with contextlib.closing(self.connect("postgres")) as pg:
+            for name, value in settings.items():
+                pg.cursor().execute(f"ALTER SYSTEM RESET {name}" if value is None else
+                                    f"ALTER SYSTEM SET {name} = '{value}'")
+        self._pg("halt", how)
+        self.resume()
+
     @contextlib.contextmanager
     def halted(self):
         self.halt()

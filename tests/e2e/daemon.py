@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import time
+import urllib.request
 
 from cluster import ROOT, SHOP
 from http_client import Http
@@ -99,6 +100,11 @@ class Freshet:
         done = cli("explain", "-c", known, *what)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def stats(self):
+        """`freshet stats` as a dictionary."""
+        with urllib.request.urlopen(f"http://{self.addresses('admin')[0]}/stats", timeout=DEADLINE_S) as answer:
+            return dict(line.split(" ", 1) for line in answer.read().decode().splitlines() if " " in line)
 
     def following(self, path="/api/customers?business_id=1"):
         """Waits until the daemon follows: only then are answers kept, so a second read can be a hit."""
