@@ -5,7 +5,7 @@
  *   OFF ─ follow_create ─> CONNECTING ─ probe and stream connect ─> SLOT ─ slot made ─> CATALOG
  *       new epoch; what is in progress now is noted (drain) ────────────────┘        │ installed
  *   BACKOFF <─ follow_fail, from anywhere        FOLLOWING <─ all of it ended ─ DRAINING, streaming
- *      │ 50 ms .. 0.5 s                               └─ fresh_open()
+ *      │ 50 ms .. 0.25 s                               └─ fresh_open()
  *      └─────────────> CONNECTING
  *
  * The snapshot that says what is in progress is taken right after the slot was made, not after the
@@ -34,7 +34,7 @@
 
 enum {
     BACKOFF_FIRST_MS = 50,
-    BACKOFF_MAX_MS = 500, /* hits are back within a second of the database */
+    BACKOFF_MAX_MS = 250, /* hits are back within a second of the database */
     TICK_MS = 50,
     SLOW_MS = 3000,
     SILENT_MS = 1000,
@@ -120,6 +120,7 @@ static void close_everything(struct follow *f)
     stream_close(f->stream);
     probe_close(f);
     schema_stop(f);
+    keeper_interrupt(f);
     waits_fail(f);
     f->in_transaction = f->in_block = false;
 }

@@ -15,7 +15,7 @@
  *
  *   OFF ─> CONNECTING ─> SLOT ─> CATALOG ─> DRAINING ─> FOLLOWING
  *              ^            (any error: fresh_close, new epoch next time)  │
- *              └──────── BACKOFF (50 ms .. 0.5 s) <────────────────────────┘
+ *              └──────── BACKOFF (50 ms .. 0.25 s) <────────────────────────┘
  *
  *   SLOT creates a temporary slot, so every connection is a new epoch. CATALOG loads tables and has
  *   the statements analysed, on the keeper. DRAINING waits until every transaction in progress in a

@@ -97,6 +97,7 @@ struct keeper_job {
     const struct follow_value_column *values;
     uint32_t value_count;
     bool changed; /* CHECK */
+    bool broken;  /* LOAD: the connection was lost meanwhile, `analysis` is not worth much */
     char *why;
 };
 
@@ -117,7 +118,8 @@ struct keeper {
     pthread_t thread;
     struct loop *loop;
     PGconn *conn;     /* keeper only */
-    PGcancel *cancel; /* follow's lock; of `conn` */
+    int fd;           /* follow's lock; of `conn`, -1: none */
+    bool interrupted; /* follow's lock; the job in hand is in vain */
     bool stopping;    /* follow's lock */
 };
 
@@ -228,6 +230,7 @@ void schema_progress(struct follow *f) REQUIRES(follower_role); /* between trans
 /* keeper.c */
 void keeper_create(struct follow *f);
 void keeper_destroy(struct follow *f);
+void keeper_interrupt(struct follow *f); /* the job in hand, if any, ends soon, with an error */
 /* The answer is mail to the follower. */
 void keeper_post(struct follow *f, struct keeper_job *job, mail_fn *done);
 

@@ -4,37 +4,71 @@
  * statements analysed, so that the follower never waits for that. One job at a time, by mail there
  * and back.
  *
- * The connection is kept between jobs and made again after any trouble. Stopping cancels the
- * statement in hand and waits for the job.
+ * The connection is kept between jobs and made again after any trouble. When the follower loses contact, or
+ * stops, the connection is shut down under the keeper's hands: a server that went silent would hold it for
+ * as long as the kernel has patience, and the next job with it.
  */
 #include "follow/follow_priv.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "follow/catalog.h"
 
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
-static void set_cancel(struct follow *f, PGcancel *cancel)
+enum { CONNECT_MAX_MS = 5000, LOOK_UP_MS = 50 };
+
+/* From now on others may interrupt what this connection waits for; -1: there is none. */
+static void set_fd(struct follow *f, int fd)
 {
     lock_acquire(&f->lock);
-    PQfreeCancel(f->keeper.cancel);
-    f->keeper.cancel = cancel;
+    f->keeper.fd = fd;
     lock_release(&f->lock);
 }
 
 static void keeper_drop(struct follow *f)
 {
-    set_cancel(f, NULL);
+    set_fd(f, -1);
     PQfinish(f->keeper.conn);
     f->keeper.conn = NULL;
+}
+
+static bool is_interrupted(struct follow *f)
+{
+    lock_acquire(&f->lock);
+    bool interrupted = f->keeper.interrupted || f->keeper.stopping;
+    lock_release(&f->lock);
+    return interrupted;
 }
 
 static void keeper_notice(void *arg, const char *message)
 {
     (void)arg;
     log_debug("follow", "%s", message);
+}
+
+/* As PQconnectdb(), but it looks up now and then: a server may take a connection and say nothing. */
+static bool connect_until(struct follow *f, PGconn *conn)
+{
+    uint64_t deadline = clock_now_ms() + CONNECT_MAX_MS;
+    PostgresPollingStatusType want = PGRES_POLLING_WRITING;
+    while (PQstatus(conn) != CONNECTION_BAD && want != PGRES_POLLING_OK) {
+        struct pollfd p = {.fd = PQsocket(conn),
+                           .events = want == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int ready = poll(&p, 1, LOOK_UP_MS);
+        if (is_interrupted(f) || clock_now_ms() > deadline) {
+            return false;
+        }
+        want = ready > 0 ? PQconnectPoll(conn) : want;
+        if (want == PGRES_POLLING_FAILED) {
+            return false;
+        }
+    }
+    return PQstatus(conn) == CONNECTION_OK;
 }
 
 static bool keeper_connect(struct follow *f, char **ret_why)
@@ -44,17 +78,19 @@ static bool keeper_connect(struct follow *f, char **ret_why)
         return true;
     }
     keeper_drop(f);
-    static const char *const names[] = {"dbname", "connect_timeout", "client_encoding",
-                                        "fallback_application_name", NULL};
-    const char *const values[] = {f->dsn, "5", "UTF8", "freshet", NULL};
-    k->conn = PQconnectdbParams(names, values, 1);
-    if (PQstatus(k->conn) != CONNECTION_OK) {
-        *ret_why = pg_advice(PQerrorMessage(k->conn), NULL);
+    /* What stands before the DSN may be overridden there. A connection that a firewall has forgotten must end. */
+    static const char *const names[] = {"tcp_user_timeout", "keepalives_idle",           "dbname",
+                                        "client_encoding",  "fallback_application_name", NULL};
+    const char *const values[] = {"30000", "30", f->dsn, "UTF8", "freshet", NULL};
+    k->conn = PQconnectStartParams(names, values, 1);
+    if (!connect_until(f, k->conn)) {
+        const char *why = PQerrorMessage(k->conn);
+        *ret_why = pg_advice(why[0] != '\0' ? why : "no answer while connecting", NULL);
         keeper_drop(f);
         return false;
     }
     (void)PQsetNoticeProcessor(k->conn, keeper_notice, NULL);
-    set_cancel(f, PQgetCancel(k->conn));
+    set_fd(f, PQsocket(k->conn));
     PQclear(PQexec(k->conn, "set datestyle to 'ISO'; set statement_timeout to '30s'"));
     return true;
 }
@@ -70,6 +106,7 @@ static void run_load(struct follow *f, struct keeper_job *job)
     if (o->analyse != NULL) {
         job->analysis =
             o->analyse(o->arg, f->keeper.conn, job->catalog, &job->values, &job->value_count);
+        job->broken = PQstatus(f->keeper.conn) != CONNECTION_OK;
     }
 }
 
@@ -79,14 +116,6 @@ static void run_check(struct follow *f, struct keeper_job *job)
         follow_catalog_load(f->keeper.conn, f->fresh, job->known->policy, &job->why);
     job->changed = now != NULL && !catalog_equal(now, job->known);
     follow_catalog_unref(now);
-}
-
-static bool is_stopping(struct follow *f)
-{
-    lock_acquire(&f->lock);
-    bool stopping = f->keeper.stopping;
-    lock_release(&f->lock);
-    return stopping;
 }
 
 static void run_once(struct follow *f, struct keeper_job *job)
@@ -112,12 +141,12 @@ static void run(struct mail *m)
     struct keeper_job *job = container_of(m, struct keeper_job, mail);
     struct follow *f = job->follow;
     bool is_old = f->keeper.conn != NULL;
-    if (is_stopping(f)) {
-        job->why = xstrdup("freshet stops");
+    if (is_interrupted(f)) {
+        job->why = xstrdup("contact was lost");
     } else {
         run_once(f, job);
     }
-    if (job->why != NULL && is_old && !is_stopping(f)) {
+    if (job->why != NULL && is_old && !is_interrupted(f)) {
         /* The kept connection may have died since: that says nothing about the server now. */
         free(job->why);
         job->why = NULL;
@@ -130,6 +159,9 @@ void keeper_post(struct follow *f, struct keeper_job *job, mail_fn *done)
 {
     job->follow = f;
     job->done = done;
+    lock_acquire(&f->lock);
+    f->keeper.interrupted = false;
+    lock_release(&f->lock);
     mailbox_post(loop_mailbox(f->keeper.loop), &job->mail, run);
 }
 
@@ -146,22 +178,28 @@ static void *keeper_body(void *arg)
 void keeper_create(struct follow *f)
 {
     f->keeper.loop = loop_create();
+    f->keeper.fd = -1;
     check(pthread_create(&f->keeper.thread, NULL, keeper_body, f) == 0);
+}
+
+void keeper_interrupt(struct follow *f)
+{
+    lock_acquire(&f->lock);
+    f->keeper.interrupted = true;
+    if (f->keeper.fd >= 0) {
+        /* Whoever waits in libpq finds the connection closed. The descriptor stays its own. */
+        (void)shutdown(f->keeper.fd, SHUT_RDWR);
+    }
+    lock_release(&f->lock);
 }
 
 void keeper_destroy(struct follow *f)
 {
-    char why[256];
     loop_stop(f->keeper.loop);
     lock_acquire(&f->lock);
     f->keeper.stopping = true;
-    PGcancel *cancel = f->keeper.cancel;
-    f->keeper.cancel = NULL;
     lock_release(&f->lock);
-    if (cancel != NULL) {
-        (void)PQcancel(cancel, why, sizeof(why));
-        PQfreeCancel(cancel);
-    }
+    keeper_interrupt(f);
     check(pthread_join(f->keeper.thread, NULL) == 0);
     /* A job that it did not come to still gets its answer. */
     mailbox_drain(loop_mailbox(f->keeper.loop));

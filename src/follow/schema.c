@@ -262,6 +262,10 @@ static void take_load(struct follow *f, struct keeper_job *job)
     bool exists = job->catalog->publication_exists;
     bool newest = job->version == follow_version(f);
     install(f, job);
+    if (job->broken) {
+        schema_outdated(f, 0);
+        newest = false;
+    }
     follow_catalog_unref(job->catalog);
     if (!connected(f)) {
         return;
