@@ -77,7 +77,7 @@ static bool write_out(struct conn *c)
         struct slice bytes = buf_readable(&c->out);
         ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
         if (put < 0 && errno == EAGAIN) {
-            c->taken_ms = c->taken_ms > 0 ? c->taken_ms : c->loop->now_ms;
+            conn_note_waiting(c);
             if (bytes.len > c->face->limits->output_max) {
                 conn_cut(c, CONN_CUT_OUTPUT);
                 return false;
@@ -89,11 +89,12 @@ static bool write_out(struct conn *c)
             return false;
         }
         if (put > 0) {
-            c->active_ms = c->taken_ms = c->loop->now_ms;
+            c->active_ms = c->loop->now_ms;
+            c->sent += (uint64_t)put;
             buf_consume(&c->out, (size_t)put);
         }
     }
-    c->taken_ms = 0;
+    c->look_ms = 0;
     return true;
 }
 

@@ -8,8 +8,12 @@
  * what one turn of one connection can add; faces bound that.
  *
  * Time. One timer serves three waits: idle (no byte either way), stalled (output waits and the peer takes
- * none of it) and lingering (conn.c). It is not moved at every byte: when it is due, it looks how long the
- * wait has really been and goes on for the rest.
+ * too little of it) and lingering (conn.c). It is not moved at every byte: when it is due, it looks how long
+ * the wait has really been and goes on for the rest.
+ *
+ * What a peer has taken is what the system no longer holds for it (SIOCOUTQ), not what the system has taken
+ * from us: with megabytes of socket buffer in between, a phone at 10 KB a second lets us send again only
+ * every few minutes.
  *
  * Invariants: L1. the loop's sum is the sum of `counted`. L2. a connection that is cut has a reason, and one
  * line in the log says it. Threads: the loop's.
@@ -17,6 +21,9 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "net/net_priv.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 /* --- cutting ------------------------------------------------------------------------------------ */
 
@@ -28,7 +35,7 @@ static const char *cut_reason(const struct conn *c)
     case CONN_CUT_OUTPUT:
         return "it does not read its answers and they are larger than allowed";
     case CONN_CUT_STALLED:
-        return "it took nothing of its waiting answers for too long";
+        return "it took too little of its waiting answers for too long (limits.stall)";
     case CONN_CUT_IDLE:
         return "it was idle for too long";
     case CONN_CUT_BUFFERS:
@@ -116,13 +123,42 @@ void conn_settle(struct conn *c)
 
 static bool is_stalling(const struct conn *c)
 {
-    return c->face->limits->stall_ms > 0 && c->taken_ms > 0;
+    return c->face->limits->stall_ms > 0 && c->look_ms > 0;
+}
+
+static int64_t taken_by_peer(const struct conn *c)
+{
+    int queued = 0;
+    if (ioctl(c->source.fd, SIOCOUTQ, &queued) != 0) {
+        queued = 0;
+    }
+    return (int64_t)c->sent - queued;
+}
+
+void conn_note_waiting(struct conn *c)
+{
+    if (c->look_ms == 0 && c->face->limits->stall_ms > 0) {
+        c->look_ms = c->loop->now_ms;
+        c->taken = taken_by_peer(c);
+    }
+}
+
+/* Since the last look; this is the next one. */
+static bool takes_enough(struct conn *c)
+{
+    int64_t before = c->taken;
+    size_t min = c->face->limits->stall_min;
+    c->taken = taken_by_peer(c);
+    c->look_ms = c->loop->now_ms;
+    return c->taken - before >= (int64_t)(min > 0 ? min : 1);
 }
 
 static void too_long(struct conn *c)
 {
     if (is_stalling(c)) {
-        conn_cut(c, CONN_CUT_STALLED);
+        if (!takes_enough(c)) {
+            conn_cut(c, CONN_CUT_STALLED);
+        }
     } else if (c->face->idle != NULL && !c->closing) {
         c->face->idle(c);
     } else {
@@ -135,7 +171,7 @@ static void time_check(struct timer *t)
     struct conn *c = container_of(t, struct conn, idle_timer);
     const struct conn_limits *limits = c->face->limits;
     uint64_t limit_ms = is_stalling(c) ? limits->stall_ms : limits->idle_ms;
-    uint64_t waited_ms = c->loop->now_ms - (is_stalling(c) ? c->taken_ms : c->active_ms);
+    uint64_t waited_ms = c->loop->now_ms - (is_stalling(c) ? c->look_ms : c->active_ms);
     bool parked = c->paused && !is_stalling(c);
     if (limit_ms == 0) {
         return; /* the output that was waiting has been taken */

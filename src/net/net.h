@@ -93,11 +93,12 @@ static inline bool timer_running(const struct timer *t)
 
 struct conn;
 struct conn_limits {
-    size_t input_max;     /* unparsed bytes kept; more closes the connection */
-    size_t output_limit;  /* reading pauses above */
-    size_t output_max;    /* closes above */
-    uint32_t idle_ms;     /* closes after this long without a byte either way; 0: never */
-    uint32_t stall_ms;    /* closes when output waits this long without a byte taken; 0: never */
+    size_t input_max;    /* unparsed bytes kept; more closes the connection */
+    size_t output_limit; /* reading pauses above */
+    size_t output_max;   /* closes above */
+    uint32_t idle_ms;    /* closes after this long without a byte either way; 0: never */
+    uint32_t stall_ms; /* closes when output waits and the peer takes too little of it; 0: never */
+    size_t stall_min;  /* too little: less than so many bytes in `stall_ms`; 0 counts as 1 */
     uint32_t keepalive_s; /* TCP probes after this long without a byte; 0: none */
 };
 
@@ -147,13 +148,14 @@ struct conn {
     struct timer idle_timer;
     struct list node; /* all connections of the loop */
     size_t counted;   /* bytes in the loop's sum */
-    uint64_t
-        taken_ms;   /* the last time the peer took some of the output that waits; 0: none waits */
-    bool paused;    /* by conn_pause() */
-    bool again;     /* buffered bytes are to be offered at the end of the turn */
-    bool closing;   /* flush what is there, then close */
-    bool lingering; /* flushed and half closed: waits for the peer to close */
-    bool dead;      /* closed, waiting for the end of the turn */
+    uint64_t sent;    /* bytes given to the system */
+    int64_t taken;    /* of them the peer had acknowledged when it was last looked */
+    uint64_t look_ms; /* then; 0: no output waits */
+    bool paused;      /* by conn_pause() */
+    bool again;       /* buffered bytes are to be offered at the end of the turn */
+    bool closing;     /* flush what is there, then close */
+    bool lingering;   /* flushed and half closed: waits for the peer to close */
+    bool dead;        /* closed, waiting for the end of the turn */
 };
 
 /* Output was appended: flush at the end of the turn. */

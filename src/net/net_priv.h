@@ -40,6 +40,7 @@ struct loop {
 void conn_settle(struct conn *c);
 void conn_keep_time(struct conn *c); /* output that waits has a shorter patience than silence */
 void conn_uncount(struct conn *c);
+void conn_note_waiting(struct conn *c); /* the system takes no more output now */
 void conn_watch_idle(struct conn *c);
 
 /* Milliseconds until the next timer, 0 when due, -1 when none. */

@@ -139,7 +139,9 @@ static void refuse_message(struct http_conn *c, const struct http_refusal *refus
     trace(TRACE_REFUSE, c->conn.id, (uint64_t)status, slice_of(refusal->reason));
     log_event(LOG_DEBUG, "http", "refused a message", log_text("peer", c->conn.peer),
               log_number("status", (uint64_t)status), log_text("reason", detail));
-    problem_put(&c->conn.out, &(struct problem){.status = status, .detail = detail}, false, true);
+    problem_put(&c->conn.out,
+                &(struct problem){.status = status, .detail = detail, .retry = status == 503},
+                false, true);
     timer_stop(&c->late);
     conn_close_after_flush(&c->conn);
 }
@@ -226,6 +228,7 @@ static bool take_body(struct http_conn *c, const struct http_request *head,
     enum http_result got = http_parse_body(&c->body_state, head, limits,
                                            slice_from(rest, c->body_at), &used, &c->body, &refusal);
     c->body_at += used;
+    c->conn.extra = c->body.cap;
     c->need = in.len + 1;
     *ret_body = buf_readable(&c->body);
     *ret_used = c->body_at;
@@ -306,6 +309,7 @@ static void forget_message(struct http_conn *c)
     c->head_len = 0;
     c->body_state = (struct http_body){0};
     c->body_at = 0;
+    c->conn.extra = 0;
     if (c->body.mem != NULL) {
         buf_fini(&c->body);
     }
@@ -400,6 +404,17 @@ static void http_closed(struct conn *conn)
     serve_connection_closed(c->worker, conn);
 }
 
+/* Cut because of what it sent. */
+static void http_last_word(struct conn *conn)
+{
+    refuse_message(container_of(conn, struct http_conn, conn),
+                   &(struct http_refusal){
+                       .status = conn->cut == CONN_CUT_INPUT ? 413 : 503,
+                       .reason = conn->cut == CONN_CUT_INPUT
+                                     ? "the request is larger than this server takes"
+                                     : "the server has no memory for this request; try again"});
+}
+
 static struct conn_limits http_limits;
 
 static const struct conn_face http_conn_face = {
@@ -408,6 +423,7 @@ static const struct conn_face http_conn_face = {
     .open = http_open,
     .data = http_data,
     .idle = http_idle,
+    .last_word = http_last_word,
     .closed = http_closed,
 };
 
@@ -417,6 +433,7 @@ static const struct conn_face admin_conn_face = {
     .open = admin_open,
     .data = http_data,
     .idle = http_idle,
+    .last_word = http_last_word,
     .closed = http_closed,
 };
 
@@ -428,6 +445,8 @@ const struct conn_face *http_face(const struct policy *p)
         .output_limit = 1 << 20,
         .output_max = SIZE_MAX,
         .idle_ms = p->limits.http_idle_ms,
+        .stall_ms = p->limits.stall_ms,
+        .stall_min = p->limits.http_body_rate * p->limits.stall_ms / 1000,
         .keepalive_s = p->limits.keepalive_ms / 1000,
     };
     return &http_conn_face;

@@ -208,6 +208,47 @@ def test_reader_that_does_not_read_costs_bounded_memory(shop, freshet):
         s.close()
 
 
+def ask_for_much(s, size):
+    """Requests for far more than every buffer on the way can hold, as many as are taken."""
+    s.setblocking(False)
+    requests, sent = get(PRODUCTS) * (60_000_000 // size), 0
+    while select.select([], [s], [], 0.2)[1] and sent < len(requests):
+        sent += s.send(requests[sent:sent + 65536])
+    s.setblocking(True)
+    return sent // len(get(PRODUCTS))
+
+
+def test_reader_that_stalls_is_cut(shop, freshet):
+    daemon = freshet(shop_policy(shop.role_dsn, limits="{ stall: 1s }")).following()
+    http = daemon.http()
+    size = len(until(lambda: (a := http.get(PRODUCTS)).hit and a, "a hit").body)
+    with connect(address(daemon)) as s:
+        ask_for_much(s, size)
+        until(lambda: stat(daemon, "connections_cut_stalled") == 1, "the cut")
+    assert http.get(PRODUCTS).status == 200
+    assert re.search(r"WARN +net +connection cut: .*limits\.stall.*127\.0\.0\.1", daemon.log_text())
+
+
+def test_reader_that_is_slow_is_served(shop, freshet):
+    """200 KB a second: the system's buffer of some megabytes lets us send again every few seconds only, far
+    longer than `stall`, but the peer takes bytes all the time."""
+    daemon = freshet(shop_policy(shop.role_dsn, limits="{ stall: 2s, http_idle: 5s }")).following()
+    http = daemon.http()
+    size = len(until(lambda: (a := http.get(PRODUCTS)).hit and a, "a hit").body)
+    with connect(address(daemon)) as s, connect(address(daemon)) as clock:
+        asked = ask_for_much(s, size)
+        tail, answers = b"", 0
+        while answers < asked:
+            is_time_over = select.select([clock], [], [], 0)[0]
+            chunk = s.recv(1 << 20 if is_time_over else 4096)
+            assert chunk, f"closed after {answers} of {asked} answers"
+            answers += len(re.findall(rb"HTTP/1\.1 200", tail + chunk))
+            tail = (tail + chunk)[-11:]
+            if not is_time_over:
+                select.select([clock], [], [], 0.02)
+    assert stat(daemon, "connections_cut_stalled") == 0
+
+
 # --- limits ---------------------------------------------------------------------------------------------
 
 
