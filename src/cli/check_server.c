@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check: what the server, its settings, the publication and the event trigger must be like. */
 #include "cli/check_database.h"
+#include "pg/pg.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,27 @@ static void check_replication_settings(struct report *r, const PGresult *s)
             "none is free: drop an unused one (pg_replication_slots), or raise the setting and "
             "restart the server");
     }
+}
+
+/* Poolers of sessions are fine, those of transactions are not. */
+static void check_pooler(struct report *r, const struct live *l)
+{
+    if (pg_is_direct(l->conn)) {
+        return;
+    }
+    struct buf why;
+    buf_init(&why);
+    PGconn *other = live_connect(l->policy->database.dsn, NULL, &why);
+    if (other != NULL && pg_shares_process(l->conn, other)) {
+        report_line(
+            r, REPORT_PROBLEM, "pooler",
+            "database.dsn reaches PostgreSQL through a pooler of transactions: freshet needs "
+            "sessions. Point it at PostgreSQL itself, or set pool_mode = session there");
+    } else {
+        report_line(r, REPORT_OK, "pooler", "sessions");
+    }
+    PQfinish(other);
+    buf_fini(&why);
 }
 
 /* The one proof that replication is allowed is to connect that way. */
@@ -151,6 +173,7 @@ void check_server(struct report *r, const struct live *l)
     if (PQntuples(s) == 1) {
         check_version(r, s);
         check_replication_settings(r, s);
+        check_pooler(r, l);
         check_replication(r, l, PQgetvalue(s, 0, S_USER));
     }
     PQclear(s);

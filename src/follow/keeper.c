@@ -71,6 +71,27 @@ static bool connect_until(struct follow *f, PGconn *conn)
     return PQstatus(conn) == CONNECTION_OK;
 }
 
+static PGconn *start_connecting(const struct follow *f)
+{
+    /* What stands before the DSN may be overridden there. A connection that a firewall has forgotten must end. */
+    static const char *const names[] = {"tcp_user_timeout", "keepalives_idle",           "dbname",
+                                        "client_encoding",  "fallback_application_name", NULL};
+    const char *const values[] = {"30000", "30", f->dsn, "UTF8", "freshet", NULL};
+    return PQconnectStartParams(names, values, 1);
+}
+
+/* Settings and prepared statements must stay with the connection. */
+static bool has_its_own_process(struct follow *f, PGconn *conn)
+{
+    if (pg_is_direct(conn)) {
+        return true;
+    }
+    PGconn *other = start_connecting(f);
+    bool shares = connect_until(f, other) && pg_shares_process(conn, other);
+    PQfinish(other);
+    return !shares;
+}
+
 static bool keeper_connect(struct follow *f, char **ret_why)
 {
     struct keeper *k = &f->keeper;
@@ -78,11 +99,7 @@ static bool keeper_connect(struct follow *f, char **ret_why)
         return true;
     }
     keeper_drop(f);
-    /* What stands before the DSN may be overridden there. A connection that a firewall has forgotten must end. */
-    static const char *const names[] = {"tcp_user_timeout", "keepalives_idle",           "dbname",
-                                        "client_encoding",  "fallback_application_name", NULL};
-    const char *const values[] = {"30000", "30", f->dsn, "UTF8", "freshet", NULL};
-    k->conn = PQconnectStartParams(names, values, 1);
+    k->conn = start_connecting(f);
     if (!connect_until(f, k->conn)) {
         const char *why = PQerrorMessage(k->conn);
         *ret_why = pg_advice(why[0] != '\0' ? why : "no answer while connecting", NULL);
@@ -91,6 +108,11 @@ static bool keeper_connect(struct follow *f, char **ret_why)
     }
     (void)PQsetNoticeProcessor(k->conn, keeper_notice, NULL);
     set_fd(f, PQsocket(k->conn));
+    if (!has_its_own_process(f, k->conn)) {
+        *ret_why = pg_advice("two connections share a server process", NULL);
+        keeper_drop(f);
+        return false;
+    }
     PQclear(PQexec(k->conn, "set datestyle to 'ISO'; set statement_timeout to '30s'"));
     return true;
 }

@@ -76,7 +76,8 @@ static bool add_own(struct pg_conn *c, enum job_step step, const char *name)
  * say. The time zone stays theirs: it is the application's. */
 static const char settings_sql[] =
     "select set_config('datestyle', 'ISO', false), set_config('intervalstyle', 'postgres', false),"
-    " set_config('extra_float_digits', '1', false), set_config('bytea_output', 'hex', false)";
+    " set_config('extra_float_digits', '1', false), set_config('bytea_output', 'hex', false),"
+    " pg_catalog.pg_backend_pid()";
 
 bool job_send_setup(struct pg_conn *c)
 {
@@ -118,8 +119,8 @@ static bool is_prepared(const struct pg_conn *c, uint64_t id)
 static bool send_statement(struct pg_conn *c, const struct pg_job *job)
 {
     const struct pg_statement *st = job->statement;
-    char name[32];
-    (void)snprintf(name, sizeof(name), "s%" PRIu64, st->id);
+    char name[48];
+    (void)snprintf(name, sizeof(name), "s%" PRIx64 "_%" PRIu64, c->pool->nonce, st->id);
     if (!is_prepared(c, st->id) &&
         !add_step(c, STEP_PREPARE, PQsendPrepare(c->link.conn, name, st->sql, 0, NULL))) {
         return false;
@@ -182,6 +183,9 @@ static void note_relations(struct pg_conn *c, const PGresult *r)
 static bool take_good(struct pg_conn *c, enum job_step step, PGresult *r)
 {
     switch (step) {
+    case STEP_SETUP:
+        c->process = PQntuples(r) == 1 ? atoi(PQgetvalue(r, 0, PQnfields(r) - 1)) : c->process;
+        return false;
     case STEP_PREPARE:
         note_prepared(c);
         return false;
@@ -200,7 +204,6 @@ static bool take_good(struct pg_conn *c, enum job_step step, PGresult *r)
     case STEP_LSN:
         (void)pg_lsn_parse(PQgetvalue(r, 0, 0), &c->wal_lsn);
         return false;
-    case STEP_SETUP:
     case STEP_LIMIT:
     case STEP_BEGIN:
     case STEP_SYNC:

@@ -131,6 +131,12 @@ bool pg_session_copy_put(struct pg_session *s, struct slice message);
 /* NoticeReceiver for this session (LOG messages of the analysis). */
 void pg_session_on_notice(struct pg_session *s, void (*notice)(void *arg, const PGresult *r));
 
+/* Blocking, for idle connections. Does PostgreSQL itself answer here, and not a pooler in front of it? */
+bool pg_is_direct(PGconn *conn);
+/* Do both have the same server process, though both are open? Then it changes between transactions, and what a
+ * session keeps (settings, prepared statements) is anybody's. */
+bool pg_shares_process(PGconn *conn, PGconn *other);
+
 /* What to do about it: "WHY; NEXT STEP", or a copy of `why` when no step is known, in one line. `sqlstate` may be
  * NULL. Caller frees. */
 char *pg_advice(const char *why, const char *sqlstate);

@@ -29,8 +29,7 @@
  *
  * Threads: the loop's.
  *
- * Not done: a transaction pooler between us and PostgreSQL (prepared statements belong to a session);
- * a DSN of several hosts that may reach a standby (say target_session_attrs=read-write).
+ * Not done: a pooler of transactions between us and PostgreSQL (refused: docs/decisions/0012); a DSN of several hosts that may reach a standby (say target_session_attrs=read-write).
  */
 #include "base/alloc.h"
 #include "base/log.h"
@@ -39,6 +38,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 500, BACKSTOP_MS = 1000 };
 enum { SILENT_MS = 1000 };
@@ -242,6 +242,13 @@ static void conn_setup_done(struct pg_conn *c)
     if (c->failure != NULL) {
         pg_link_fail(&c->link, PQresultErrorMessage(c->failure));
         return;
+    }
+    for (uint32_t i = 0; i < p->size; i++) {
+        const struct pg_conn *other = &p->conns[i];
+        if (other != c && is_open(other) && c->process != 0 && other->process == c->process) {
+            pg_link_fail(&c->link, "two connections share a server process");
+            return;
+        }
     }
     job_clear(c);
     c->state = CONN_IDLE;
@@ -464,6 +471,7 @@ struct pg_pool *pg_pool_create(struct loop *l, const struct pg_pool_options *opt
     p->loop = l;
     p->dsn = xstrdup(options->dsn);
     p->extra = extra_settings(options->application_name);
+    check(getrandom(&p->nonce, sizeof(p->nonce), 0) == (ssize_t)sizeof(p->nonce));
     p->size = options->size;
     p->queue_max = options->queue_max;
     p->connect_timeout_ms = options->connect_timeout_ms;

@@ -59,6 +59,7 @@ struct pg_conn {
     uint32_t prepared_count;
     uint32_t prepared_cap;
     uint32_t limit_ms; /* statement_timeout; UINT32_MAX: the server's own */
+    int process;       /* the server's, as it was when the connection was prepared; 0: not known */
 };
 
 struct pg_pool {
@@ -66,6 +67,8 @@ struct pg_pool {
     struct loop *loop;
     char *dsn;
     char *extra; /* connection settings beside the DSN */
+    uint64_t
+        nonce; /* in the names of prepared statements: behind a pooler they could meet another's */
     uint32_t size;
     uint32_t queue_max;
     uint32_t connect_timeout_ms;
