@@ -133,14 +133,25 @@ static const char *verdict_text(enum fresh_verdict v)
     return "";
 }
 
+static void put_forms(const struct answer *a, struct buf *out)
+{
+    buf_printf(out, "body: %zu bytes, ", a->plain.body.len);
+    if (a->gzip.head.ptr != NULL) {
+        buf_printf(out, "%zu in gzip\n", a->gzip.body.len);
+    } else {
+        buf_append_str(out, a->may_gzip ? "gzip not asked for yet\n" : "not worth gzip\n");
+    }
+}
+
 /* HTTP answers know when they were stored; a key's age is bounded by when its stamp's position was reached. */
 static void put_age(struct worker *w, struct buf *out, fresh_pos stamp,
                     const struct slice *http_value, uint64_t now_ms)
 {
     uint64_t reached_ms = stamp != 0 ? fresh_reached_ms(w->server->fresh, stamp) : 0;
     if (http_value != NULL) {
-        buf_printf(out, "age: %" PRIu64 " s\n",
-                   (now_ms - answer_read(*http_value).stored_ms) / 1000);
+        struct answer a = answer_read(*http_value);
+        buf_printf(out, "age: %" PRIu64 " s\n", (now_ms - a.stored_ms) / 1000);
+        put_forms(&a, out);
     } else if (reached_ms != 0 && reached_ms <= now_ms) {
         buf_printf(out, "age: at most %.3f s, then its stamp's position was reached\n",
                    (double)(now_ms - reached_ms) / 1000.0);

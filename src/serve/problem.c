@@ -38,6 +38,9 @@ void problem_put(struct buf *out, const struct problem *p, bool head_only, bool 
     if (p->retry) {
         http_put_header(out, "Retry-After", SLICE("1"));
     }
+    if (p->status == 401) {
+        http_put_header(out, "WWW-Authenticate", SLICE("Bearer realm=\"freshet\""));
+    }
     if (p->accept_post) {
         http_put_header(out, "Accept-Post", SLICE("application/json"));
     }

@@ -323,6 +323,18 @@ def test_a_tls_client_hears_that_at_once(freshet):
         ssl._create_unverified_context().wrap_socket(s)
 
 
+def test_admin_says_how_to_authenticate(freshet):
+    daemon = freshet('listen: { admin: "127.0.0.1:0" }\nauth: { password: "geheim" }\n')
+    http = Http(daemon.addresses("admin")[0])
+    answer = http.get("/stats")
+    assert answer.header("WWW-Authenticate").startswith("Bearer")
+    assert "Authorization" in assert_problem(answer, 401)["detail"]
+    assert http.get("/stats", Authorization="Bearer geheim").status == 200
+    answer = http.request("POST", "/stats", Authorization="Bearer geheim")
+    assert_problem(answer, 405)
+    assert answer.header("Allow") == "GET, HEAD"
+
+
 # --- the end --------------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,16 @@ def test_compressed_form_is_outdated_with_its_entry(served, shop):
     assert gzip.decompress(hit(http, Accept_Encoding="gzip").body) == hit(http).body
 
 
+def test_explain_tells_of_the_compressed_form(served):
+    http = served.http()
+    plain = hit(http)
+    assert f"body: {len(plain.body)} bytes, gzip not asked for yet" in served.explain("GET", PRODUCTS)
+    packed = hit(http, Accept_Encoding="gzip")
+    assert f"body: {len(plain.body)} bytes, {len(packed.body)} in gzip" in served.explain("GET", PRODUCTS)
+    hit(http, ONE)
+    assert "not worth gzip" in served.explain("GET", ONE)
+
+
 def test_compressed_form_counts_in_the_space(served):
     http = served.http()
     hit(http)
