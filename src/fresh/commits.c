@@ -115,7 +115,6 @@ void fresh_apply_idle(struct fresh *f, uint64_t lsn)
     lock_acquire(&f->lock);
     fresh_pos pos = pos_of_lsn_locked(f, lsn);
     lock_release(&f->lock);
-    write_late_marks(f);
     advance(f, pos);
     if (!fresh_unconfirmed(f) && pos > f->confirmed) {
         set_visible(f, pos);
