@@ -3,11 +3,12 @@
  * freshness: how long after a commit an entry is still served, and what strict reads cost; seen from
  * outside, by a client that writes to PostgreSQL itself and reads from freshet.
  *
- *     freshness lag DSN HTTP RESP SECONDS PAUSE       an UPDATE, then reads until they tell of it; again
+ *     freshness lag DSN HTTP RESP UNTIL PAUSE         an UPDATE, then reads until they tell of it; again
  *     freshness wide DSN RESP KEYS ROUNDS SCHEDSTAT   one UPDATE that makes KEYS keys old at once
  *     freshness read HTTP RESP PATH DB SECONDS        how long one hit takes, one after the other
  *
- * lag: the row's key and the row's route are both in the store when the UPDATE is sent. The clock starts when
+ * lag: UNTIL is a number of seconds, or a file that appears when it is enough; PAUSE ms between two UPDATEs, on
+ * average. The row's key and the row's route are both in the store when the UPDATE is sent. The clock starts when
  * PostgreSQL's answer to the commit has come, and stops when an answer has come that is not the old one:
  *
  *     UPDATE ──commit returned──> GET old, GET old, GET nil        "refused": the key is absent
@@ -33,6 +34,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { ROWS = 1000, BATCH = 1000, SAMPLE = 1000, GIVE_UP_US = 60000000, SETTLE_US = 30000 };
 
@@ -238,6 +240,12 @@ static bool look_at_route(PGconn *pg, struct wire *w, uint32_t id, struct times 
     return seen_old;
 }
 
+static bool is_over(const char *until, uint64_t begun_us)
+{
+    uint64_t seconds = strtoull(until, NULL, 10);
+    return seconds > 0 ? clock_now_us() - begun_us > seconds * 1000000 : access(until, F_OK) == 0;
+}
+
 static void lag(char **arg)
 {
     struct wire http;
@@ -250,9 +258,9 @@ static void lag(char **arg)
     PGconn *pg = connect_database(arg[0]);
     (void)wire_open(&http, NULL, arg[1]);
     (void)wire_open(&resp, NULL, arg[2]);
-    uint64_t until = clock_now_us() + strtoull(arg[3], NULL, 10) * 1000000;
+    uint64_t begun = clock_now_us();
     uint64_t pause_us = strtoull(arg[4], NULL, 10) * 1000;
-    for (uint32_t round = 0; clock_now_us() < until || round < 2; round++) {
+    for (uint32_t round = 0; round < 2 || !is_over(arg[3], begun); round++) {
         uint32_t id = round % ROWS + 1;
         if (round % 2 == 0) {
             old_keys += look_at_key(pg, &resp, id, &kept, &refused);
@@ -408,7 +416,7 @@ int main(int argc, char **argv)
     } else if (argc == 7 && strcmp(argv[1], "read") == 0) {
         read_hits(argv + 2);
     } else {
-        (void)fprintf(stderr, "usage: freshness lag DSN HTTP RESP SECONDS PAUSE-MS\n"
+        (void)fprintf(stderr, "usage: freshness lag DSN HTTP RESP UNTIL PAUSE-MS\n"
                               "       freshness wide DSN RESP KEYS ROUNDS SCHEDSTAT\n"
                               "       freshness read HTTP RESP PATH DB SECONDS\n");
         return 2;
