@@ -11,6 +11,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -380,6 +384,69 @@ static void a_bad_dsn_answers_at_once(void **state)
     assert_int_equal(q.err, ERR_NO_DATABASE);
 }
 
+/* A server that takes connections and says nothing: a socket that listens. */
+static int listen_and_say_nothing(char *ret_dsn, size_t size)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char folder[] = "/tmp/freshet-mute-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/.s.PGSQL.5432", folder);
+    (void)snprintf(ret_dsn, size, "host=%s", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    return fd;
+}
+
+static void doubt_again(struct timer *t)
+{
+    pg_pool_doubt(pool, true);
+    timer_start(loop, t, 20, doubt_again);
+}
+
+static void a_silent_server_is_not_waited_for(void **state)
+{
+    char dsn[128];
+    struct pg_pool_stats stats;
+    struct timer doubt = {0};
+    int fd = listen_and_say_nothing(dsn, sizeof(dsn));
+    pg_pool_destroy(&pool);
+    open_pool(1, 100, dsn);
+    timer_start(loop, &doubt, 20, doubt_again);
+    struct asked first = {0};
+    submit(&first, PG_READ, 60000, "select 1");
+    loop_run(loop);
+    assert_int_equal(first.err, ERR_NO_DATABASE);
+    pg_pool_stats(pool, &stats);
+    assert_true(stats.silent);
+    /* From now on at once, in the loop's next turn: no time passes, so no timer may be what answers. */
+    struct asked next = {0};
+    struct asked write = {0};
+    submit(&next, PG_READ, 60000, "select 1");
+    submit(&write, PG_WRITE, 60000, "select 1");
+    uint64_t before_ms = loop_now_ms(loop);
+    loop_run(loop);
+    assert_true(loop_now_ms(loop) - before_ms < 1000);
+    assert_int_equal(next.err, ERR_NO_DATABASE);
+    assert_int_equal(write.err, ERR_NO_DATABASE);
+    assert_false(write.maybe_committed);
+    timer_stop(&doubt);
+    (void)close(fd);
+}
+
+/* Doubt alone changes nothing: this server answers the pool, whoever else it does not answer. */
+static void a_doubted_server_that_answers_is_asked_on(void **state)
+{
+    struct timer doubt = {0};
+    timer_start(loop, &doubt, 20, doubt_again);
+    struct asked q = {0};
+    for (int i = 0; i < 3; i++) {
+        ask(&q, PG_READ, "select pg_sleep(0.6)");
+        assert_int_equal(q.err, ERR_OK);
+    }
+    timer_stop(&doubt);
+}
+
 static void closing_answers_everybody(void **state)
 {
     struct asked q[3] = {0};
@@ -464,6 +531,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(an_absent_database_answers_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bad_dsn_answers_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_silent_server_is_not_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_doubted_server_that_answers_is_asked_on, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_answers_everybody, setup, teardown),
         cmocka_unit_test_setup_teardown(large_values_go_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(many_jobs_share_few_connections, setup, teardown),
