@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 
 #include "base/check.h"
+#include "base/crash.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -32,12 +33,12 @@ static bool fails_now(void)
 
 _Noreturn void alloc_failed(size_t size)
 {
-    (void)fprintf(
-        stderr,
-        "freshet: no memory for %zu bytes of control structures; give the process more, or "
-        "lower `memory`, `limits.buffers` or `limits.connections` in the policy\n",
-        size);
-    abort();
+    static char text[256]; /* two threads at once say the same */
+    (void)snprintf(text, sizeof(text),
+                   "no memory for %zu bytes of control structures; give the process more, or "
+                   "lower `memory`, `limits.buffers` or `limits.connections` in the policy",
+                   size);
+    crash_abort(text);
 }
 
 void *alloc_try(size_t size)

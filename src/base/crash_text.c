@@ -187,13 +187,14 @@ static void put_event(const struct trace_record *r, uint64_t now_us)
 
 void crash_put_events(const struct thread *t)
 {
+    uint64_t now_us = atomic_load_explicit(&t->ring.now_us, memory_order_relaxed);
     uint64_t next = trace_next(&t->ring);
     uint64_t first = next > LAST_EVENTS ? next - LAST_EVENTS : 0;
     crash_put("last events, newest last, before this turn of its loop:\n");
     for (uint64_t n = first; n < next; n++) {
         struct trace_record r;
         if (trace_get(&t->ring, n, &r)) {
-            put_event(&r, t->ring.now_us);
+            put_event(&r, now_us);
         }
     }
 }
@@ -214,7 +215,9 @@ void crash_put_frames(void *const *frames, int count)
 {
     crash_put("backtrace:\n");
     for (int i = 0; i < count; i++) {
-        crash_put_frame(frames[i]);
+        /* Behind the first stand return addresses: the call is the byte before, and behind a call that
+         * never returns another function may begin. */
+        crash_put_frame((char *)frames[i] - (i > 0 ? 1 : 0));
     }
 }
 

@@ -36,7 +36,7 @@ void thread_enter(const char *name, bool must_turn)
     t->name[len] = '\0';
     t->must_turn = must_turn;
     t->work = (struct thread_work){0};
-    t->ring.now_us = clock_now_us();
+    atomic_store_explicit(&t->ring.now_us, clock_now_us(), memory_order_relaxed);
     atomic_store_explicit(&t->is_resting, false, memory_order_relaxed);
     atomic_store_explicit(&t->tid, (int)gettid(), memory_order_release);
     lock_release(&places);
@@ -67,7 +67,7 @@ void thread_turn(uint64_t now_us)
 {
     struct thread *t = thread_self;
     if (t != NULL) {
-        t->ring.now_us = now_us;
+        atomic_store_explicit(&t->ring.now_us, now_us, memory_order_relaxed);
         uint64_t turns = atomic_load_explicit(&t->turns, memory_order_relaxed);
         atomic_store_explicit(&t->turns, turns + 1, memory_order_relaxed);
         atomic_store_explicit(&t->is_resting, false, memory_order_relaxed);

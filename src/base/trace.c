@@ -51,7 +51,8 @@ void trace(enum trace_event event, uint64_t a, uint64_t b, struct slice text)
         memcpy(words, text.ptr, text.len < TRACE_TEXT ? text.len : TRACE_TEXT);
     }
     atomic_store_explicit(&word[0], 0, memory_order_relaxed);
-    put(&word[1], r->now_us << 8 | (uint64_t)event);
+    uint64_t now_us = atomic_load_explicit(&r->now_us, memory_order_relaxed);
+    put(&word[1], now_us << 8 | (uint64_t)event);
     put(&word[2], a);
     put(&word[3], b);
     for (size_t i = 0; i < array_len(words); i++) {

@@ -28,7 +28,7 @@ enum { TRACE_RECORDS = 2048, TRACE_TEXT = 32, TRACE_WORDS = 8 };
 /* As it stands in the ring: number, time and event, a, b, four words of text. */
 struct trace_ring {
     _Atomic uint64_t next; /* number of the next record; release: trace(); acquire: trace_next() */
-    uint64_t now_us;       /* owner only */
+    _Atomic uint64_t now_us; /* relaxed: of the turn; crash reports read it */
     _Atomic uint64_t word[TRACE_RECORDS][TRACE_WORDS];
 };
 

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "cli/ask.h"
+#include "cli/explain_json.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
@@ -9,16 +10,18 @@
 #include <string.h>
 
 static const char explain_usage[] =
-    "usage: freshet explain [-c FILE] GET /path?query\n"
-    "       freshet explain [-c FILE] [--db N] key KEY\n\n"
+    "usage: freshet explain [-c FILE] [--json] GET /path?query\n"
+    "       freshet explain [-c FILE] [--json] [--db N] key KEY\n\n"
     "Asks the running daemon why this answer or key would hit or miss now: which rule governs it,\n"
     "what it depends on and when that last changed, its stamp, age and TTL left.\n\n"
     "  -c FILE   the daemon's policy (default freshet.yaml)\n"
-    "  --db N    Redis database of the key (default: the first one where a template matches it)\n";
+    "  --db N    Redis database of the key (default: the first one where a template matches it)\n"
+    "  --json    one JSON object; what may come several times (rule, depends_on, ...) is a list\n";
 
 struct arguments {
     const char *file;
     int db;
+    bool json;
     const char *word[2];
     int words;
 };
@@ -50,6 +53,8 @@ static int parse(int argc, char **argv, const char *usage, struct arguments *a)
             if (!parse_db(argv[++i], &a->db)) {
                 return 3;
             }
+        } else if (strcmp(argv[i], "--json") == 0 && a->words == 0) {
+            a->json = true;
         } else if (a->words < 2 && (argv[i][0] != '-' || a->words > 0)) {
             a->word[a->words++] = argv[i];
         } else {
@@ -60,15 +65,17 @@ static int parse(int argc, char **argv, const char *usage, struct arguments *a)
     return 0;
 }
 
-static int ask_and_print(const struct policy *p, const char *path, const char *target)
+static int ask_and_print(const struct policy *p, const char *target, bool json)
 {
     struct buf answer;
     buf_init(&answer);
-    bool ok = ask_daemon(p, path, target, &answer);
+    bool ok = ask_daemon(p, "/explain", target, &answer);
     if (ok && buf_len(&answer) > 7 && strncmp(buf_readable(&answer).ptr, "error: ", 7) == 0) {
         (void)fprintf(stderr, "freshet: %.*s", (int)buf_len(&answer) - 7,
                       buf_readable(&answer).ptr + 7);
         ok = false;
+    } else if (ok && json) {
+        explain_json_print(buf_readable(&answer));
     } else if (ok) {
         (void)fwrite(buf_readable(&answer).ptr, 1, buf_len(&answer), stdout);
     }
@@ -121,7 +128,7 @@ int cli_explain(int argc, char **argv)
     int db = a.db >= 0 ? a.db : likely_db(p, slice_of(a.word[1]));
     char *target = strcmp(a.word[0], "key") == 0 ? xasprintf("key %d %s", db, a.word[1])
                                                  : xasprintf("%s %s", a.word[0], a.word[1]);
-    rc = ask_and_print(p, "/explain", target);
+    rc = ask_and_print(p, target, a.json);
     free(target);
     policy_unload(&p);
     return rc;

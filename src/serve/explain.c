@@ -8,63 +8,11 @@
 #include "base/clock.h"
 #include "http/http.h"
 #include "serve/answer.h"
+#include "serve/explain_deps.h"
 #include "serve/params.h"
 #include "serve/serve.h"
 
 #include <inttypes.h>
-
-static void put_position(struct worker *w, struct buf *out, const char *name, fresh_pos pos)
-{
-    char token[FRESH_TOKEN_MAX];
-    struct fresh *f = w->server->fresh;
-    if (pos == 0) {
-        buf_printf(out, "%s: none\n", name);
-    } else if (pos < fresh_floor(f)) {
-        buf_printf(out, "%s: of an earlier epoch\n", name);
-    } else {
-        (void)fresh_token_format(f, pos, token);
-        buf_printf(out, "%s: %s\n", name, token);
-    }
-}
-
-static const char *wide_name(const struct follow_catalog *c, struct fresh *f, fresh_dep dep,
-                             const char **ret_which)
-{
-    for (uint32_t i = 0; c != NULL && i < c->table_count; i++) {
-        bool any = dep == fresh_dep_any(f, c->tables[i].wide);
-        if (any || dep == fresh_dep_all(f, c->tables[i].wide)) {
-            *ret_which = any ? "every change of table" : "unknown rows of table";
-            return c->tables[i].name;
-        }
-    }
-    for (uint32_t i = 0; c != NULL && i < c->template_count; i++) {
-        bool any = dep == fresh_dep_any(f, c->templates[i].wide);
-        if (any || dep == fresh_dep_all(f, c->templates[i].wide)) {
-            *ret_which = any ? "every change behind template" : "unknown values of template";
-            return c->policy->templates[i].text;
-        }
-    }
-    return NULL;
-}
-
-static void put_deps(struct worker *w, struct buf *out, fresh_pos stamp, const fresh_dep *deps,
-                     uint32_t count)
-{
-    struct server *s = w->server;
-    for (uint32_t i = 0; i < count; i++) {
-        const char *which = "one row or value";
-        const char *name = wide_name(w->plan->catalog, s->fresh, deps[i], &which);
-        fresh_pos mark = fresh_mark(s->fresh, deps[i]);
-        char token[FRESH_TOKEN_MAX] = "";
-        if (mark >= fresh_floor(s->fresh) && mark != 0) {
-            (void)fresh_token_format(s->fresh, mark, token);
-        }
-        buf_printf(out, "depends on: %s%s%s, %s%s%s\n", which, name != NULL ? " " : "",
-                   name != NULL ? name : "",
-                   token[0] != '\0' ? "changed at " : "unchanged in this epoch", token,
-                   stamp < mark ? " (after the stamp)" : "");
-    }
-}
 
 static const char *refusal_text(enum refusal_kind kind)
 {
@@ -88,7 +36,8 @@ static const char *refusal_text(enum refusal_kind kind)
 }
 
 /* What the last read or write of this key was refused for; the entry itself is usually gone. */
-static void put_refusal(struct worker *w, uint32_t db, struct slice key, struct buf *out)
+static void put_refusal(struct worker *w, uint32_t db, struct slice key,
+                        const struct explain_names *names, struct buf *out)
 {
     struct refusal r;
     if (!refusals_find(w->server->refusals, db, key, &r)) {
@@ -98,8 +47,8 @@ static void put_refusal(struct worker *w, uint32_t db, struct slice key, struct 
                (double)(loop_now_ms(w->loop) - r.at_ms) / 1000.0, refusal_text(r.kind),
                r.why != NULL ? ": " : "", r.why != NULL ? r.why : "");
     if (r.mark != 0) {
-        put_position(w, out, "its stamp", r.stamp);
-        put_deps(w, out, r.stamp, &r.dep, 1);
+        explain_position(w, out, "its stamp", r.stamp);
+        explain_deps(w, out, r.stamp, &r.dep, 1, names);
     }
 }
 
@@ -114,8 +63,15 @@ static void put_contact(struct worker *w, struct buf *out)
     follow_status(s->follow, &status);
     buf_printf(out, "follower: %s%s%s\n", follow_state_name(status.state),
                status.last_error[0] != '\0' ? ", " : "", status.last_error);
-    put_position(w, out, "applied", fresh_applied(s->fresh));
-    put_position(w, out, "visible", fresh_visible(s->fresh));
+    uint64_t age = fresh_proof_age(s->fresh, loop_now_ms(w->loop));
+    if (age == UINT64_MAX) {
+        buf_append_str(out, "contact: not proven yet\n");
+    } else {
+        buf_printf(out, "contact: proven %.3f s ago, followed entries miss after %.3f s\n",
+                   (double)age / 1000.0, w->plan->policy->database.max_stale_ms / 1000.0);
+    }
+    explain_position(w, out, "applied", fresh_applied(s->fresh));
+    explain_position(w, out, "visible", fresh_visible(s->fresh));
 }
 
 static const char *verdict_text(enum fresh_verdict v)
@@ -162,7 +118,8 @@ static void put_age(struct worker *w, struct buf *out, fresh_pos stamp,
 }
 
 /* What is stored under the key, and the verdict on it. */
-static void put_entry(struct worker *w, uint32_t db, struct slice key, struct buf *out, bool http)
+static void put_entry(struct worker *w, uint32_t db, struct slice key,
+                      const struct explain_names *names, struct buf *out, bool http)
 {
     struct server *s = w->server;
     uint64_t now_ms = loop_now_ms(w->loop);
@@ -189,8 +146,8 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key, struct bu
         buf_printf(out, "ttl left: %.3f s\n", expired ? 0.0 : (double)(expiry - now_ms) / 1000.0);
     }
     if (count > 0) {
-        put_position(w, out, "stamp", stamp);
-        put_deps(w, out, stamp, deps, count);
+        explain_position(w, out, "stamp", stamp);
+        explain_deps(w, out, stamp, deps, count, names);
     } else {
         buf_append_str(out, "stamp: none, this entry is not followed: only its TTL counts\n");
     }
@@ -201,56 +158,6 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key, struct bu
 }
 
 /* --- keys --------------------------------------------------------------------------------------- */
-
-static void put_template(void *arg, const struct policy_template *t, const struct slice *values)
-{
-    struct buf *out = arg;
-    buf_printf(out, "rule: table %s, template %s", t->table, t->text);
-    for (uint32_t i = 0; values != NULL && i < t->column_count; i++) {
-        buf_printf(out, "%s%s=%.*s", i == 0 ? " with " : ", ", t->columns[i], (int)values[i].len,
-                   values[i].ptr);
-    }
-    buf_append_char(out, '\n');
-}
-
-void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *out)
-{
-    const struct policy *p = w->plan->policy;
-    if (db >= POLICY_DBS || p->db_space[db] < 0) {
-        buf_append_str(out, "error: no space has this database number\n");
-        return;
-    }
-    const struct policy_space *space = &p->spaces[p->db_space[db]];
-    buf_printf(out, "key: %.*s\nspace: %s (db %u)\n", (int)key.len, key.ptr, space->name, db);
-    struct slice rest;
-    size_t before = buf_len(out);
-    if (policy_strip_prefix(space, key, &rest)) {
-        policy_match_key(p, rest, put_template, out);
-    } else {
-        policy_match_key(p, key, put_template, out);
-        if (buf_len(out) > before) {
-            buf_printf(out,
-                       "hint: it matches only without the space's prefix `%s`, so it does not "
-                       "match\n",
-                       space->prefix);
-        }
-    }
-    if (buf_len(out) == before) {
-        buf_append_str(out, "rule: none, no template matches: only its TTL counts\n");
-    } else {
-        struct lease lease;
-        struct lease_session no_own_miss = {0};
-        lease_for_write(w, &no_own_miss, db, key, &lease);
-        if (lease.kind == LEASE_REFUSED) {
-            buf_printf(out, "a SET now: would not be stored: %s\n", lease.why);
-        }
-    }
-    put_entry(w, db, key, out, false);
-    put_refusal(w, db, key, out);
-    put_contact(w, out);
-}
-
-/* --- routes ------------------------------------------------------------------------------------- */
 
 static const char *consistency_text(enum policy_consistency c)
 {
@@ -264,6 +171,107 @@ static const char *consistency_text(enum policy_consistency c)
     }
     return "";
 }
+
+struct matches {
+    struct worker *worker;
+    struct buf *out;
+    struct explain_names names;
+};
+
+static void put_template(void *arg, const struct policy_template *t, const struct slice *values)
+{
+    struct matches *m = arg;
+    struct buf *out = m->out;
+    buf_printf(out, "rule: table %s, template %s", t->table, t->text);
+    for (uint32_t i = 0; values != NULL && i < t->column_count; i++) {
+        buf_printf(out, "%s%s=%.*s", i == 0 ? " with " : ", ", t->columns[i], (int)values[i].len,
+                   values[i].ptr);
+    }
+    buf_printf(out, " (%s:%u)\n", m->worker->plan->policy->file, t->line);
+    explain_name_match(&m->names, m->worker->server->fresh, t, values);
+}
+
+/* What a client that SETs it now would get. */
+static void put_lease(struct worker *w, uint32_t db, struct slice key, struct buf *out)
+{
+    struct lease lease;
+    struct lease_session no_own_miss = {0};
+    struct fresh *f = w->server->fresh;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    const char *why = NULL;
+    lease_for_write(w, &no_own_miss, db, key, &lease);
+    if (lease.kind == LEASE_REFUSED) {
+        why = lease.why;
+    } else if (lease.kind == LEASE_STORE) {
+        const fresh_dep *deps = lease.deps.dep;
+        uint32_t count = lease.deps.count;
+        why =
+            fresh_judge(f, lease.stamp, deps, count, now_ms) != FRESH_HIT
+                ? "something it depends on changed after the miss that the SET answers"
+            : lease.assumed_ms > 0 && fresh_changed_twice(f, deps, count, now_ms, lease.assumed_ms)
+                ? "something it depends on changed more than once within implicit_lease"
+                : NULL;
+    }
+    buf_printf(out, "a SET now: would %sbe stored%s%s\n", why != NULL ? "not " : "",
+               why != NULL ? ": " : "", why != NULL ? why : "");
+}
+
+static void put_space(const struct policy_space *space, uint32_t db, struct buf *out)
+{
+    buf_printf(out, "space: %s (db %u)\nconsistency: %s\n", space->name, db,
+               consistency_text(space->consistency));
+    if (space->ttl_ms > 0) {
+        buf_printf(out, "ttl of new keys: %.3f s\n", space->ttl_ms / 1000.0);
+    }
+}
+
+/* A key may hold anything, also what would look like a line of this answer. */
+static void put_key(struct slice key, struct buf *out)
+{
+    buf_append_str(out, "key: ");
+    for (size_t i = 0; i < key.len; i++) {
+        unsigned char c = (unsigned char)key.ptr[i];
+        buf_append_char(out, c >= ' ' && c != 0x7f ? (char)c : '?');
+    }
+    buf_append_char(out, '\n');
+}
+
+void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *out)
+{
+    const struct policy *p = w->plan->policy;
+    if (db >= POLICY_DBS || p->db_space[db] < 0) {
+        buf_append_str(out, "error: no space has this database number\n");
+        return;
+    }
+    const struct policy_space *space = &p->spaces[p->db_space[db]];
+    struct matches m = {.worker = w, .out = out};
+    put_key(key, out);
+    put_space(space, db, out);
+    struct slice rest;
+    size_t before = buf_len(out);
+    if (policy_strip_prefix(space, key, &rest)) {
+        policy_match_key(p, rest, put_template, &m);
+    } else {
+        policy_match_key(p, key, put_template, &m);
+        if (buf_len(out) > before) {
+            buf_printf(out,
+                       "hint: it matches only without the space's prefix `%s`, so it does not "
+                       "match\n",
+                       space->prefix);
+        }
+    }
+    if (buf_len(out) == before) {
+        buf_append_str(out, "rule: none, no template matches: only its TTL counts\n");
+    } else if (lease_db_followed(w, db)) {
+        put_lease(w, db, key, out);
+    }
+    put_entry(w, db, key, &m.names, out, false);
+    put_refusal(w, db, key, &m.names, out);
+    explain_names_fini(&m.names);
+    put_contact(w, out);
+}
+
+/* --- routes ------------------------------------------------------------------------------------- */
 
 static void put_plan(struct worker *w, const struct plan_route *planned, struct buf *out)
 {
@@ -321,8 +329,11 @@ void explain_route(struct worker *w, struct slice method, struct slice target, s
         struct buf key;
         buf_init(&key);
         route_key(route, &params, &key);
-        put_entry(w, w->server->http_db, buf_readable(&key), out, true);
-        put_refusal(w, w->server->http_db, buf_readable(&key), out);
+        struct explain_names names = {0};
+        explain_name_route(&names, w->plan->catalog, planned, params.value);
+        put_entry(w, w->server->http_db, buf_readable(&key), &names, out, true);
+        put_refusal(w, w->server->http_db, buf_readable(&key), &names, out);
+        explain_names_fini(&names);
         buf_fini(&key);
     }
     buf_fini(&params.text);
