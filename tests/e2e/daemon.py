@@ -101,10 +101,18 @@ class Freshet:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def admin(self, path):
+        with urllib.request.urlopen(f"http://{self.addresses('admin')[0]}{path}", timeout=DEADLINE_S) as answer:
+            return answer.read().decode()
+
     def stats(self):
-        """`freshet stats` as a dictionary."""
-        with urllib.request.urlopen(f"http://{self.addresses('admin')[0]}/stats", timeout=DEADLINE_S) as answer:
-            return dict(line.split(" ", 1) for line in answer.read().decode().splitlines() if " " in line)
+        """`freshet stats` as a dictionary of texts."""
+        return dict(line.split(" ", 1) for line in self.admin("/stats").splitlines() if " " in line)
+
+    def metrics(self):
+        """`/metrics` as numbers by name, labels included."""
+        lines = [line for line in self.admin("/metrics").splitlines() if line and line[0] != "#"]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
     def following(self, path="/api/customers?business_id=1"):
         """Waits until the daemon follows: only then are answers kept, so a second read can be a hit."""

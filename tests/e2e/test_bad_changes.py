@@ -2,6 +2,8 @@
 """What people do to a database that is being followed: publications and identities that change under it, huge
 transactions, storms of DDL, values of 100 MB. Nothing older than promised, and memory that stays bounded."""
 import contextlib
+import os
+import pathlib
 import re
 import subprocess
 import threading
@@ -25,6 +27,15 @@ def daemon(shop, freshet):
 def resident_kb(daemon):
     with open(f"/proc/{daemon.process.pid}/status") as status:
         return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+
+
+def follower_cpu_s(daemon):
+    """Of the thread that reads the stream."""
+    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == "follower":
+            used = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+    raise AssertionError("no follower")
 
 
 def is_kept(daemon, path):
@@ -158,14 +169,18 @@ def test_huge_transaction(large, freshet, name, times, sql):
     until(lambda: http.get("/large").hit, "a hit")
     assert http.get("/large").json() == {"sum": 0}
     before_kb, rows = resident_kb(daemon), float(daemon.stats()["follow.rows"])
-    with Witness(daemon, large.dsn, readers=2) as witness:
+    with Witness(daemon, large.dsn, readers=2):
+        cpu, began = follower_cpu_s(daemon), time.monotonic()
         large.psql(sql)
         returned = time.monotonic()
         until(lambda: http.get("/large").json() == {"sum": 900000}, "the new sum")
         everything_applied(daemon, large, rows + 300000)
         at = time.monotonic()
         until(lambda: http.get("/api/products/7").hit and http.get(PRODUCT).hit, "hits, strict and not")
-        figure(f"{name}: strict hits after the commit", time.monotonic() - returned)
+        done = float(daemon.stats()["follow.rows"]) - rows
+        figure(f"{name}: strict hits after the commit", time.monotonic() - returned,
+               rows_per_s=round(done / (time.monotonic() - began)),
+               follower_us_per_row=round((follower_cpu_s(daemon) - cpu) / done * 1e6, 2))
         assert time.monotonic() - at < 30
     grown_kb = resident_kb(daemon) - before_kb
     print("memory grew by", grown_kb, "kB")

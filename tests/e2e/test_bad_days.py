@@ -81,6 +81,11 @@ def test_server_that_stands_still(daemon, shop, postgres):
     stats = daemon.stats()
     assert stats["follow.silent"] == "0" and float(stats["follow.lost_silent"]) >= 1, stats
     assert "does not answer" in stats["follow.last_loss"], stats
+    metrics = daemon.metrics()
+    for name in ("unreachable", "refused", "silent", "cut", "broken"):
+        assert metrics[f"freshet_follow_lost_{name}_total"] == float(stats[f"follow.lost_{name}"])
+    assert metrics["freshet_follow_following"] == 1 and metrics["freshet_follow_lost_s"] == 0
+    assert metrics["freshet_follow_recovery_ms"] > 0
     assert daemon.log_text().count("does not answer") <= 3, daemon.log_text()
 
 
