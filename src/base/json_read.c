@@ -318,7 +318,7 @@ static bool check_literal(struct reader *r, const char *text)
 
 static bool check_member(struct reader *r)
 {
-    struct slice name;
+    struct slice name = {r->at, 0}; /* check_string() says more; analysers do not see it */
     skip_space(r);
     if (!is_byte(r, '"')) {
         return wrong(r, "a name in quotes is expected");

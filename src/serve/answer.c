@@ -160,11 +160,12 @@ static bool is_unchanged(const struct answer *a, const struct answer_wish *wish,
            http_etag_matches(wish->if_none_match, *ret_tag);
 }
 
-/* Identity forbidden leaves one form, whatever the size. */
+/* Identity forbidden leaves one form, however small. A large answer is sent as it is all the same: RFC 9110
+ * 12.4.1 allows that, and compressing it for one client would hold up the others. */
 static bool gets_gzip(const struct answer *a, const struct answer_wish *wish)
 {
-    return wish->accepts.gzip &&
-           (a->gzip.head.ptr != NULL || a->may_gzip || !wish->accepts.identity);
+    bool must = !wish->accepts.identity && a->plain.body.len <= ANSWER_GZIP_MAX;
+    return wish->accepts.gzip && (a->gzip.head.ptr != NULL || a->may_gzip || must);
 }
 
 bool answer_lacks(const struct answer *a, const struct answer_wish *wish)

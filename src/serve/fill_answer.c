@@ -168,8 +168,8 @@ void fill_answer_store(struct request *r, struct flight_answer *a)
 static bool compress_written(struct request *r, struct buf *body)
 {
     size_t len = buf_len(body);
-    bool worth = len >= ANSWER_GZIP_MIN && len <= ANSWER_GZIP_MAX;
-    if (!r->accepts.gzip || (!worth && r->accepts.identity)) {
+    bool is_small = len < ANSWER_GZIP_MIN;
+    if (!r->accepts.gzip || len > ANSWER_GZIP_MAX || (is_small && r->accepts.identity)) {
         return false;
     }
     struct buf text;

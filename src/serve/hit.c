@@ -82,7 +82,7 @@ void hit_put(struct request *r, struct store_hold *hold, const struct store_item
         compress(r, &copy, false);
         keep_form(r, buf_readable(&copy));
     }
-    if (!r->accepts.identity) {
+    if (!r->accepts.identity) {   /* answer_lacks() has looked at the size */
         compress(r, &copy, true); /* for this client alone; nothing to do if it has the form now */
     }
     a = answer_read(buf_readable(&copy));

@@ -56,8 +56,7 @@ static const char *const fields[] = {
     "Transfer-Encoding: chunked, identity\r\n",
     "Transfer-Encoding: identity\r\n",
     "Transfer-Encoding: gzip, chunked\r\n",
-    "Transfer-Encoding:\x0b"
-    "chunked\r\n",
+    "Transfer-Encoding:\013chunked\r\n",
     "Transfer-Encoding: chunked\x0c\r\n",
     "Transfer-Encoding: \"chunked\"\r\n",
     "Transfer-Encoding:\r\n",
