@@ -12,6 +12,7 @@
 enum { WRITE_WAIT_MS = 200, PATH_MAX_BYTES = 512 };
 
 static int report_file = -1;
+static bool is_deaf; /* standard error has kept us waiting once: never again */
 
 uint64_t crash_now_ms(void)
 {
@@ -26,7 +27,12 @@ uint64_t crash_now_ms(void)
 static bool takes(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-    return poll(&p, 1, WRITE_WAIT_MS) > 0;
+    if (fd != STDERR_FILENO) {
+        return poll(&p, 1, WRITE_WAIT_MS) > 0;
+    }
+    bool ready = poll(&p, 1, is_deaf ? 0 : WRITE_WAIT_MS) > 0;
+    is_deaf = is_deaf || !ready;
+    return ready;
 }
 
 static void put_to(int fd, struct slice bytes)
@@ -134,6 +140,7 @@ void crash_out_open(const char *dir)
     char digits[12];
     size_t at = sizeof(digits) - 1;
     report_file = -1;
+    is_deaf = false;
     if (dir == NULL) {
         return;
     }
