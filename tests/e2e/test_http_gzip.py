@@ -112,17 +112,19 @@ def test_head_alone_tells_it_too(served):
 
 
 def test_entry_is_compressed_once_however_many_ask(served):
-    """First by nobody (the fill was not asked), then by the first hit that wants it, then never again."""
-    http = served.http()
-    hit(http)
-    before = stat(served, "gzip_made")
-    bodies = {hit(http, Accept_Encoding="gzip").body for _ in range(20)}
-    others = [served.http() for _ in range(8)]
-    bodies |= {hit(other, Accept_Encoding="gzip").body for other in others}
-    assert len(bodies) == 1
-    assert stat(served, "gzip_made") == before + 1
-    assert stat(served, "gzip_sent") >= 28
-    assert stat(served, "gzip_saved_bytes") >= 28 * len(bodies.pop())
+    """First by nobody (the fill was not asked), then by the first hit that wants it, then never again. A miss
+    in between (a slow machine that loses contact for a moment) is a fill, and compresses what it brings."""
+    clients = [served.http() for _ in range(8)]
+    hit(clients[0])
+    made, sent, saved = (stat(served, f"gzip_{name}") for name in ("made", "sent", "saved_bytes"))
+    answers = [client.get(PRODUCTS, Accept_Encoding="gzip") for client in clients for _ in range(5)]
+    misses = sum(not answer.hit for answer in answers)
+    assert len({answer.body for answer in answers}) == 1 and misses < len(answers)
+    assert 1 <= stat(served, "gzip_made") - made <= 1 + misses
+    assert stat(served, "gzip_sent") == sent + len(answers)
+    plain = hit(clients[0])
+    assert stat(served, "gzip_saved_bytes") - saved == \
+        len(answers) * (len(plain.body) - len(answers[0].body))
 
 
 def test_compressed_form_is_outdated_with_its_entry(served, shop):
