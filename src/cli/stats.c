@@ -67,7 +67,7 @@ static void print_line(struct slice line)
 /* A blank line between groups. */
 static void print_figures(struct slice text)
 {
-    struct slice group = {NULL, 0};
+    struct slice group = SLICE("");
     while (text.len > 0) {
         const char *end = memchr(text.ptr, '\n', text.len);
         size_t len = end != NULL ? (size_t)(end - text.ptr) : text.len;

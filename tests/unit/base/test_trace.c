@@ -137,7 +137,7 @@ static void check_whole(const struct trace_record *r)
 
 static void a_reader_sees_whole_records_or_none(void **state)
 {
-    struct pair p = {0};
+    struct pair p = {.over = false};
     pthread_t writer;
     struct trace_record r;
     uint64_t seen = 0;
