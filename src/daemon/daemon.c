@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { TEARDOWN_S = 10 };
+enum { TEARDOWN_S = 10, LARGE_BYTES = 4 << 20 };
 
 static void block_signals(sigset_t *set)
 {
@@ -186,9 +187,17 @@ static void say_ready(const struct server *s)
     buf_fini(&line);
 }
 
+/* Left to itself, glibc keeps up to 64 MB of what was freed once large buffers have come and gone. */
+static void return_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
     uint64_t began_us = clock_now_us();
+    return_memory();
     open_standard_descriptors();
     hash_setup();
     struct buf complaints;

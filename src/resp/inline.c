@@ -7,6 +7,9 @@
  * stand in the middle of one (foo"bar" is foobar), as in Redis.
  *
  * Unescaping never lengthens, so room for the line is taken once and the words are slices into it.
+ * A NUL byte is refused at once. (Redis waits for ever: it looks for the line's end with strchr().) So a TLS
+ * hello on this port is told what is wrong instead of being waited for.
+ *
  * `at` remembers how far the line's end was searched for. Threads: none.
  */
 #include "resp/inline.h"
@@ -14,6 +17,12 @@
 static bool is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Redis's own unevenness: a vertical tab or form feed is skipped between words and belongs to them inside. */
+static bool ends_word(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
 }
 
 static int hex_digit(char c)
@@ -81,7 +90,7 @@ static const char *copy_run(const char *pos, const char *end, char quote, char *
 /* One word; NULL when its quotes are unbalanced. */
 static const char *copy_word(const char *pos, const char *end, char **out)
 {
-    while (pos != NULL && pos < end && !is_space(*pos)) {
+    while (pos != NULL && pos < end && !ends_word(*pos)) {
         if (*pos == '"' || *pos == '\'') {
             pos = copy_run(pos + 1, end, *pos, out);
         } else {
@@ -125,6 +134,11 @@ enum resp_result resp_parse_inline(struct resp_parser *p, struct slice in, size_
     size_t max = (size_t)p->limits->inline_max + 1;
     size_t seen = in.len < max ? in.len : max;
     const char *newline = memchr(in.ptr + p->at, '\n', seen - p->at);
+    size_t line = newline != NULL ? (size_t)(newline - in.ptr) : seen;
+    if (memchr(in.ptr + p->at, '\0', line - p->at) != NULL) {
+        p->error = "NUL byte in inline request; is this TLS?";
+        return RESP_ERROR;
+    }
     if (newline == NULL) {
         p->at = seen;
         p->error = "too big inline request";

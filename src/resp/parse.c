@@ -152,6 +152,9 @@ static inline enum line read_line(const char *pos, const char *end, size_t max, 
 
 static enum resp_result fail_type(struct resp_parser *p, char got)
 {
+    if (got == '\0') {
+        return fail(p, "expected '$', got NUL");
+    }
     (void)snprintf(p->error_text, sizeof(p->error_text), "expected '$', got '%c'", got);
     return fail(p, p->error_text);
 }
@@ -175,11 +178,11 @@ static enum resp_result read_header(struct resp_parser *p, const char *start, co
     if (line == LINE_MORE) {
         return RESP_MORE;
     }
+    if (line == LINE_OK && p->limits->anonymous && count > ANONYMOUS_ARGS && count <= INT_MAX) {
+        return fail(p, "unauthenticated multibulk length");
+    }
     if (line != LINE_OK || count > p->limits->args_max) {
         return fail_multibulk(p, line);
-    }
-    if (p->limits->anonymous && count > ANONYMOUS_ARGS) {
-        return fail(p, "unauthenticated multibulk length");
     }
     p->want = count > 0 ? (uint32_t)count : 0;
     return RESP_COMMAND;
@@ -192,14 +195,14 @@ static enum resp_result read_arguments(struct resp_parser *p, const char *start,
         if (pos == end) {
             return suspend(p, start, pos);
         }
+        if (__builtin_expect(*pos != '$', 0)) {
+            return fail_type(p, *pos);
+        }
         int64_t len = 0;
         const char *payload = NULL;
         enum line line = read_line(pos + 1, end, p->limits->inline_max, &len, &payload);
         if (line == LINE_MORE) {
             return suspend(p, start, pos);
-        }
-        if (line != LINE_LONG && *pos != '$') {
-            return fail_type(p, *pos);
         }
         if (line != LINE_OK || len < 0 || (uint64_t)len > p->limits->bulk_max) {
             return fail_bulk(p, line);

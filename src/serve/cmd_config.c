@@ -10,6 +10,7 @@
 #include "serve/cmd_server.h"
 #include "serve/glob.h"
 #include "serve/resp_client.h"
+#include "serve/roll_call.h"
 
 #include <stdio.h>
 
@@ -64,6 +65,38 @@ static bool set_log_level(struct slice value, char ret_why[SETTING_TEXT_MAX])
     return true;
 }
 
+static void print_idle(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u",
+                   c->worker->plan->policy->limits.resp_idle_ms / 1000);
+}
+
+static void print_keepalive(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u",
+                   c->worker->plan->policy->limits.keepalive_ms / 1000);
+}
+
+/* Where this client has come in: a Unix socket is port 0, as in Redis. */
+static void print_port(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    char address[64];
+    client_local_address(c, address);
+    const char *colon = strrchr(address, ':');
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", colon != NULL ? colon + 1 : "0");
+}
+
+static void print_bind(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    char address[64];
+    client_local_address(c, address);
+    char *colon = strrchr(address, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+    }
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", strcmp(address, "unix") == 0 ? "" : address);
+}
+
 static const struct setting {
     const char *name;
     const char *text; /* constant, or */
@@ -72,15 +105,18 @@ static const struct setting {
     bool (*set)(struct slice value, char ret_why[SETTING_TEXT_MAX]);
 } settings[] = {
     {.name = "appendonly", .text = "no"},
+    {.name = "bind", .print = print_bind},
     {.name = "databases", .text = "16"},
     {.name = "loglevel", .print = print_log_level, .set = set_log_level},
     {.name = "maxclients", .print = print_connections},
     {.name = "maxmemory", .print = print_memory},
     {.name = "maxmemory-policy", .print = print_policy},
     {.name = "notify-keyspace-events", .text = ""},
+    {.name = "port", .print = print_port},
     {.name = "proto-max-bulk-len", .print = print_bulk_max},
     {.name = "save", .text = ""},
-    {.name = "timeout", .text = "0"},
+    {.name = "tcp-keepalive", .print = print_keepalive},
+    {.name = "timeout", .print = print_idle},
 };
 
 static void setting_text(const struct resp_client *c, const struct setting *s,
@@ -103,6 +139,19 @@ static bool any_pattern_matches(const struct slice *patterns, uint32_t count, co
     return false;
 }
 
+/* A name without wildcards comes back as it was asked for, as in Redis. */
+static void reply_name(struct resp_client *c, const struct slice *patterns, uint32_t count,
+                       const char *name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_is_nocase(patterns[i], name)) {
+            resp_bulk(&c->conn.out, patterns[i]);
+            return;
+        }
+    }
+    resp_bulk_str(&c->conn.out, name);
+}
+
 void cmd_config_get(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     uint32_t found = 0;
@@ -114,7 +163,7 @@ void cmd_config_get(struct resp_client *c, const struct slice *argv, uint32_t ar
         if (any_pattern_matches(argv + 2, argc - 2, settings[i].name)) {
             char text[SETTING_TEXT_MAX];
             setting_text(c, &settings[i], text);
-            resp_bulk_str(&c->conn.out, settings[i].name);
+            reply_name(c, argv + 2, argc - 2, settings[i].name);
             resp_bulk_str(&c->conn.out, text);
         }
     }
@@ -176,10 +225,9 @@ void cmd_config_set(struct resp_client *c, const struct slice *argv, uint32_t ar
     reply_ok(c);
 }
 
-/* The counters are the metrics' too and must never fall; only Redis's name for them is forgotten.
- */
 void cmd_config_resetstat(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
+    info_reset(c->worker->server);
     reply_ok(c);
 }
 
@@ -198,7 +246,7 @@ void cmd_config_help(struct resp_client *c, const struct slice *argv, uint32_t a
         "policy "
         "file.",
         "RESETSTAT",
-        "    Accepted; counters are cumulative.",
+        "    Begin the statistics of INFO anew; metrics go on.",
         "REWRITE",
         "    Refused: the policy file is not written by the daemon.",
     };

@@ -150,7 +150,7 @@ void cmd_echo(struct resp_client *c, const struct slice *argv, uint32_t argc)
 void cmd_select(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     int64_t db;
-    if (!arg_integer(c, argv[1], &db)) {
+    if (!arg_database(c, argv[1], &db)) {
         return;
     }
     if (!client_select(c, db)) {

@@ -16,7 +16,45 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SUM(c, name) serve_counter_sum((c)->worker->server, offsetof(struct serve_counters, name))
+#define SUM(c, name) since_reset((c)->worker->server, offsetof(struct serve_counters, name))
+
+/* --- CONFIG RESETSTAT --------------------------------------------------------------------------- */
+
+static _Atomic uint64_t *base_of(struct server *s, size_t offset)
+{
+    return (_Atomic uint64_t *)(void *)((char *)&s->info_base + offset);
+}
+
+static uint64_t since_reset(struct server *s, size_t offset)
+{
+    return serve_counter_sum(s, offset) -
+           atomic_load_explicit(base_of(s, offset), memory_order_relaxed);
+}
+
+/* evicted, expired, outdated: of all spaces, since the start. */
+static void sum_spaces(const struct server *s, uint64_t ret_sums[3])
+{
+    memset(ret_sums, 0, 3 * sizeof(*ret_sums));
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
+        struct store_space_stats st;
+        store_space_stats(s->store, i, &st);
+        ret_sums[0] += st.evicted;
+        ret_sums[1] += st.expired;
+        ret_sums[2] += st.outdated;
+    }
+}
+
+void info_reset(struct server *s)
+{
+    uint64_t sums[3];
+    for (size_t at = 0; at < sizeof(s->info_base); at += sizeof(uint64_t)) {
+        atomic_store_explicit(base_of(s, at), serve_counter_sum(s, at), memory_order_relaxed);
+    }
+    sum_spaces(s, sums);
+    for (size_t i = 0; i < array_len(sums); i++) {
+        atomic_store_explicit(&s->info_base_space[i], sums[i], memory_order_relaxed);
+    }
+}
 
 static void put(struct buf *out, const char *name, uint64_t value)
 {
@@ -81,23 +119,17 @@ static void info_persistence(const struct resp_client *c, struct buf *out)
 
 static void info_stats(const struct resp_client *c, struct buf *out)
 {
+    static const char *const names[] = {"evicted_keys", "expired_keys", "outdated_keys"};
     const struct server *s = c->worker->server;
-    uint64_t evicted = 0;
-    uint64_t expired = 0;
-    uint64_t outdated = 0;
-    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
-        struct store_space_stats st;
-        store_space_stats(s->store, i, &st);
-        evicted += st.evicted;
-        expired += st.expired;
-        outdated += st.outdated;
-    }
+    uint64_t sums[3];
+    sum_spaces(s, sums);
     put(out, "total_connections_received", SUM(c, connections_accepted));
     put(out, "total_commands_processed", SUM(c, resp_commands));
     put(out, "rejected_connections", SUM(c, connections_refused));
-    put(out, "expired_keys", expired);
-    put(out, "evicted_keys", evicted);
-    put(out, "outdated_keys", outdated);
+    for (size_t i = 0; i < array_len(names); i++) {
+        uint64_t base = atomic_load_explicit(&s->info_base_space[i], memory_order_relaxed);
+        put(out, names[i], sums[i] - base);
+    }
     put(out, "keyspace_hits", SUM(c, resp_hits));
     put(out, "keyspace_misses", SUM(c, resp_misses));
     buf_append_str(out, "pubsub_channels:0\r\npubsub_patterns:0\r\nlatest_fork_usec:0\r\n");

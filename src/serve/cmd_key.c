@@ -216,7 +216,7 @@ static bool refuse_same(struct resp_client *c)
 static bool parse_db(struct resp_client *c, struct slice arg, uint32_t *ret_db)
 {
     int64_t db;
-    if (!arg_integer(c, arg, &db)) {
+    if (!arg_database(c, arg, &db)) {
         return false;
     }
     if (!client_db_exists(c, db)) {

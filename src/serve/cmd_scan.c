@@ -10,6 +10,10 @@
 
 #include "base/number.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
 enum { SCAN_COUNT = 10, SCAN_COUNT_MAX = 100000, KEYS_STEP = 1000 };
 
 struct collect {
@@ -79,11 +83,25 @@ static bool parse_scan_option(struct resp_client *c, struct slice name, struct s
     return true;
 }
 
+/* As Redis does, with strtoul(): an empty word is 0, and a sign counts. */
+static bool parse_cursor(struct slice text, uint64_t *ret_cursor)
+{
+    char copy[NUMBER_MAX_LEN + 1] = "";
+    char *end = copy;
+    if (text.len >= sizeof(copy) || (text.len > 0 && isspace((unsigned char)text.ptr[0]))) {
+        return false;
+    }
+    memcpy(copy, text.ptr != NULL ? text.ptr : "", text.len);
+    errno = 0;
+    *ret_cursor = strtoul(copy, &end, 10);
+    return *end == '\0' && errno == 0;
+}
+
 static bool parse_scan(struct resp_client *c, const struct slice *argv, uint32_t argc,
                        struct scan *ret_scan)
 {
     struct scan s = {.count = SCAN_COUNT};
-    if (!number_parse_u64(argv[1], &s.cursor)) {
+    if (!parse_cursor(argv[1], &s.cursor)) {
         resp_error(&c->conn.out, "ERR invalid cursor");
         return false;
     }

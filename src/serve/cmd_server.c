@@ -57,18 +57,12 @@ void cmd_flushall(struct resp_client *c, const struct slice *argv, uint32_t argc
 }
 
 static bool parse_swap_db(struct resp_client *c, struct slice arg, const char *which,
-                          uint32_t *ret_db)
+                          int64_t *ret_db)
 {
-    int64_t db;
-    if (!number_parse_i64(arg, &db)) {
+    if (!number_parse_i64(arg, ret_db) || *ret_db < INT32_MIN || *ret_db > INT32_MAX) {
         resp_error(&c->conn.out, "ERR invalid %s DB index", which);
         return false;
     }
-    if (!client_db_exists(c, db)) {
-        resp_error(&c->conn.out, "ERR DB index is out of range");
-        return false;
-    }
-    *ret_db = (uint32_t)db;
     return true;
 }
 
@@ -80,11 +74,18 @@ static bool may_swap(const struct resp_client *c, uint32_t a, uint32_t b)
 
 void cmd_swapdb(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    uint32_t a;
-    uint32_t b;
-    if (!parse_swap_db(c, argv[1], "first", &a) || !parse_swap_db(c, argv[2], "second", &b)) {
+    int64_t first;
+    int64_t second;
+    if (!parse_swap_db(c, argv[1], "first", &first) ||
+        !parse_swap_db(c, argv[2], "second", &second)) {
         return;
     }
+    if (!client_db_exists(c, first) || !client_db_exists(c, second)) {
+        resp_error(&c->conn.out, "ERR DB index is out of range");
+        return;
+    }
+    uint32_t a = (uint32_t)first;
+    uint32_t b = (uint32_t)second;
     if (!may_swap(c, a, b)) {
         resp_error(&c->conn.out, "ERR databases of different spaces cannot be swapped");
         return;
@@ -132,8 +133,14 @@ void cmd_shutdown(struct resp_client *c, const struct slice *argv, uint32_t argc
 
 void cmd_function_flush(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    if (argc > 3 ||
-        (argc == 3 && !slice_is_nocase(argv[2], "async") && !slice_is_nocase(argv[2], "sync"))) {
+    if (argc > 3) {
+        resp_error(
+            &c->conn.out,
+            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try FUNCTION HELP.",
+            (int)argv[1].len, argv[1].ptr);
+        return;
+    }
+    if (argc == 3 && !slice_is_nocase(argv[2], "async") && !slice_is_nocase(argv[2], "sync")) {
         resp_error(&c->conn.out, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
         return;
     }

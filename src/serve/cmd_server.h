@@ -11,4 +11,8 @@ struct policy_space;
 /* "noeviction" or what comes nearest. */
 const char *eviction_name(const struct policy_space *space);
 
+struct server;
+/* INFO counts from now on (CONFIG RESETSTAT). Any worker. */
+void info_reset(struct server *s);
+
 #endif

@@ -259,3 +259,16 @@ bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value)
     }
     return true;
 }
+
+bool arg_database(struct resp_client *c, struct slice arg, int64_t *ret_db)
+{
+    if (!arg_integer(c, arg, ret_db)) {
+        return false;
+    }
+    if (*ret_db < INT32_MIN || *ret_db > INT32_MAX) {
+        resp_error(&c->conn.out, "ERR value is out of range, value must between %d and %d",
+                   INT32_MIN, INT32_MAX);
+        return false;
+    }
+    return true;
+}

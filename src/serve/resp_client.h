@@ -194,6 +194,8 @@ void reply_help(struct resp_client *c, const char *container, const char *const 
 
 /* False after replying "value is not an integer or out of range". */
 bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value);
+/* A database's number, which may still be none of ours; false after replying that it is no int. */
+bool arg_database(struct resp_client *c, struct slice arg, int64_t *ret_db);
 
 /* The command's first reply byte decides how errors are counted; runs one command. */
 void resp_run(struct resp_client *c, const struct command *cmd, const struct slice *argv,

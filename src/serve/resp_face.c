@@ -126,7 +126,9 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
         return NULL;
     }
     if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
-        resp_error(&c->conn.out, "NOAUTH Authentication required.");
+        bool is_exec = cmd->run == cmd_exec;
+        resp_error(&c->conn.out, "%sNOAUTH Authentication required.",
+                   is_exec ? "EXECABORT Transaction discarded because of: " : "");
         return NULL;
     }
     return cmd;

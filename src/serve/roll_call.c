@@ -34,7 +34,7 @@ struct roll_call {
 
 /* --- one connection --------------------------------------------------------------------------- */
 
-static void local_address(const struct resp_client *c, char ret_text[64])
+void client_local_address(const struct resp_client *c, char ret_text[64])
 {
     struct sockaddr_storage addr = {0};
     socklen_t len = sizeof(addr);
@@ -67,7 +67,7 @@ static const char *text_or_empty(const char *text)
 void client_describe(const struct resp_client *c, struct buf *out)
 {
     char laddr[64];
-    local_address(c, laddr);
+    client_local_address(c, laddr);
     uint64_t now = client_now(c);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u ",
                (unsigned long long)c->conn.id, peer_address(c), laddr, c->conn.source.fd,
@@ -96,7 +96,7 @@ static bool has_id(const struct client_filter *f, uint64_t id)
 static bool filter_passes(const struct client_filter *f, const struct resp_client *c)
 {
     char laddr[64];
-    local_address(c, laddr);
+    client_local_address(c, laddr);
     return !f->nobody && has_id(f, c->conn.id) && f->not_id != c->conn.id &&
            (f->addr[0] == '\0' || strcmp(f->addr, peer_address(c)) == 0) &&
            (f->laddr[0] == '\0' || strcmp(f->laddr, laddr) == 0) &&

@@ -28,6 +28,8 @@ void roll_call_start(struct resp_client *c, enum roll_call_kind kind,
 /* The connection goes away: the call comes back to nobody. */
 void roll_call_forget(struct resp_client *c);
 
+/* The address that the client has connected to: "127.0.0.1:6380", "unix:0". */
+void client_local_address(const struct resp_client *c, char ret_text[64]);
 /* One line of CLIENT LIST, without the line end. */
 void client_describe(const struct resp_client *c, struct buf *out);
 

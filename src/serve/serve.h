@@ -113,11 +113,14 @@ struct server {
     uint32_t worker_count;
     uint64_t started_wall_ms;
     uint64_t started_ms;
-    uint64_t start_us;            /* how long it took */
-    uint32_t http_db;             /* the store's database that holds HTTP answers */
-    _Atomic uint32_t connections; /* relaxed: a limit, not an order */
-    _Atomic bool draining;        /* relaxed: new work is turned away soon enough */
-    struct buf told_routes;       /* keeper: what was last logged of routes that are not cached */
+    uint64_t start_us; /* how long it took */
+    /* relaxed: what INFO counts from since CONFIG RESETSTAT; metrics go on */
+    struct serve_counters info_base;
+    _Atomic uint64_t info_base_space[3]; /* evicted, expired, outdated */
+    uint32_t http_db;                    /* the store's database that holds HTTP answers */
+    _Atomic uint32_t connections;        /* relaxed: a limit, not an order */
+    _Atomic bool draining;               /* relaxed: new work is turned away soon enough */
+    struct buf told_routes; /* keeper: what was last logged of routes that are not cached */
     void (*request_shutdown)(void *arg); /* SHUTDOWN command; any thread */
     void *request_shutdown_arg;
 };

@@ -91,6 +91,33 @@ def test_info_has_what_clients_look_for(plain):
     assert redis("INFO", "nosuch") == b""
 
 
+def test_resetstat_begins_info_anew_and_leaves_the_metrics(plain):
+    redis = plain.resp()
+    redis("SET", "k", "v")
+    redis("GET", "k")
+    redis("GET", "missing")
+    error(redis, "NOSUCH")
+    assert redis("CONFIG", "RESETSTAT") == "OK"
+    got = info(redis, "stats")
+    assert [got[name] for name in ("keyspace_hits", "keyspace_misses", "total_error_replies",
+                                   "total_connections_received", "expired_keys")] == ["0"] * 5
+    assert int(got["total_commands_processed"]) <= 2
+    redis("GET", "k")
+    assert info(redis, "stats")["keyspace_hits"] == "1"
+    assert "\nresp_hits 2\n" in redis("FRESHET.STATS").decode()
+
+
+def test_config_get_answers_as_it_was_asked(plain):
+    redis = plain.resp()
+    host, port = redis.socket.getpeername()
+    assert redis("CONFIG", "GET", "Save") == [b"Save", b""]
+    assert redis("CONFIG", "GET", "SAVE", "save") == [b"SAVE", b""]
+    assert redis("CONFIG", "GET", "port") == [b"port", str(port).encode()]
+    assert redis("CONFIG", "GET", "bind") == [b"bind", host.encode()]
+    assert redis("CONFIG", "GET", "time*") == [b"timeout", b"0"]
+    assert redis("CONFIG", "GET", "nosuch", "x") == []
+
+
 def test_eviction_policy_is_that_of_the_selected_database(freshet):
     """A queue library that insists on noeviction asks on its own connection."""
     daemon = freshet('listen: { resp: "127.0.0.1:0" }\nmemory: 64MB\nspaces:\n'

@@ -58,6 +58,23 @@ static const struct example examples[] = {
     {"not a bulk", SLICE("*1\r\n:1\r\n"), "error: expected '$', got ':'"},
     {"not a bulk, second argument", SLICE("*2\r\n$1\r\na\r\n*1\r\n"),
      "error: expected '$', got '*'"},
+    {"an argument's type is missing", SLICE("*1\r\n\r\n"), "error: expected '$', got '\r'"},
+    {"an argument's type is NUL", SLICE("*1\r\n\0\r\n"), "error: expected '$', got NUL"},
+    {"nested arrays", SLICE("*1\r\n*1\r\n*1\r\n"), "error: expected '$', got '*'"},
+    {"bulk length with NUL", SLICE("*1\r\n$4\0\r\n"), "error: invalid bulk length"},
+    {"bulk length overflows", SLICE("*1\r\n$99999999999999999999\r\n"),
+     "error: invalid bulk length"},
+    {"bulk length is the least number", SLICE("*1\r\n$-9223372036854775808\r\n"),
+     "error: invalid bulk length"},
+    {"bulk length is missing", SLICE("*1\r\n$\r\n"), "error: invalid bulk length"},
+    {"minus zero", SLICE("*-0\r\n"), "error: invalid multibulk length"},
+    {"most negative multibulk", SLICE("*-9223372036854775808\r\nPING\r\n"), "\nPING\n"},
+    {"a line feed alone ends no header", SLICE("*1\n$4\nPING\n"), "more"},
+    {"inline with NUL", SLICE("GET a\0b\r\n"), "error: NUL byte in inline request; is this TLS?"},
+    {"TLS hello", SLICE("\x16\x03\x01\x02\0\x01"),
+     "error: NUL byte in inline request; is this TLS?"},
+    {"inline, vertical tab inside a word", SLICE("\vECHO a\vb \f c\r\n"), "ECHO|a\vb|c\n"},
+    {"inline, carriage return inside", SLICE("ECHO a\rb\r\n"), "ECHO|a|b\n"},
     {"inline", SLICE("PING\r\n"), "PING\n"},
     {"inline without CR", SLICE("SET a  b \n"), "SET|a|b\n"},
     {"inline, empty line", SLICE("\r\n\nPING\r\n"), "\n\nPING\n"},
@@ -206,6 +223,8 @@ static void clients_that_have_not_authenticated_get_little(void **state)
         {"10 arguments", SLICE("*10\r\n"), "more"},
         {"11 arguments", SLICE("*11\r\n"), "error: unauthenticated multibulk length"},
         {"16384 bytes", SLICE("*1\r\n$16384\r\n"), "more"},
+        {"more than anybody may", SLICE("*1025\r\n"), "error: unauthenticated multibulk length"},
+        {"negative", SLICE("*-1\r\n*1\r\n$-1\r\n"), "\nerror: invalid bulk length"},
         {"16385 bytes", SLICE("*1\r\n$16385\r\n"), "error: unauthenticated bulk length"},
     };
     for (size_t i = 0; i < array_len(few); i++) {
@@ -217,6 +236,51 @@ static void clients_that_have_not_authenticated_get_little(void **state)
     }
 }
 
+/* Feeds all of `in` piece by piece; true when every command came out. */
+static bool survives(struct slice in, size_t step)
+{
+    struct resp_parser p;
+    resp_parser_init(&p, &wide_limits);
+    size_t start = 0;
+    enum resp_result result = RESP_MORE;
+    for (size_t end = 0; end < in.len && result != RESP_ERROR;) {
+        end = in.len - end > step ? end + step : in.len;
+        do {
+            size_t used = 0;
+            result = resp_parse(&p, (struct slice){in.ptr + start, end - start}, &used);
+            start += result == RESP_COMMAND ? used : 0;
+        } while (result == RESP_COMMAND && start < end);
+    }
+    bool refused = result == RESP_ERROR;
+    if (refused) {
+        assert_string_equal(p.error, "no memory for a request of this size");
+    }
+    resp_parser_fini(&p);
+    return !refused;
+}
+
+/* The n-th allocation fails, for every n: each time a refusal in words, no crash, and (ASan) no leak. */
+static void any_allocation_may_fail(void **state)
+{
+    struct buf in;
+    buf_init(&in);
+    buf_append_str(&in, "SET 'an inline' \"command\"\r\n*3000\r\n");
+    for (int i = 0; i < 3000; i++) {
+        buf_append_str(&in, "$1\r\na\r\n");
+    }
+    for (size_t step = 100; step <= 100000; step *= 10) {
+        uint64_t n = 0;
+        bool whole = false;
+        while (!whole) {
+            assert_int_equal(alloc_fail_at(++n), 0);
+            whole = survives(buf_readable(&in), step);
+            assert_int_equal(alloc_fail_at(0) > 0, whole); /* still to come: nothing failed */
+        }
+        assert_true(n > 8);
+    }
+    buf_fini(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +288,7 @@ int main(void)
         cmocka_unit_test(command_in_the_buffer_is_not_copied),
         cmocka_unit_test(long_command_survives_moves),
         cmocka_unit_test(clients_that_have_not_authenticated_get_little),
+        cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
