@@ -20,6 +20,7 @@
  */
 #include "base/check.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "net/net_priv.h"
 
 #include <linux/sockios.h>
@@ -55,6 +56,7 @@ void conn_cut(struct conn *c, enum conn_cut why)
         return;
     }
     c->cut = why;
+    trace(TRACE_CUT, c->id, buf_len(&c->out), slice_of(cut_reason(c)));
     log_line(why == CONN_CUT_IDLE ? LOG_DEBUG : LOG_WARN, "net",
              "connection cut: %s peer=%s id=%llu in=%zu out=%zu", cut_reason(c), c->peer,
              (unsigned long long)c->id, buf_len(&c->in), buf_len(&c->out));
