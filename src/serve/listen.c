@@ -213,6 +213,9 @@ void listen_close(struct listen **lp)
         listener_close(&l->at[i].listener);
     }
     for (uint32_t i = 0; i < l->server->worker_count; i++) {
+        /* A drain in a hurry may have left its mail unread or its timer running. */
+        mailbox_drain(loop_mailbox(l->server->workers[i].loop));
+        timer_stop(&l->drains[i].again);
         (void)close(l->drains[i].done);
     }
     free(l->drains);
