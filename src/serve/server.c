@@ -298,10 +298,10 @@ struct server *server_start(const struct server_options *options, char **ret_why
             .break_row_all = s->breaks.row_all,
         });
     }
+    s->start_us = clock_now_us() - options->began_us; /* listening since just before */
     for (uint32_t i = 0; i < s->worker_count; i++) {
         check(pthread_create(&s->workers[i].thread, NULL, worker_body, &s->workers[i]) == 0);
     }
-    s->start_us = clock_now_us() - options->began_us;
     return s;
 }
 
