@@ -10,7 +10,7 @@
  * same number; so the descriptor is taken out of the loop before each PQconnectPoll() and put back
  * after.
  *
- * Invariants: L1. The source is watched exactly while `conn` is set. L2. `failed` is called from
+ * Invariants: L1. The source is watched only while `conn` is set and has its socket. L2. `failed` is called from
  * the loop, never from inside pg_link_open() or pg_link_flush(), so a caller's state is settled
  * first.
  *
@@ -56,6 +56,22 @@ void pg_link_fail(struct pg_link *k, const char *why)
     free(text);
 }
 
+/* False: the connection is lost. libpq has then closed its socket itself, and the number may be anybody's by now:
+ * it must not be touched again. */
+static bool flush(struct pg_link *k)
+{
+    if (k->source.loop == NULL) {
+        return false;
+    }
+    int rest = PQflush(k->conn);
+    if (rest < 0 || PQsocket(k->conn) != k->source.fd) {
+        loop_unwatch(&k->source);
+        return false;
+    }
+    loop_rewatch(&k->source, rest == 0 ? LOOP_READ : LOOP_READ | LOOP_WRITE);
+    return true;
+}
+
 static void link_ready(struct loop_source *src, unsigned events)
 {
     struct pg_link *k = container_of(src, struct pg_link, source);
@@ -71,9 +87,8 @@ static void link_ready(struct loop_source *src, unsigned events)
     }
     uint64_t generation = k->generation;
     k->face->readable(k);
-    if (k->generation == generation) {
-        int rest = PQflush(k->conn);
-        loop_rewatch(&k->source, rest == 0 ? LOOP_READ : LOOP_READ | LOOP_WRITE);
+    if (k->generation == generation && !flush(k)) {
+        pg_link_fail(k, PQerrorMessage(k->conn));
     }
 }
 
@@ -157,8 +172,9 @@ void pg_link_open(struct pg_link *k, const char *dsn, const char *extra, uint32_
 
 bool pg_link_flush(struct pg_link *k)
 {
-    int rest = PQflush(k->conn);
-    /* A broken socket is readable too: the loop comes back with the reason. */
-    loop_rewatch(&k->source, rest == 0 ? LOOP_READ : LOOP_READ | LOOP_WRITE);
-    return rest >= 0;
+    if (flush(k)) {
+        return true;
+    }
+    pg_link_fail_later(k);
+    return false;
 }
