@@ -4,6 +4,8 @@
 #include "base/check.h"
 
 struct thread_role follower_role;
+struct thread_role keeper_role;
+struct thread_role worker_role;
 
 #ifdef FRESHET_DEBUG
 static _Thread_local unsigned lock_held[LOCK_RANK_LOG + 1];

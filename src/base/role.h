@@ -26,7 +26,10 @@ struct CAPABILITY("role") thread_role {
     int unused;
 };
 
+/* The one that writes marks; the one that may block on the database; any one of those that serve. */
 extern struct thread_role follower_role;
+extern struct thread_role keeper_role;
+extern struct thread_role worker_role;
 
 /* A thread body says once which role it plays. */
 static inline void role_assume(const struct thread_role *role) ASSERT_CAPABILITY(role)

@@ -30,7 +30,7 @@ static void set_fd(struct follow *f, int fd)
     lock_release(&f->lock);
 }
 
-static void keeper_drop(struct follow *f)
+static void keeper_drop(struct follow *f) REQUIRES(keeper_role)
 {
     set_fd(f, -1);
     PQfinish(f->keeper.conn);
@@ -92,7 +92,7 @@ static bool has_its_own_process(struct follow *f, PGconn *conn)
     return !shares;
 }
 
-static bool keeper_connect(struct follow *f, char **ret_why)
+static bool keeper_connect(struct follow *f, char **ret_why) REQUIRES(keeper_role)
 {
     struct keeper *k = &f->keeper;
     if (k->conn != NULL && PQstatus(k->conn) == CONNECTION_OK) {
@@ -117,7 +117,7 @@ static bool keeper_connect(struct follow *f, char **ret_why)
     return true;
 }
 
-static void run_load(struct follow *f, struct keeper_job *job)
+static void run_load(struct follow *f, struct keeper_job *job) REQUIRES(keeper_role)
 {
     const struct follow_options *o = &f->options;
     job->catalog = follow_catalog_load(f->keeper.conn, f->fresh, job->policy, &job->why);
@@ -132,7 +132,7 @@ static void run_load(struct follow *f, struct keeper_job *job)
     }
 }
 
-static void run_check(struct follow *f, struct keeper_job *job)
+static void run_check(struct follow *f, struct keeper_job *job) REQUIRES(keeper_role)
 {
     const struct follow_catalog *now =
         follow_catalog_load(f->keeper.conn, f->fresh, job->known->policy, &job->why);
@@ -140,7 +140,7 @@ static void run_check(struct follow *f, struct keeper_job *job)
     follow_catalog_unref(now);
 }
 
-static void run_once(struct follow *f, struct keeper_job *job)
+static void run_once(struct follow *f, struct keeper_job *job) REQUIRES(keeper_role)
 {
     if (!keeper_connect(f, &job->why)) {
         return;
@@ -162,6 +162,7 @@ static void run(struct mail *m)
 {
     struct keeper_job *job = container_of(m, struct keeper_job, mail);
     struct follow *f = job->follow;
+    role_assume(&keeper_role);
     bool is_old = f->keeper.conn != NULL;
     if (is_interrupted(f)) {
         job->why = xstrdup("contact was lost");
@@ -190,6 +191,7 @@ void keeper_post(struct follow *f, struct keeper_job *job, mail_fn *done)
 static void *keeper_body(void *arg)
 {
     struct follow *f = arg;
+    role_assume(&keeper_role);
     thread_enter("keeper", false); /* it may block */
     loop_run(f->keeper.loop);
     keeper_drop(f);

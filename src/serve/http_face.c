@@ -269,6 +269,7 @@ static const struct problem *judge_body_kind(const struct http_request *head)
 }
 
 static void run_request(struct http_conn *c, const struct http_request *head, struct slice body)
+    REQUIRES(worker_role)
 {
     struct worker *w = c->worker;
     /* A 1.0 client takes the connection for kept only when the answer says so: ours never does. */
@@ -316,7 +317,7 @@ static void forget_message(struct http_conn *c)
 }
 
 /* Works on the first message of `in`; 0: it is not complete yet. */
-static size_t one_message(struct http_conn *c, struct slice in)
+static size_t one_message(struct http_conn *c, struct slice in) REQUIRES(worker_role)
 {
     const struct policy_limits *limits = limits_of(c);
     struct http_limits http_limits = {
@@ -358,6 +359,7 @@ static size_t one_message(struct http_conn *c, struct slice in)
 
 static size_t http_data(struct conn *conn, struct slice in)
 {
+    role_assume(&worker_role);
     struct http_conn *c = container_of(conn, struct http_conn, conn);
     size_t used = 0;
     while (used < in.len && !conn->closing && !conn->paused && !conn_full(conn)) {

@@ -108,7 +108,7 @@ static void visit(void *arg, const struct store_item *it)
     }
 }
 
-static void remove_doomed(struct sweep *s, uint64_t now_ms)
+static void remove_doomed(struct sweep *s, uint64_t now_ms) REQUIRES(worker_role)
 {
     struct slice rest = buf_readable(&s->doomed);
     while (rest.len > 0) {
@@ -124,12 +124,13 @@ static void remove_doomed(struct sweep *s, uint64_t now_ms)
     buf_clear(&s->doomed);
 }
 
-static void finish(struct reload *r);
+static void finish(struct reload *r) REQUIRES(worker_role);
 
 static void sweep_step(struct timer *t)
 {
     struct sweep *s = container_of(t, struct sweep, step);
     struct worker *w = s->worker;
+    role_assume(&worker_role);
     while (s->db < POLICY_DBS && s->cursor == 0 && !must_sweep(s)) {
         s->db++;
     }
@@ -238,7 +239,7 @@ static void look_again(struct conn *conn, void *arg)
     }
 }
 
-static void switched(struct worker *w)
+static void switched(struct worker *w) REQUIRES(worker_role)
 {
     struct reload *r = w->server->reload;
     conn_each(w->loop, look_again, NULL);
@@ -254,6 +255,7 @@ static void switched(struct worker *w)
 static void plan_arrived(struct mail *m)
 {
     struct plan_mail *pm = container_of(m, struct plan_mail, mail);
+    role_assume(&worker_role);
     plan_unref(pm->worker->plan);
     pm->worker->plan = pm->plan;
     if (pm->switches) {

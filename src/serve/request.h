@@ -79,7 +79,7 @@ enum { REQUEST_MAGIC = 0x4e90e577 };
 
 /* Runs from request->step until the request is parked or done. When done, the answer is in the
  * connection's output (if it is still there) and http_request_done() has been called. */
-void steps_run(struct request *r);
+void steps_run(struct request *r) REQUIRES(worker_role);
 
 /* http_face: the request is finished; it may be recycled and the connection goes on. */
 void http_request_done(struct request *r);

@@ -149,6 +149,7 @@ static void caught_up(struct follow_wait *wait)
 {
     struct request *r = container_of(wait, struct request, wait);
     check_obj(r, REQUEST_MAGIC);
+    role_assume(&worker_role);
     if (!wait->reached) {
         r->bypass = true;
         r->fwd = "fwd=bypass; detail=behind";
@@ -254,6 +255,7 @@ static void fill_done(struct pg_job *job, const struct pg_answer *result)
 {
     struct request *r = container_of(job, struct request, job);
     check_obj(r, REQUEST_MAGIC);
+    role_assume(&worker_role);
     r->result = *result;
     r->step = STEP_COMMIT;
     steps_run(r);
@@ -263,6 +265,7 @@ static void fill_landed(struct flight_waiter *waiter)
 {
     struct request *r = container_of(waiter, struct request, waiter);
     check_obj(r, REQUEST_MAGIC);
+    role_assume(&worker_role);
     r->answer = waiter->answer;
     waiter->answer = NULL;
     r->step = STEP_JOINED;
@@ -385,6 +388,7 @@ static void write_done(struct pg_job *job, const struct pg_answer *result)
 {
     struct request *r = container_of(job, struct request, job);
     check_obj(r, REQUEST_MAGIC);
+    role_assume(&worker_role);
     r->result = *result;
     r->step = STEP_WRITTEN;
     steps_run(r);
