@@ -242,7 +242,9 @@ class Proxy:
             chooser.register(side, selectors.EVENT_READ)
 
     def forward(self, chooser, side):
-        other = self.pairs[side]
+        other = self.pairs.get(side)
+        if other is None:
+            return  # closed with its other side, a moment ago
         try:
             data = side.recv(65536)
             if data:
