@@ -85,13 +85,18 @@ class Witness:
             thread.start()
         return self
 
+    def has_checked(self):
+        return self.statuses.get(200, 0) > 0 and len(self.commits[self.rows[0]]) > 1
+
     def __exit__(self, *error):
+        if error[0] is None:
+            until(self.has_checked, "something to judge")
         self.done.set()
         for thread in self.threads:
             thread.join()
         if error[0] is None:
             assert not self.wrong, f"older than promised: {self.wrong[:5]} of {len(self.wrong)}"
-            assert self.statuses.get(200, 0) > 0 and len(self.commits[self.rows[0]]) > 1, "nothing was checked"
+            assert self.has_checked(), "nothing was checked"
 
     def written(self):
         return sum(len(c) - 1 for c in self.commits.values())

@@ -24,6 +24,11 @@ watchdog: {watchdog}
 """
 
 
+def names_of_threads(daemon):
+    tasks = pathlib.Path(f"/proc/{daemon.process.pid}/task")
+    return [(task / "comm").read_text() for task in tasks.iterdir()]
+
+
 @pytest.fixture
 def doomed(tmp_path):
     """A daemon that is expected to die; without core files."""
@@ -33,6 +38,7 @@ def doomed(tmp_path):
     def start(watchdog="0", more=""):
         daemon = Freshet(tmp_path, POLICY.format(watchdog=watchdog, more=more)).start()
         started.append(daemon)
+        until(lambda: "watchdog\n" in names_of_threads(daemon), "the last thread")
         return daemon
 
     yield start
