@@ -132,6 +132,14 @@ void buf_append_char(struct buf *b, char c)
     b->end += 1;
 }
 
+void buf_append_printable(struct buf *b, struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        buf_append_char(b, c >= ' ' && c != 0x7f ? (char)c : '?');
+    }
+}
+
 void buf_append_u64(struct buf *b, uint64_t value)
 {
     char *at = buf_reserve(b, NUMBER_MAX_LEN);

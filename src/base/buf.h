@@ -47,6 +47,8 @@ void buf_append(struct buf *b, const void *ptr, size_t len);
 void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_str(struct buf *b, const char *text);
 void buf_append_char(struct buf *b, char c);
+/* For lines that people read: a control character, which could end the line, becomes '?'. */
+void buf_append_printable(struct buf *b, struct slice s);
 void buf_append_u64(struct buf *b, uint64_t value);
 void buf_append_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

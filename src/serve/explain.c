@@ -184,8 +184,8 @@ static void put_template(void *arg, const struct policy_template *t, const struc
     struct buf *out = m->out;
     buf_printf(out, "rule: table %s, template %s", t->table, t->text);
     for (uint32_t i = 0; values != NULL && i < t->column_count; i++) {
-        buf_printf(out, "%s%s=%.*s", i == 0 ? " with " : ", ", t->columns[i], (int)values[i].len,
-                   values[i].ptr);
+        buf_printf(out, "%s%s=", i == 0 ? " with " : ", ", t->columns[i]);
+        buf_append_printable(out, values[i]);
     }
     buf_printf(out, " (%s:%u)\n", m->worker->plan->policy->file, t->line);
     explain_name_match(&m->names, m->worker->server->fresh, t, values);
@@ -229,10 +229,7 @@ static void put_space(const struct policy_space *space, uint32_t db, struct buf 
 static void put_key(struct slice key, struct buf *out)
 {
     buf_append_str(out, "key: ");
-    for (size_t i = 0; i < key.len; i++) {
-        unsigned char c = (unsigned char)key.ptr[i];
-        buf_append_char(out, c >= ' ' && c != 0x7f ? (char)c : '?');
-    }
+    buf_append_printable(out, key);
     buf_append_char(out, '\n');
 }
 

@@ -22,8 +22,8 @@ void explain_name_match(struct explain_names *n, struct fresh *f, const struct p
     buf_init(text);
     buf_printf(text, "rows of table %s with ", t->table);
     for (uint32_t i = 0; i < t->column_count; i++) {
-        buf_printf(text, "%s%s=%.*s", i > 0 ? ", " : "", t->columns[i], (int)values[i].len,
-                   values[i].ptr);
+        buf_printf(text, "%s%s=", i > 0 ? ", " : "", t->columns[i]);
+        buf_append_printable(text, values[i]);
     }
 }
 
@@ -44,12 +44,13 @@ void explain_name_route(struct explain_names *n, const struct follow_catalog *c,
     }
     buf_printf(&n->narrow, "row%s of table %s with ", row->count > 0 ? "" : "s", t->name);
     for (uint32_t i = 0; i < row->count && i < t->key_count; i++) {
-        buf_printf(&n->narrow, "%s%s=%s", i > 0 ? ", " : "", t->columns[t->key[i]].name,
-                   text_of(params[row->param[i]]));
+        buf_printf(&n->narrow, "%s%s=", i > 0 ? ", " : "", t->columns[t->key[i]].name);
+        buf_append_printable(&n->narrow, slice_of(text_of(params[row->param[i]])));
     }
     for (uint32_t i = 0; row->count == 0 && i < t->column_count; i++) {
         if (t->columns[i].attnum == value->attnum) {
-            buf_printf(&n->narrow, "%s=%s", t->columns[i].name, text_of(params[value->param]));
+            buf_printf(&n->narrow, "%s=", t->columns[i].name);
+            buf_append_printable(&n->narrow, slice_of(text_of(params[value->param])));
         }
     }
 }

@@ -137,3 +137,12 @@ def test_what_does_not_exist_fails_with_a_reason(served):
 def test_too_few_words_print_the_usage(words):
     done = cli("explain", *words)
     assert done.returncode == 2 and "usage: freshet explain" in done.stderr
+
+
+def test_a_key_cannot_write_lines_of_its_own(served):
+    """`*` in a prefix and placeholders take any byte of a key, line ends included."""
+    key = "erp_cache:1:product_7\nverdict: hit"
+    said = explain(served, "--db", "1", "key", key)
+    assert said["key"] == ["erp_cache:1:product_7?verdict: hit"]
+    assert len(said["verdict"]) == 1 and said["verdict"] != ["hit"]
+    assert any("id=7?verdict: hit" in rule for rule in said["rule"])
