@@ -184,7 +184,9 @@ static bool take_good(struct pg_conn *c, enum job_step step, PGresult *r)
 {
     switch (step) {
     case STEP_SETUP:
-        c->process = PQntuples(r) == 1 ? atoi(PQgetvalue(r, 0, PQnfields(r) - 1)) : c->process;
+        if (PQntuples(r) == 1) {
+            c->process = (int)strtol(PQgetvalue(r, 0, PQnfields(r) - 1), NULL, 10);
+        }
         return false;
     case STEP_PREPARE:
         note_prepared(c);

@@ -15,7 +15,7 @@ enum { MEETINGS = 5 };
 static int process_of(PGconn *conn)
 {
     PGresult *r = PQexec(conn, "select pg_catalog.pg_backend_pid()");
-    int pid = PQresultStatus(r) == PGRES_TUPLES_OK ? atoi(PQgetvalue(r, 0, 0)) : 0;
+    int pid = PQresultStatus(r) == PGRES_TUPLES_OK ? (int)strtol(PQgetvalue(r, 0, 0), NULL, 10) : 0;
     PQclear(r);
     return pid;
 }

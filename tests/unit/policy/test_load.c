@@ -61,19 +61,20 @@ static void a_file_with_only_listen_has_every_default(void **state)
 static void what_is_stated_is_taken(void **state)
 {
     const struct policy *p = load_good(
-        LISTEN "database:\n"
-               "  dsn: host=/tmp dbname=shop\n"
-               "  replication_dsn: postgres://u@h/d\n"
-               "  publication: mine\n"
-               "  pool: 3\n"
-               "  max_stale: 2s\n"
-               "  statement_timeout: 1m\n"
-               "  marks: 4096\n"
-               "limits: { bulk: 1MB, pipeline: 2MB, http_head: 3KB, http_body: 0, http_idle: 5s,\n"
-               "          http_head_time: 6s, http_body_rate: 9KB, http_body_time: 8s, connections: 7 }\n"
-               "workers: 3\n"
-               "debug: true\n"
-               "log: trace\n");
+        LISTEN
+        "database:\n"
+        "  dsn: host=/tmp dbname=shop\n"
+        "  replication_dsn: postgres://u@h/d\n"
+        "  publication: mine\n"
+        "  pool: 3\n"
+        "  max_stale: 2s\n"
+        "  statement_timeout: 1m\n"
+        "  marks: 4096\n"
+        "limits: { bulk: 1MB, pipeline: 2MB, http_head: 3KB, http_body: 0, http_idle: 5s,\n"
+        "          http_head_time: 6s, http_body_rate: 9KB, http_body_time: 8s, connections: 7 }\n"
+        "workers: 3\n"
+        "debug: true\n"
+        "log: trace\n");
     assert_string_equal(p->database.dsn, "host=/tmp dbname=shop");
     assert_string_equal(p->database.replication_dsn, "postgres://u@h/d");
     assert_string_equal(p->database.publication, "mine");
