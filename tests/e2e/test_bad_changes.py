@@ -195,7 +195,7 @@ def test_huge_transaction_that_is_undone(large, freshet):
     until(lambda: http.get("/large").hit, "a hit")
     large.psql("BEGIN; UPDATE large SET n = n + 1; ROLLBACK")
     with Witness(daemon, large.dsn, readers=1) as witness:
-        until(lambda: witness.hits > 50, "hits, so that later commits are applied")
+        until(lambda: witness.hits > 50, "hits, so that later commits are applied", deadline_s=120)
     assert http.get("/large").hit
     large.psql("BEGIN; UPDATE large SET n = 5 WHERE id = 1; SAVEPOINT a; UPDATE large SET n = n + 1; "
                "ROLLBACK TO a; COMMIT")
