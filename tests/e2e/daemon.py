@@ -14,6 +14,7 @@ from http_client import Http
 from resp_client import Resp
 
 BINARY = os.environ.get("FRESHET_BIN", str(ROOT / "build" / "debug" / "freshet"))
+SANITIZED = "san" in pathlib.Path(BINARY).parent.name  # build/asan, build/tsan: the memory is theirs
 DEADLINE_S = 30  # of anything that must happen: generous, for sanitizers on a busy machine
 
 
