@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 
 import psycopg2
+import psycopg2.errors
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "shop"
@@ -67,10 +68,19 @@ class Cluster:
 
     def drop(self, database):
         with contextlib.closing(self.connect("postgres")) as pg:
-            # FORCE spares the sender of a slot, which may outlive its client by a moment.
-            pg.cursor().execute("SELECT pg_terminate_backend(active_pid, 30000) FROM pg_replication_slots"
-                                " WHERE database = %s AND active_pid IS NOT NULL", (database.name,))
-            pg.cursor().execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+            while not self._try_drop(pg, database.name):
+                pass
+
+    @staticmethod
+    def _try_drop(pg, name):
+        """False: a slot's sender has outlived its client by a moment. FORCE spares it, and it may come between."""
+        pg.cursor().execute("SELECT pg_terminate_backend(active_pid, 30000) FROM pg_replication_slots"
+                            " WHERE database = %s AND active_pid IS NOT NULL", (name,))
+        try:
+            pg.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+        except psycopg2.errors.ObjectInUse:
+            return False
+        return True
 
     def connect(self, database, user="postgres"):
         pg = psycopg2.connect(self.dsn(database, user))
