@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import subprocess
+import time
 
 import psycopg2
 import psycopg2.errors
@@ -68,8 +69,9 @@ class Cluster:
 
     def drop(self, database):
         with contextlib.closing(self.connect("postgres")) as pg:
+            end = time.monotonic() + 30
             while not self._try_drop(pg, database.name):
-                pass
+                assert time.monotonic() < end, f"{database.name} is still in use"
 
     @staticmethod
     def _try_drop(pg, name):
