@@ -93,7 +93,7 @@ static int likely_db(const struct policy *p, struct slice key)
 {
     int first = -1;
     for (int db = 0; db < POLICY_DBS; db++) {
-        const struct policy_space *space = p->db_space[db] < 0 ? NULL : &p->spaces[p->db_space[db]];
+        const struct policy_space *space = policy_space_of(p, (uint32_t)db);
         if (space == NULL || !policy_space_followed(p, space)) {
             continue;
         }

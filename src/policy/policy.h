@@ -191,6 +191,12 @@ struct policy {
     const struct policy_index *index; /* private */
 };
 
+/* The space of a Redis database; NULL: none has this number. */
+static inline const struct policy_space *policy_space_of(const struct policy *p, uint32_t db)
+{
+    return db < POLICY_DBS && p->db_space[db] >= 0 ? &p->spaces[p->db_space[db]] : NULL;
+}
+
 /* NULL when the file has mistakes: then `complaints` has one line for each
  * ("shop.yaml:12:5: routes[2].fresch: unknown key; did you mean `fresh`?"). Warnings go there too
  * when the policy is valid. */

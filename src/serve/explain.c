@@ -236,11 +236,11 @@ static void put_key(struct slice key, struct buf *out)
 void explain_key(struct worker *w, uint32_t db, struct slice key, struct buf *out)
 {
     const struct policy *p = w->plan->policy;
-    if (db >= POLICY_DBS || p->db_space[db] < 0) {
+    const struct policy_space *space = policy_space_of(p, db);
+    if (space == NULL) {
         buf_append_str(out, "error: no space has this database number\n");
         return;
     }
-    const struct policy_space *space = &p->spaces[p->db_space[db]];
     struct matches m = {.worker = w, .out = out};
     put_key(key, out);
     put_space(space, db, out);

@@ -9,7 +9,8 @@
 struct gzip;
 
 /* Appends `text` in the gzip format. False, and nothing appended, when that would take `max` bytes or
- * more, or there is no memory. `*z` is created when it is first needed. Blocks: about 5 ms a megabyte. */
+ * more, or there is no memory. `*z` is created when it is first needed. Blocks, for milliseconds a
+ * megabyte. */
 bool gzip_put(struct gzip **z, struct slice text, size_t max, struct buf *out);
 /* A `max` that is always enough for this many bytes. */
 size_t gzip_bound(size_t len);

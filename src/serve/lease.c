@@ -212,16 +212,10 @@ static void forget_oldest(struct leases *l, uint64_t hash, fresh_pos newest, uin
 
 /* --- templates ---------------------------------------------------------------------------------- */
 
-static const struct policy_space *space_of(const struct worker *w, uint32_t db)
-{
-    const struct policy *p = w->plan->policy;
-    return &p->spaces[db < POLICY_DBS && p->db_space[db] >= 0 ? p->db_space[db] : 0];
-}
-
 bool lease_db_followed(const struct worker *w, uint32_t db)
 {
-    return w->server->leases != NULL && db < POLICY_DBS &&
-           policy_space_followed(w->plan->policy, space_of(w, db));
+    const struct policy_space *space = policy_space_of(w->plan->policy, db);
+    return space != NULL && policy_space_followed(w->plan->policy, space);
 }
 
 struct matching {
@@ -280,7 +274,7 @@ static struct matching match_key(struct worker *w, uint32_t db, struct slice key
 {
     struct matching m = {.w = w, .lease = lease};
     struct slice rest;
-    if (policy_strip_prefix(space_of(w, db), key, &rest)) {
+    if (policy_strip_prefix(policy_space_of(w->plan->policy, db), key, &rest)) {
         policy_match_key(w->plan->policy, rest, matched, &m);
     }
     return m;

@@ -38,7 +38,11 @@ struct sweep {
     struct worker *worker;
     const struct policy *old; /* references */
     const struct policy *new;
+    bool *is_new; /* by template of the new policy */
+    bool any_new;
     uint32_t db;
+    const struct policy_space *space; /* of `db`, in the new policy */
+    bool renamed;                     /* its keys mean other templates than before */
     uint64_t cursor;
     struct buf doomed; /* keys: length, bytes */
     uint64_t voided;
@@ -59,28 +63,19 @@ struct reload {
 
 /* --- the sweep ---------------------------------------------------------------------------------- */
 
-static const struct policy_space *space_of(const struct policy *p, uint32_t db)
+/* Turns to database `db`: can its keys mean something to the new policy that they did not to the old? */
+static bool must_sweep(struct sweep *s)
 {
-    return p->db_space[db] >= 0 ? &p->spaces[p->db_space[db]] : NULL;
-}
-
-/* Can keys of this database mean something to the new policy that they did not to the old one? */
-static bool must_sweep(const struct sweep *s)
-{
-    const struct policy_space *now = space_of(s->new, s->db);
-    if (now == NULL || !policy_space_followed(s->new, now)) {
+    s->space = policy_space_of(s->new, s->db);
+    if (s->space == NULL || !policy_space_followed(s->new, s->space)) {
         return false;
     }
-    bool more = !policy_space_same_keys(now, space_of(s->old, s->db));
-    for (uint32_t i = 0; !more && i < s->new->template_count; i++) {
-        more = !policy_has_template(s->old, &s->new->templates[i]);
-    }
-    return more;
+    s->renamed = !policy_space_same_keys(s->space, policy_space_of(s->old, s->db));
+    return s->renamed || s->any_new;
 }
 
 struct judging {
     const struct sweep *sweep;
-    bool same_keys;
     bool doomed;
 };
 
@@ -88,18 +83,16 @@ static void matched(void *arg, const struct policy_template *t, const struct sli
 {
     struct judging *j = arg;
     (void)values;
-    j->doomed = j->doomed || !j->same_keys || !policy_has_template(j->sweep->old, t);
+    j->doomed = j->doomed || j->sweep->renamed || j->sweep->is_new[t->index];
 }
 
 static void visit(void *arg, const struct store_item *it)
 {
     struct sweep *s = arg;
-    const struct policy_space *now = space_of(s->new, s->db);
-    struct judging j = {.sweep = s,
-                        .same_keys = policy_space_same_keys(now, space_of(s->old, s->db))};
+    struct judging j = {.sweep = s};
     struct slice key = store_item_key(it);
     struct slice rest;
-    if (policy_strip_prefix(now, key, &rest)) {
+    if (policy_strip_prefix(s->space, key, &rest)) {
         policy_match_key(s->new, rest, matched, &j);
     }
     if (j.doomed) {
@@ -147,15 +140,30 @@ static void sweep_step(struct timer *t)
 
 /* --- one reload after the other ----------------------------------------------------------------- */
 
+static void sweep_prepare(struct sweep *s, const struct policy *old, const struct policy *new)
+{
+    *s = (struct sweep){.old = old, .new = policy_share(new)};
+    buf_init(&s->doomed);
+    s->is_new = xcalloc(new->template_count + 1, sizeof(*s->is_new));
+    for (uint32_t i = 0; i < new->template_count; i++) {
+        s->is_new[i] = !policy_has_template(old, &new->templates[i]);
+        s->any_new = s->any_new || s->is_new[i];
+    }
+}
+
+static void sweep_fini(struct sweep *s)
+{
+    policy_unload(&s->old);
+    policy_unload(&s->new);
+    free(s->is_new);
+    s->is_new = NULL;
+    buf_fini(&s->doomed);
+}
+
 /* Under the lock. */
 static void start(struct reload *r, const struct policy *p)
 {
-    struct sweep *s = &r->sweep;
-    s->old = r->policy;
-    s->new = policy_share(p);
-    s->db = 0;
-    s->cursor = 0;
-    s->voided = 0;
+    sweep_prepare(&r->sweep, r->policy, p);
     r->policy = p;
     r->busy = true;
     r->published = false;
@@ -196,16 +204,16 @@ void reload_begin(struct reload *r, const struct policy *p)
 static void finish(struct reload *r)
 {
     struct sweep *s = &r->sweep;
+    uint64_t voided = s->voided;
     struct buf change;
     buf_init(&change);
     policy_describe_change(s->old, s->new, &change);
     buf_append_char(&change, '\0');
     lock_acquire(&r->lock);
     r->figures.reloads++;
-    r->figures.voided += s->voided;
+    r->figures.voided += voided;
     uint64_t took_ms = clock_now_ms() - r->began_ms;
-    policy_unload(&s->old);
-    policy_unload(&s->new);
+    sweep_fini(s);
     const struct policy *next = r->next;
     r->next = NULL;
     r->busy = false;
@@ -214,7 +222,7 @@ static void finish(struct reload *r)
     }
     lock_release(&r->lock);
     log_info("reload", "reloaded in %" PRIu64 " ms: %s; %" PRIu64 " keys removed", took_ms,
-             buf_readable(&change).ptr, s->voided);
+             buf_readable(&change).ptr, voided);
     buf_fini(&change);
     if (next != NULL) {
         put_in_force(r, next);
@@ -310,11 +318,9 @@ struct reload *reload_create(struct server *s)
     r->policy = policy_share(s->started_with);
     r->published = true;
     lock_init(&r->lock, LOCK_RANK_PLAN);
-    buf_init(&r->sweep.doomed);
     return r;
 }
 
-/* Threads have been joined. */
 void reload_stop(struct reload *r)
 {
     timer_stop(&r->sweep.step);
@@ -324,11 +330,9 @@ void reload_destroy(struct reload **rp)
 {
     struct reload *r = *rp;
     *rp = NULL;
-    policy_unload(&r->sweep.old);
-    policy_unload(&r->sweep.new);
+    sweep_fini(&r->sweep);
     policy_unload(&r->policy);
     policy_unload(&r->next);
-    buf_fini(&r->sweep.doomed);
     lock_fini(&r->lock);
     free(r);
 }

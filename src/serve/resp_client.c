@@ -20,13 +20,12 @@
 
 bool client_db_exists(const struct resp_client *c, int64_t db)
 {
-    return db >= 0 && db < POLICY_DBS && c->worker->plan->policy->db_space[db] >= 0;
+    return db >= 0 && db < POLICY_DBS && client_space(c, (uint32_t)db) != NULL;
 }
 
 const struct policy_space *client_space(const struct resp_client *c, uint32_t db)
 {
-    const struct policy *p = c->worker->plan->policy;
-    return &p->spaces[p->db_space[db]];
+    return policy_space_of(c->worker->plan->policy, db);
 }
 
 bool client_select(struct resp_client *c, int64_t db)
