@@ -32,8 +32,8 @@
 
 enum { FEEDBACK_MS = 1000, SILENCE_MS = 60000, STREAM_CONNECT_MS = 5000 };
 
-/* How much of unfinished transactions the server keeps before it sends a block of the largest. The default,
- * 64 MB, holds back 300,000 rows until their commit; then everybody waits for their decoding. */
+/* How much of unfinished transactions the server keeps before it sends a block of the largest. What it
+ * keeps (64 MB by default) is sent at the commit, and then everybody waits for it. */
 #define WORK_MEM "4MB"
 
 enum stream_step {
