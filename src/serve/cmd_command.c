@@ -33,46 +33,26 @@ static const struct flag_name flag_names[] = {
 
 enum { CATEGORY_MAX = 8 };
 
-static const char *group_name(enum command_group group)
-{
-    switch (group) {
-    case COMMAND_GROUP_STRING:
-        return "string";
-    case COMMAND_GROUP_GENERIC:
-        return "generic";
-    case COMMAND_GROUP_CONNECTION:
-        return "connection";
-    case COMMAND_GROUP_SERVER:
-        return "server";
-    case COMMAND_GROUP_TRANSACTIONS:
-        return "transactions";
-    case COMMAND_GROUP_SCRIPTING:
-        return "scripting";
-    case COMMAND_GROUP_FRESHET:
-        return "freshet";
-    }
-    unreachable();
-}
-
-static const char *group_category(enum command_group group)
-{
-    switch (group) {
-    case COMMAND_GROUP_STRING:
-        return "@string";
-    case COMMAND_GROUP_GENERIC:
-        return "@keyspace";
-    case COMMAND_GROUP_CONNECTION:
-        return "@connection";
-    case COMMAND_GROUP_TRANSACTIONS:
-        return "@transaction";
-    case COMMAND_GROUP_SCRIPTING:
-        return "@scripting";
-    case COMMAND_GROUP_SERVER:
-    case COMMAND_GROUP_FRESHET:
-        return NULL;
-    }
-    unreachable();
-}
+/* The group's name in COMMAND DOCS, and its ACL category if it has one. */
+static const struct {
+    const char *name;
+    const char *category;
+} groups[] = {
+    [COMMAND_GROUP_STRING] = {"string", "@string"},
+    [COMMAND_GROUP_GENERIC] = {"generic", "@keyspace"},
+    [COMMAND_GROUP_CONNECTION] = {"connection", "@connection"},
+    [COMMAND_GROUP_SERVER] = {"server", NULL},
+    [COMMAND_GROUP_TRANSACTIONS] = {"transactions", "@transaction"},
+    [COMMAND_GROUP_SCRIPTING] = {"scripting", "@scripting"},
+    [COMMAND_GROUP_LIST] = {"list", "@list"},
+    [COMMAND_GROUP_SET] = {"set", "@set"},
+    [COMMAND_GROUP_SORTED_SET] = {"sorted-set", "@sortedset"},
+    [COMMAND_GROUP_HASH] = {"hash", "@hash"},
+    [COMMAND_GROUP_STREAM] = {"stream", "@stream"},
+    [COMMAND_GROUP_BITMAP] = {"bitmap", "@bitmap"},
+    [COMMAND_GROUP_PUBSUB] = {"pubsub", "@pubsub"},
+    [COMMAND_GROUP_FRESHET] = {"freshet", NULL},
+};
 
 static uint32_t categories_of(const struct command *cmd, const char *ret_names[CATEGORY_MAX])
 {
@@ -93,7 +73,7 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
     if ((cmd->flags & COMMAND_KEYSPACE) != 0) {
         ret_names[n++] = "@keyspace";
     }
-    const char *group = group_category(cmd->group);
+    const char *group = groups[cmd->group].category;
     if (group != NULL && cmd->run != cmd_container) {
         ret_names[n++] = group;
     }
@@ -226,7 +206,7 @@ static void reply_one_docs(struct resp_client *c, const struct command *cmd, boo
     resp_bulk_str(out, "since");
     resp_bulk_str(out, cmd->since);
     resp_bulk_str(out, "group");
-    resp_bulk_str(out, group_name(cmd->group));
+    resp_bulk_str(out, groups[cmd->group].name);
     if (with_subs) {
         resp_bulk_str(out, "subcommands");
         resp_map(out, c->proto, cmd->sub_count);

@@ -45,6 +45,7 @@ struct resp_client {
     bool proof_failed; /* what follows the database is absent to this batch */
     bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
+    bool detached; /* has no connection: see detached.h */
     bool no_touch;
     bool reply_failed; /* the command being run says more than may be sent */
     enum reply_mode reply;
@@ -71,6 +72,10 @@ struct resp_client {
 };
 
 bool resp_client_is(const struct conn *conn);
+
+/* resp_face.c: what a connection's opening and closing have in common with a detached client's. */
+void resp_client_begin(struct resp_client *c, struct worker *w);
+void resp_client_end(struct resp_client *c);
 
 /* --- connection state ------------------------------------------------------------------------- */
 

@@ -37,6 +37,7 @@ enum {
 static struct conn_limits conn_limits;
 static struct resp_limits known_limits;
 static struct resp_limits anonymous_limits;
+static const struct conn_face plain_face;
 
 void client_set_authenticated(struct resp_client *c, bool authenticated)
 {
@@ -297,16 +298,25 @@ static size_t data(struct conn *conn, struct slice in)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void open_client(struct conn *conn, void *context)
+void resp_client_begin(struct resp_client *c, struct worker *w)
 {
-    struct resp_client *c = container_of(conn, struct resp_client, conn);
     c->magic = RESP_CLIENT_MAGIC;
-    c->worker = context;
+    c->worker = w;
     c->proto = 2;
+    c->conn.face = &plain_face;
     c->opened_ms = client_now(c);
     resp_parser_init(&c->parser, &known_limits);
     client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
-    if (!client_select_first(c)) {
+    (void)client_select_first(c);
+}
+
+static void open_client(struct conn *conn, void *context)
+{
+    struct resp_client *c = container_of(conn, struct resp_client, conn);
+    const struct conn_face *face = conn->face;
+    resp_client_begin(c, context);
+    conn->face = face;
+    if (c->space == NULL) {
         resp_error(&conn->out, "ERR no space of the policy has a `db`");
         conn_close_after_flush(conn);
     }
@@ -326,17 +336,22 @@ static void last_word(struct conn *conn)
                    : "ERR Protocol error: too big request; see limits.bulk in the policy");
 }
 
-static void closed(struct conn *conn)
+void resp_client_end(struct resp_client *c)
 {
-    struct resp_client *c = container_of(conn, struct resp_client, conn);
-    resp_proof_forget(c);
-    roll_call_forget(c);
     client_discard(c);
     resp_parser_fini(&c->parser);
     free(c->name);
     free(c->lib_name);
     free(c->lib_version);
     c->magic = 0;
+}
+
+static void closed(struct conn *conn)
+{
+    struct resp_client *c = container_of(conn, struct resp_client, conn);
+    resp_proof_forget(c);
+    roll_call_forget(c);
+    resp_client_end(c);
     serve_connection_closed(c->worker, conn);
 }
 

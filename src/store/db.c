@@ -62,6 +62,7 @@ void store_db_flush(struct store *s, uint32_t db)
             flush_table(sh, &sh->tables[table], shard_pool_of_table(sh, table));
         }
     }
+    touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table, (struct slice){"", 0});
 }
 
 bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
@@ -79,6 +80,8 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
         watch_touch_table(sh, table_b, table_a);
         watch_touch_table(sh, table_b, table_b);
     }
+    touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table_a, (struct slice){"", 0});
+    touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table_b, (struct slice){"", 0});
     atomic_store_explicit(&s->db_table[a], (uint8_t)table_b, memory_order_relaxed);
     atomic_store_explicit(&s->db_table[b], (uint8_t)table_a, memory_order_relaxed);
     return true;

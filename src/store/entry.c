@@ -38,17 +38,20 @@ enum store_absence entry_judge(const struct store *s, const struct store_item *i
 }
 
 void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct table_at at,
-                   enum store_absence why)
+                   enum store_touch why)
 {
     struct store_item *it = table_item(t, at);
     struct pool *p = container_of(t->slab, struct pool, slab);
     if (sh->watches != NULL) {
         watch_touch(sh, it->place & ITEM_TABLE, hash, item_key(it));
     }
-    if (why == STORE_EXPIRED) {
+    touch_note(sh, why, it->place & ITEM_TABLE, item_key(it));
+    if (why == STORE_TOUCH_EXPIRED) {
         figure_add(&p->figures.expired, 1);
-    } else if (why == STORE_OUTDATED || why == STORE_VOID) {
+    } else if (why == STORE_TOUCH_OUTDATED) {
         figure_add(&p->figures.outdated, 1);
+    } else if (why == STORE_TOUCH_EVICTED) {
+        figure_add(&p->figures.evicted, 1);
     }
     figure_add(&p->figures.keys, (uint64_t)-1);
     table_remove(t, hash, at);
@@ -57,7 +60,7 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
     table_tune(t);
 }
 
-void entry_drop(struct shard *sh, struct store_item *it, enum store_absence why)
+void entry_drop(struct shard *sh, struct store_item *it, enum store_touch why)
 {
     struct table *t = &sh->tables[it->place & ITEM_TABLE];
     uint64_t hash = hash_slice(item_key(it));
@@ -78,7 +81,7 @@ struct table_at entry_find_live(struct store_hold *h, enum store_absence *ret_wh
     *ret_why = entry_judge(h->store, table_item(t, at), h->now_ms);
     if (*ret_why != STORE_PRESENT) {
         if (entry_is_dead(*ret_why)) {
-            entry_drop_at(h->shard, t, h->hash, at, *ret_why);
+            entry_drop_at(h->shard, t, h->hash, at, entry_touch_of(*ret_why));
         }
         at.bucket = NULL;
     }

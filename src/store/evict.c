@@ -84,7 +84,7 @@ static uint32_t drop_dead(struct shard *sh, struct pool *p, uint32_t page, uint6
         }
         enum store_absence why = entry_judge(sh->store, it, now_ms);
         if (entry_is_dead(why)) {
-            entry_drop(sh, it, why);
+            entry_drop(sh, it, entry_touch_of(why));
             dropped++;
         }
     }
@@ -118,8 +118,7 @@ static uint32_t drop_cold(struct shard *sh, struct pool *p, uint32_t page)
             it->worth = (uint8_t)(it->worth - price);
             continue;
         }
-        figure_add(&p->figures.evicted, 1);
-        entry_drop(sh, it, STORE_PRESENT);
+        entry_drop(sh, it, STORE_TOUCH_EVICTED);
         dropped++;
     }
     tune_bar(&p->evict, taken, dropped);

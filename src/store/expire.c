@@ -36,7 +36,7 @@ static uint32_t expire_run(struct shard *sh, struct pool *p, uint32_t page, uint
         }
         uint64_t expiry = item_expiry(it);
         if (expiry != 0 && expiry <= now_ms) {
-            entry_drop(sh, it, STORE_EXPIRED);
+            entry_drop(sh, it, STORE_TOUCH_EXPIRED);
             dropped++;
         } else if (expiry != 0 && expiry < soonest) {
             soonest = expiry;

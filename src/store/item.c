@@ -41,7 +41,8 @@ static char *put_bytes(char *at, const void *src, size_t len)
 void item_write(struct store_item *it, const struct item_parts *p)
 {
     bool is_long = p->key.len >= ITEM_LONG_KEY;
-    it->value_len = (uint32_t)p->value_len;
+    it->value_len = p->value_len & ITEM_VALUE_MAX;
+    it->kind = p->kind & 7U;
     it->key_len = (uint8_t)(is_long ? ITEM_LONG_KEY : p->key.len);
     it->dep_count = (uint8_t)p->dep_count;
     it->worth = p->worth;
@@ -73,6 +74,7 @@ void item_read(const struct store_item *it, struct item_parts *ret_parts)
         .stamp = store_item_stamp(it),
         .worth = it->worth,
         .table = it->place & ITEM_TABLE,
+        .kind = (uint8_t)it->kind,
     };
     ret_parts->deps = store_item_deps(it, &ret_parts->dep_count);
 }
@@ -84,6 +86,11 @@ uint8_t item_worth_of_cost(uint32_t cost_us)
     uint32_t octaves = cost_us == 0 ? 0 : 32 - (uint32_t)__builtin_clz(cost_us);
     uint32_t cost = (octaves + 1) / 2;
     return (uint8_t)((cost > 15 ? 15 : cost) << ITEM_COST_SHIFT);
+}
+
+enum store_kind store_item_kind(const struct store_item *it)
+{
+    return (enum store_kind)it->kind;
 }
 
 struct slice store_item_value(const struct store_item *it)

@@ -3,7 +3,7 @@
  * The bytes of one item. One allocation, aligned to 8; optional fields take room only when present.
  *
  *      OFFSET  SIZE  MEANING
- *      0       4     value length
+ *      0       4     value length (29 bits) and kind (3)
  *      4       1     key length; ITEM_LONG_KEY: the real one is in the long-key field
  *      5       1     how many dependencies (0: not followed)
  *      6       1     worth: low half hits (saturating), high half what the fill cost (log scale)
@@ -25,6 +25,7 @@
 #include "store/store.h"
 
 enum {
+    ITEM_VALUE_MAX = (1 << 29) - 1,
     ITEM_LONG_KEY = 255,
     ITEM_TABLE = 0x3f,
     ITEM_EXPIRES = 0x40,
@@ -34,7 +35,8 @@ enum {
 };
 
 struct store_item {
-    uint32_t value_len;
+    uint32_t value_len : 29;
+    uint32_t kind : 3; /* enum store_kind */
     uint8_t key_len;
     uint8_t dep_count;
     uint8_t worth;
@@ -55,6 +57,7 @@ struct item_parts {
     uint32_t dep_count;
     uint8_t worth;
     uint8_t table;
+    uint8_t kind;
 };
 
 size_t item_parts_size(const struct item_parts *p);

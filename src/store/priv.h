@@ -9,12 +9,14 @@
  *      table.c   index of one database       expire.c  upkeep: expired items, memory given back
  *      item.c    bytes of one item           db.c      whole databases: size, flush, scan, random
  *      watch.c   WATCH                       figures.c statistics, validation
+ *      touch.c   notes of changed keys       effect.c  what durable spaces must remember
  *
  * A *pool* is what one shard owns in one space. Several tables of a shard share it.
  */
 #ifndef STORE_PRIV_H
 #define STORE_PRIV_H
 
+#include "base/buf.h"
 #include "base/lock.h"
 #include "store/evict.h"
 #include "store/item.h"
@@ -46,12 +48,15 @@ struct shard {
     struct table *tables;        /* by table number */
     struct pool *pools;          /* by space */
     struct store_watch *watches; /* shard lock */
+    struct buf touched;          /* shard lock; notes of touch.c */
+    bool touched_too_much;       /* shard lock; notes were dropped for want of room */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct store_gate {
     struct lock lock;
-    bool is_owning; /* the gate's thread */
+    bool is_owning; /* the gate's thread, with the rest */
     uint64_t random;
+    struct buf effects; /* of the unit being made: see effect.h */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct store {
@@ -69,6 +74,8 @@ struct store {
     /* atomic: written by owners only, read relaxed by anyone */
     _Atomic uint8_t db_table[STORE_DB_MAX];
     _Atomic uint32_t gates_taken;
+    _Atomic int observers;
+    _Atomic bool touched;
 };
 
 static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
@@ -109,14 +116,20 @@ void store_leave(struct store_gate *g, struct shard *sh);
 enum store_absence entry_judge(const struct store *s, const struct store_item *it, uint64_t now_ms);
 /* The item of the hold's key if it may be seen; removes it if it is dead. */
 struct table_at entry_find_live(struct store_hold *h, enum store_absence *ret_why);
-/* Takes an item out of everything and frees it. `why`: what entry_judge() said, for the figures. */
-void entry_drop(struct shard *sh, struct store_item *it, enum store_absence why);
+/* Takes an item out of everything and frees it, with all its elements. */
+void entry_drop(struct shard *sh, struct store_item *it, enum store_touch why);
 void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct table_at at,
-                   enum store_absence why);
+                   enum store_touch why);
 
 static inline bool entry_is_dead(enum store_absence why)
 {
     return why == STORE_EXPIRED || why == STORE_OUTDATED || why == STORE_VOID;
+}
+
+/* For an item that is dead. */
+static inline enum store_touch entry_touch_of(enum store_absence why)
+{
+    return why == STORE_EXPIRED ? STORE_TOUCH_EXPIRED : STORE_TOUCH_OUTDATED;
 }
 
 /* --- room.c --- */
@@ -128,6 +141,22 @@ struct table_at room_for_place(struct store_hold *h, struct need *n);
 /* --- expire.c --- */
 /* Drops expired items that a short search finds. */
 uint32_t expire_turn(struct shard *sh, struct pool *p, const struct need *n);
+
+/* --- touch.c --- */
+void touch_note_now(struct shard *sh, enum store_touch what, uint32_t table, struct slice key);
+static inline void touch_note(struct shard *sh, enum store_touch what, uint32_t table,
+                              struct slice key)
+{
+    if (__builtin_expect(atomic_load_explicit(&sh->store->observers, memory_order_relaxed) > 0,
+                         0)) {
+        touch_note_now(sh, what, table, key);
+    }
+}
+
+/* --- effect.c --- */
+/* The key is gone; it has a new expiry (0: none). */
+void effect_removed(struct store_hold *h);
+void effect_expiry(struct store_hold *h, uint64_t expiry_ms);
 
 /* --- watch.c --- */
 /* Marks the watches of this key. */

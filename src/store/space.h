@@ -21,6 +21,7 @@ struct space {
     const char *name;
     uint64_t budget;
     bool evict;
+    bool durable;
     /* atomic */
     _Alignas(64) _Atomic uint64_t used;
 };

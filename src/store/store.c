@@ -69,6 +69,7 @@ static void shard_fini(struct shard *sh)
     }
     free(sh->tables);
     free(sh->pools);
+    buf_fini(&sh->touched);
     lock_fini(&sh->lock);
 }
 
@@ -89,6 +90,7 @@ struct store *store_create(const struct store_options *o)
         s->spaces[i].name = o->spaces[i].name;
         s->spaces[i].budget = o->spaces[i].budget_bytes;
         s->spaces[i].evict = o->spaces[i].evict;
+        s->spaces[i].durable = o->spaces[i].durable;
     }
     for (uint32_t i = 0; i < o->db_count; i++) {
         check(o->db_space[i] < o->space_count);
@@ -118,6 +120,7 @@ void store_destroy(struct store **sp)
     }
     for (uint32_t i = 0; i < s->gate_count; i++) {
         lock_fini(&s->gates[i].lock);
+        buf_fini(&s->gates[i].effects);
     }
     free(s->shards);
     free(s->gates);

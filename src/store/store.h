@@ -31,7 +31,8 @@
  * Threads: any thread with a gate. A hold or an ownership belongs to the thread that took it and is
  * never kept across a turn of its event loop.
  *
- * Not done yet: types other than string, durable spaces.
+ * Values: a string's bytes, or a collection (coll.h). Durable spaces: every change leaves an effect
+ * (effect.h) in a journal (journal.h), in the order in which the store did it.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -51,7 +52,8 @@ enum { STORE_DB_MAX = 64, STORE_SPACE_MAX = 32, STORE_KEY_MAX = 512 * 1024 * 102
 struct store_space_options {
     const char *name; /* borrowed for the store's life */
     uint64_t budget_bytes;
-    bool evict; /* false: a full space answers ERR_NOSPACE */
+    bool evict;   /* false: a full space answers ERR_NOSPACE */
+    bool durable; /* changes leave effects */
 };
 
 struct store_options {
@@ -101,6 +103,16 @@ void store_disown(struct store *s, struct store_gate *g);
 
 /* --- reading ------------------------------------------------------------------------------------ */
 
+/* What a value is; the order is that of the log and of DUMP and never changes. */
+enum store_kind {
+    STORE_STRING,
+    STORE_LIST,
+    STORE_SET,
+    STORE_ZSET,
+    STORE_HASH,
+    STORE_STREAM,
+};
+
 /* Why a lookup found nothing. */
 enum store_absence {
     STORE_PRESENT,
@@ -119,6 +131,8 @@ struct store_item *store_peek(struct store_hold *h, enum store_absence *ret_why)
 /* Whatever is stored, even if outdated or expired: for explain only. */
 struct store_item *store_inspect(struct store_hold *h);
 
+enum store_kind store_item_kind(const struct store_item *it);
+/* A string's bytes. Of a collection: how it is kept, for nobody outside store/. */
 struct slice store_item_value(const struct store_item *it);
 struct slice store_item_key(const struct store_item *it);
 /* Monotonic ms; 0: none. */
@@ -155,6 +169,14 @@ enum err store_put(struct store_hold *h, const struct store_write *w);
 enum err store_edit(struct store_hold *h, size_t len, const struct store_write *meta,
                     char **ret_value);
 bool store_remove(struct store_hold *h);
+/* After bytes given out by store_edit() were written: logs [offset, offset + len) of the value as the
+ * effect. Call it before the hold is dropped, and after each store_edit(). */
+void store_edited(struct store_hold *h, size_t offset, size_t len);
+/* A whole value of any kind to another key (RENAME, COPY): `meta` says expiry, stamp and dependencies
+ * of the new one, which replaces what was there. Both held, inside store_own(). ERR_NOSPACE changes
+ * nothing. Moving leaves no source behind, and moves no elements within a shard's pool. */
+enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
+enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
 /* False when the key is absent. 0 removes the expiry. May move the item. */
 enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found);
 
@@ -198,6 +220,27 @@ void store_watch_remove(struct store *s, struct store_gate *g, struct store_watc
 /* Also true when the key was live when watched and has since expired or become outdated. */
 bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch *w,
                        uint64_t now_ms);
+
+/* --- touched keys ------------------------------------------------------------------------------- */
+
+/* While somebody observes, each change of a key is noted in its shard, for those who react to keys
+ * (blocked clients, client-side caching, keyspace events of expiry and eviction). */
+enum store_touch {
+    STORE_TOUCH_WRITTEN,
+    STORE_TOUCH_REMOVED,
+    STORE_TOUCH_EXPIRED,
+    STORE_TOUCH_EVICTED,
+    STORE_TOUCH_OUTDATED,
+    STORE_TOUCH_FLUSHED, /* the whole database; no key */
+};
+/* Counts observers up or down; any thread. */
+void store_observe(struct store *s, int change);
+/* Is there anything to take? One relaxed load. */
+bool store_touched(const struct store *s);
+/* Takes what was noted, oldest first within a shard. `fn` must not call the store. Not while something
+ * is held; inside an ownership is fine. */
+typedef void store_touch_fn(void *arg, enum store_touch what, uint32_t db, struct slice key);
+void store_touched_take(struct store *s, struct store_gate *g, store_touch_fn *fn, void *arg);
 
 /* --- upkeep and figures ------------------------------------------------------------------------- */
 

@@ -14,8 +14,9 @@
 #include "store/priv.h"
 
 #include "base/check.h"
+#include "store/effect.h"
 
-enum { VALUE_MAX = 512 * 1024 * 1024, ROOM_TO_GROW = 8 };
+enum { ROOM_TO_GROW = 8 };
 
 /* Can `old` become an item of `size` bytes where it lies? */
 static bool fits(struct slab *s, struct store_item *old, size_t size)
@@ -48,6 +49,7 @@ static void written(struct store_hold *h, const struct store_item *it)
     if (sh->watches != NULL) {
         watch_touch(sh, it->place & ITEM_TABLE, h->hash, h->key);
     }
+    touch_note(sh, STORE_TOUCH_WRITTEN, it->place & ITEM_TABLE, h->key);
     pool_note_bytes(p);
 }
 
@@ -123,9 +125,25 @@ static struct item_parts parts_of_write(const struct store_hold *h, const struct
     };
 }
 
+/* How a value of this item's expiry and bytes is set again. */
+static void log_value(struct store_hold *h, const struct store_item *it)
+{
+    if (!effect_wanted(h)) {
+        return;
+    }
+    uint64_t expiry_ms = item_expiry(it);
+    effect_command(h, "SET", expiry_ms != 0 ? 4 : 2);
+    effect_arg(h, h->key);
+    effect_arg(h, item_value(it));
+    if (expiry_ms != 0) {
+        effect_arg_str(h, "PXAT");
+        effect_arg_time(h, expiry_ms);
+    }
+}
+
 enum err store_put(struct store_hold *h, const struct store_write *w)
 {
-    if (w->value.len > VALUE_MAX || h->key.len > STORE_KEY_MAX) {
+    if (w->value.len > ITEM_VALUE_MAX || h->key.len > STORE_KEY_MAX) {
         return ERR_TOO_BIG;
     }
     struct item_parts parts = parts_of_write(h, w);
@@ -134,13 +152,17 @@ enum err store_put(struct store_hold *h, const struct store_write *w)
         parts.worth |= table_item(h->table, at)->worth & ITEM_HITS;
     }
     struct store_item *it;
-    return entry_write(h, at, &parts, &it);
+    enum err e = entry_write(h, at, &parts, &it);
+    if (e == ERR_OK) {
+        log_value(h, it);
+    }
+    return e;
 }
 
 enum err store_edit(struct store_hold *h, size_t len, const struct store_write *meta,
                     char **ret_value)
 {
-    if (len > VALUE_MAX || h->key.len > STORE_KEY_MAX) {
+    if (len > ITEM_VALUE_MAX || h->key.len > STORE_KEY_MAX) {
         return ERR_TOO_BIG;
     }
     enum store_absence why;
@@ -151,7 +173,7 @@ enum err store_edit(struct store_hold *h, size_t len, const struct store_write *
         size_t old_len = old->value_len;
         char *value = (char *)old + (item_size(old) - old_len);
         if (fits(&hold_pool(h)->slab, old, item_size(old) - old_len + len)) {
-            old->value_len = (uint32_t)len;
+            old->value_len = len & ITEM_VALUE_MAX;
             if (len > old_len) {
                 memset(value + old_len, 0, len - old_len);
             }
@@ -176,6 +198,24 @@ enum err store_edit(struct store_hold *h, size_t len, const struct store_write *
     return e;
 }
 
+void store_edited(struct store_hold *h, size_t offset, size_t len)
+{
+    if (!effect_wanted(h)) {
+        return;
+    }
+    const struct store_item *it = store_inspect(h);
+    check(it != NULL && offset + len <= it->value_len);
+    struct slice value = item_value(it);
+    if (offset == 0 && len == value.len) {
+        log_value(h, it);
+        return;
+    }
+    effect_command(h, "SETRANGE", 3);
+    effect_arg(h, h->key);
+    effect_arg_unsigned(h, offset);
+    effect_arg(h, (struct slice){value.ptr + offset, len});
+}
+
 bool store_remove(struct store_hold *h)
 {
     enum store_absence why;
@@ -186,7 +226,8 @@ bool store_remove(struct store_hold *h)
                         h->key); /* absent to readers, but it must not come back */
     }
     if (at.bucket != NULL) {
-        entry_drop_at(h->shard, h->table, h->hash, at, STORE_PRESENT);
+        entry_drop_at(h->shard, h->table, h->hash, at, STORE_TOUCH_REMOVED);
+        effect_removed(h);
     }
     return was_live;
 }
@@ -223,6 +264,7 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
         }
     }
     written(h, it);
+    effect_expiry(h, expiry_ms);
     *ret_found = true;
     return ERR_OK;
 }
