@@ -66,6 +66,7 @@ struct policy_limits {
     uint32_t http_body_ms;   /* time to send a whole request body, 10 min */
     uint32_t connections;    /* all faces together, 10,000; the admin face has a few beyond */
     uint64_t output_max;     /* waiting for one Redis client, 128 MB and at least bulk_max */
+    uint64_t subscriber_max; /* waiting messages of one subscriber, 32 MB */
     uint64_t buffers_max;    /* of all connections together */
     uint32_t stall_ms; /* output waits for a Redis client that takes nothing, 60 s; 0: for ever */
     uint32_t resp_idle_ms; /* idle Redis connections, 0: for ever */

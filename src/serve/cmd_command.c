@@ -22,6 +22,7 @@ static const struct flag_name flag_names[] = {
     {COMMAND_READONLY, "readonly"},
     {COMMAND_DENYOOM, "denyoom"},
     {COMMAND_ADMIN, "admin"},
+    {COMMAND_PUBSUB, "pubsub"},
     {COMMAND_NOSCRIPT, "noscript"},
     {COMMAND_LOADING, "loading"},
     {COMMAND_STALE, "stale"},
@@ -117,7 +118,9 @@ static void reply_key_specs(struct buf *out, int proto, const struct command *cm
     resp_set(out, proto, 1);
     resp_map(out, proto, 3);
     resp_bulk_str(out, "flags");
-    const char *access = (cmd->flags & COMMAND_WRITE) != 0 ? "RW" : "RO";
+    const char *access = (cmd->flags & COMMAND_PUBSUB) != 0  ? "not_key"
+                         : (cmd->flags & COMMAND_WRITE) != 0 ? "RW"
+                                                             : "RO";
     reply_words(out, proto, &access, 1);
     resp_bulk_str(out, "begin_search");
     resp_map(out, proto, 2);

@@ -5,7 +5,7 @@
  * There is one user, "default", with the policy's password or none.
  */
 #include "serve/cmd_server.h"
-#include "serve/resp_client.h"
+#include "serve/pubsub.h"
 
 #include "base/number.h"
 
@@ -126,6 +126,7 @@ void cmd_hello(struct resp_client *c, const struct slice *argv, uint32_t argc)
         client_replace_text(&c->name, *h.name);
     }
     c->proto = h.proto != 0 ? (int)h.proto : c->proto;
+    client_watch_admission(c);
     reply_hello(c);
 }
 
@@ -135,6 +136,10 @@ void cmd_ping(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     if (argc > 2) {
         reply_wrong_arity(c, "ping");
+    } else if (c->proto == 2 && client_is_subscribed(c)) {
+        resp_array(&c->conn.out, 2);
+        resp_bulk_str(&c->conn.out, "pong");
+        reply_bulk(c, argc == 2 ? argv[1] : SLICE(""));
     } else if (argc == 2) {
         reply_bulk(c, argv[1]);
     } else {
@@ -163,10 +168,12 @@ void cmd_select(struct resp_client *c, const struct slice *argv, uint32_t argc)
 void cmd_reset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     client_discard(c);
+    pubsub_leave(c);
     client_select_first(c);
     client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
     client_replace_text(&c->name, (struct slice){NULL, 0});
     c->proto = 2;
+    client_watch_admission(c);
     c->reply = REPLY_ON;
     c->no_touch = false;
     resp_simple(&c->conn.out, "RESET");

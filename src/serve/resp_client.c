@@ -247,7 +247,7 @@ void reply_help(struct resp_client *c, const char *container, const char *const 
         resp_simple(out, lines[i]);
     }
     resp_simple(out, "HELP");
-    resp_simple(out, "    Print this help.");
+    resp_simple(out, "    Prints this help.");
 }
 
 bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value)

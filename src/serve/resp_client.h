@@ -25,6 +25,7 @@
 struct resp_watch;
 struct resp_proof;
 struct roll_call;
+struct subscriber;
 
 enum { RESP_CLIENT_MAGIC = 0x4e597c11, REPLY_FRAME = 64 };
 
@@ -45,6 +46,8 @@ struct resp_client {
     bool proof_failed; /* what follows the database is absent to this batch */
     bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
+    bool guarded; /* not every command is open to it: client_watch_admission() */
+    bool running; /* runs a command: what is pushed to it waits for the reply's end */
     bool detached; /* has no connection: see detached.h */
     bool no_touch;
     bool reply_failed; /* the command being run says more than may be sent */
@@ -63,6 +66,7 @@ struct resp_client {
     /* rare */
     size_t proven;               /* bytes of the input that the last proof covers */
     struct resp_proof *proof;    /* being waited for */
+    struct subscriber *subscriber; /* pubsub.c's; NULL: never subscribed */
     struct roll_call *roll_call; /* CLIENT LIST or KILL being gathered from the workers */
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
@@ -87,6 +91,8 @@ const struct policy_space *client_space(const struct resp_client *c, uint32_t db
 void client_discard(struct resp_client *c); /* ends MULTI, forgets watches */
 /* The limits that fit what the client may do. */
 void client_set_authenticated(struct resp_client *c, bool authenticated);
+/* After a change of what it may do: authentication, protocol, subscriptions. */
+void client_watch_admission(struct resp_client *c);
 /* The database of a new connection: 0, or the first that has a space. False: none has. */
 bool client_select_first(struct resp_client *c);
 /* False after replying that a connection's name may not look like that. */

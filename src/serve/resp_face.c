@@ -15,7 +15,7 @@
  * Threads: the connection's worker. Not done: a bound on the number of queued commands beyond their
  * bytes.
  */
-#include "serve/resp_client.h"
+#include "serve/pubsub.h"
 #include "serve/resp_proof.h"
 #include "serve/roll_call.h"
 
@@ -43,6 +43,12 @@ void client_set_authenticated(struct resp_client *c, bool authenticated)
 {
     c->authenticated = authenticated;
     c->parser.limits = authenticated ? &known_limits : &anonymous_limits;
+    client_watch_admission(c);
+}
+
+void client_watch_admission(struct resp_client *c)
+{
+    c->guarded = !c->authenticated || (c->proto == 2 && client_is_subscribed(c));
 }
 
 /* --- admission -------------------------------------------------------------------------------- */
@@ -116,6 +122,34 @@ static void refuse_arity(struct resp_client *c, const struct command *cmd)
     }
 }
 
+/* A RESP2 client that listens could not tell replies from messages. */
+static bool is_for_subscribers(const struct command *cmd)
+{
+    return cmd->run == cmd_ping || cmd->run == cmd_quit || cmd->run == cmd_reset ||
+           cmd->run == cmd_subscribe || cmd->run == cmd_unsubscribe || cmd->run == cmd_psubscribe ||
+           cmd->run == cmd_punsubscribe || cmd->run == cmd_ssubscribe ||
+           cmd->run == cmd_sunsubscribe;
+}
+
+/* The slow look at a client that may not run everything; false after replying. */
+static bool is_open_to(struct resp_client *c, const struct command *cmd)
+{
+    if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
+        bool is_exec = cmd->run == cmd_exec;
+        resp_error(&c->conn.out, "%sNOAUTH Authentication required.",
+                   is_exec ? "EXECABORT Transaction discarded because of: " : "");
+        return false;
+    }
+    if (c->proto == 2 && !c->in_exec && client_is_subscribed(c) && !is_for_subscribers(cmd)) {
+        resp_error(&c->conn.out,
+                   "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
+                   "/ RESET are allowed in this context",
+                   cmd->full_name);
+        return false;
+    }
+    return true;
+}
+
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     const struct command *cmd = find_known(c, argv, argc);
@@ -126,13 +160,7 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
         refuse_arity(c, cmd);
         return NULL;
     }
-    if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
-        bool is_exec = cmd->run == cmd_exec;
-        resp_error(&c->conn.out, "%sNOAUTH Authentication required.",
-                   is_exec ? "EXECABORT Transaction discarded because of: " : "");
-        return NULL;
-    }
-    return cmd;
+    return __builtin_expect(c->guarded, 0) && !is_open_to(c, cmd) ? NULL : cmd;
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -201,9 +229,10 @@ static void queue_command(struct resp_client *c)
     buf_append_str(&c->conn.out, "+QUEUED\r\n");
 }
 
-static void apply_reply_mode(struct resp_client *c, size_t before)
+static void apply_reply_mode(struct resp_client *c, const struct command *cmd, size_t before)
 {
-    if (c->reply == REPLY_OFF || c->reply == REPLY_SKIPPING) {
+    bool is_push = cmd != NULL && is_for_subscribers(cmd) && (cmd->flags & COMMAND_PUBSUB) != 0;
+    if ((c->reply == REPLY_OFF || c->reply == REPLY_SKIPPING) && !is_push) {
         buf_truncate(&c->conn.out, before);
     }
     if (c->reply == REPLY_SKIPPING) {
@@ -219,6 +248,7 @@ static bool answer(struct resp_client *c, size_t used)
     const struct slice *argv = c->parser.argv;
     uint32_t argc = c->parser.argc;
     size_t before = buf_len(&c->conn.out);
+    c->running = true;
     const struct command *cmd = resp_admit(c, argv, argc);
     if (__builtin_expect(cmd == NULL, 0)) {
         c->multi_failed = c->in_multi;
@@ -226,13 +256,18 @@ static bool answer(struct resp_client *c, size_t used)
     } else if (__builtin_expect(c->in_multi && (cmd->flags & COMMAND_UNQUEUED) == 0, 0)) {
         queue_command(c);
     } else if (__builtin_expect(c->strict, 0) && resp_proof_needed(c, cmd, argv, argc, used)) {
+        c->running = false;
         resp_proof_ask(c);
         return false;
     } else {
         resp_run(c, cmd, argv, argc);
     }
     if (__builtin_expect(c->reply != REPLY_ON, 0)) {
-        apply_reply_mode(c, before);
+        apply_reply_mode(c, cmd, before);
+    }
+    c->running = false;
+    if (__builtin_expect(c->subscriber != NULL, 0)) {
+        pubsub_flush_own(c);
     }
     return true;
 }
@@ -264,6 +299,9 @@ static size_t data(struct conn *conn, struct slice in)
 {
     struct resp_client *c = container_of(conn, struct resp_client, conn);
     check_obj(c, RESP_CLIENT_MAGIC);
+    if (atomic_load_explicit(&c->worker->has_messages, memory_order_relaxed)) {
+        pubsub_deliver(c->worker);
+    }
     resp_proof_begin(c, in);
     size_t used = 0;
     uint32_t warmed = 0; /* commands ahead */
@@ -339,11 +377,20 @@ static void last_word(struct conn *conn)
 void resp_client_end(struct resp_client *c)
 {
     client_discard(c);
+    pubsub_leave(c);
     resp_parser_fini(&c->parser);
     free(c->name);
     free(c->lib_name);
     free(c->lib_version);
     c->magic = 0;
+}
+
+/* Who listens may be silent for as long as it likes. */
+static void idle(struct conn *conn)
+{
+    if (!client_is_subscribed(container_of(conn, struct resp_client, conn))) {
+        conn_cut(conn, CONN_CUT_IDLE);
+    }
 }
 
 static void closed(struct conn *conn)
@@ -377,6 +424,7 @@ static const struct conn_face plain_face = {
     .limits = &conn_limits,
     .open = open_client,
     .data = data,
+    .idle = idle,
     .last_word = last_word,
     .closed = closed,
 };
@@ -386,6 +434,7 @@ static const struct conn_face affinity_face = {
     .limits = &conn_limits,
     .open = open_affinity_client,
     .data = data,
+    .idle = idle,
     .last_word = last_word,
     .closed = closed,
 };

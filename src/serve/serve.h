@@ -31,6 +31,7 @@
 struct fill_times;
 struct flights;
 struct leases;
+struct pubsub;
 struct listen;
 struct reload;
 struct gzip;
@@ -79,6 +80,7 @@ struct serve_breaks {
     X(connections_cut_idle, "connections closed because they were idle")                           \
     X(connections_cut_buffers, "connections cut because of limits.buffers")                        \
     X(connections_cut_memory, "connections cut because the system had no memory")                  \
+    X(subscribers_cut, "subscribers cut because more than limits.subscriber waited for them")       \
     X(resp_replies_too_large, "Redis commands whose answer was above limits.output")
 
 struct serve_counters {
@@ -107,6 +109,7 @@ struct server {
     struct refusals *refusals; /* for explain */
     struct fill_times *fill_times;
     struct leases *leases;
+    struct pubsub *pubsub;
     struct reload *reload;
     struct serve_breaks breaks;
     struct worker *workers;
@@ -144,6 +147,7 @@ struct worker {
     uint32_t spare_request_count;
     uint64_t stranger_told_ms;    /* when the log last heard of one */
     struct gzip *gzip;            /* NULL until it is first needed */
+    _Atomic bool has_messages; /* relaxed: its inbox (pubsub.c) is not empty */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };

@@ -21,6 +21,7 @@
 #include "serve/fill_times.h"
 #include "serve/gzip.h"
 #include "serve/listen.h"
+#include "serve/pubsub.h"
 #include "serve/reload.h"
 #include "serve/serve.h"
 
@@ -117,6 +118,7 @@ static void make_shared(struct server *s)
     s->refusals = refusals_create();
     s->fill_times = fill_times_create();
     s->leases = leases_create(p);
+    s->pubsub = pubsub_create(s);
     s->reload = reload_create(s);
 }
 
@@ -248,6 +250,7 @@ static void destroy(struct server *s)
 {
     follow_destroy(&s->follow);
     workers_fini(s);
+    pubsub_destroy(&s->pubsub);
     refusals_destroy(&s->refusals);
     fill_times_destroy(&s->fill_times);
     reload_destroy(&s->reload);

@@ -61,7 +61,8 @@ ARITY = """hello auth ping echo select client config command object memory multi
     unwatch get set setnx setex psetex getex getdel getset mget mset msetnx incr decr incrby decrby
     incrbyfloat append strlen setrange getrange substr del unlink exists touch type expire pexpire expireat
     pexpireat ttl pttl expiretime pexpiretime persist rename renamenx copy move scan keys randomkey dbsize
-    flushall flushdb swapdb time info""".split()
+    flushall flushdb swapdb time info subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe
+    publish spublish pubsub""".split()
 
 
 def test_table_says_what_redis_says(both):
