@@ -42,7 +42,8 @@ static void want(struct conn *c)
     bool waiting_out = buf_len(&c->out) > 0;
     bool reading =
         c->lingering || (!c->closing && !conn_full(c) && !(c->paused && buf_len(&c->in) > 0));
-    loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U));
+    loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U) |
+                                 (c->parked ? LOOP_PEER_SHUT : 0U));
 }
 
 /* --- output buffers ----------------------------------------------------------------------------- */
@@ -200,7 +201,8 @@ static void conn_ready(struct loop_source *src, unsigned events)
 {
     struct conn *c = container_of(src, struct conn, source);
     check_obj(c, CONN_MAGIC);
-    if ((events & LOOP_HANGUP) != 0 && (c->paused || c->closing)) {
+    if (((events & LOOP_HANGUP) != 0 && (c->paused || c->closing)) ||
+        ((events & LOOP_PEER_SHUT) != 0 && c->parked)) {
         conn_close(c);
         return;
     }
@@ -377,9 +379,16 @@ void conn_pause(struct conn *c)
     c->paused = true;
 }
 
+void conn_park(struct conn *c)
+{
+    c->paused = true;
+    c->parked = true;
+}
+
 void conn_resume(struct conn *c)
 {
     c->paused = false;
+    c->parked = false;
     c->again = buf_len(&c->in) > 0;
     conn_dirty(c);
 }

@@ -93,7 +93,8 @@ void loop_stop(struct loop *l)
 static uint32_t epoll_bits(unsigned events)
 {
     return ((events & LOOP_READ) != 0 ? EPOLLIN : 0U) |
-           ((events & LOOP_WRITE) != 0 ? EPOLLOUT : 0U);
+           ((events & LOOP_WRITE) != 0 ? EPOLLOUT : 0U) |
+           ((events & LOOP_PEER_SHUT) != 0 ? EPOLLRDHUP : 0U);
 }
 
 void loop_watch(struct loop *l, struct loop_source *src, int fd, unsigned events,
@@ -133,6 +134,7 @@ static unsigned loop_bits(uint32_t events)
 {
     return ((events & EPOLLIN) != 0 ? LOOP_READ : 0U) |
            ((events & EPOLLOUT) != 0 ? LOOP_WRITE : 0U) |
+           ((events & EPOLLRDHUP) != 0 ? LOOP_PEER_SHUT : 0U) |
            ((events & (EPOLLHUP | EPOLLERR)) != 0 ? LOOP_READ | LOOP_WRITE | LOOP_HANGUP : 0U);
 }
 

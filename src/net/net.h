@@ -48,7 +48,12 @@ void loop_limit_buffers(struct loop *l, uint64_t max_bytes);
 uint64_t loop_buffer_bytes(const struct loop *l); /* any thread; as of the end of some turn */
 
 /* A watched descriptor, embedded in its owner. The loop does not own the fd. */
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 }; /* HANGUP is told, never asked for */
+enum {
+    LOOP_READ = 1,
+    LOOP_WRITE = 2,
+    LOOP_HANGUP = 4,    /* told, never asked for */
+    LOOP_PEER_SHUT = 8, /* the peer sends no more; what it sent may still be unread */
+};
 struct loop_source;
 typedef void loop_source_fn(struct loop_source *src, unsigned events);
 struct loop_source {
@@ -151,7 +156,8 @@ struct conn {
     uint64_t sent;    /* bytes given to the system */
     int64_t taken;    /* of them the peer had acknowledged when it was last looked */
     uint64_t look_ms; /* then; 0: no output waits */
-    bool paused;      /* by conn_pause() */
+    bool paused;      /* by conn_pause(), conn_park() */
+    bool parked;      /* by conn_park() */
     bool again;       /* buffered bytes are to be offered at the end of the turn */
     bool closing;     /* flush what is there, then close */
     bool lingering;   /* flushed and half closed: waits for the peer to close */
@@ -162,6 +168,8 @@ struct conn {
 void conn_dirty(struct conn *c);
 /* Stop and go on parsing (a parked request). Resuming offers buffered bytes again in this turn. */
 void conn_pause(struct conn *c);
+/* The same for a wait that may never end: it does when the peer closes, even behind unread bytes. */
+void conn_park(struct conn *c);
 void conn_resume(struct conn *c);
 void conn_close(struct conn *c);                  /* at once, output dropped */
 void conn_cut(struct conn *c, enum conn_cut why); /* the same, with a reason that is logged */

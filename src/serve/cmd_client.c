@@ -2,7 +2,7 @@
 /*
  * CLIENT: about connections. Names, the list, closing others, replies on and off.
  *
- * Not done: CLIENT PAUSE, TRACKING, UNBLOCK (nothing blocks yet), NO-EVICT beyond accepting it
+ * Not done: CLIENT PAUSE, TRACKING, NO-EVICT beyond accepting it
  * (connections are bounded in number and in bytes, never evicted).
  */
 #include "serve/roll_call.h"
@@ -281,6 +281,8 @@ void cmd_client_help(struct resp_client *c, const struct slice *argv, uint32_t a
         "    Set client meta attr. Options are: LIB-NAME, LIB-VER.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
     };
     reply_help(c, "CLIENT", lines, array_len(lines));
 }

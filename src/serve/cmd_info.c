@@ -7,7 +7,7 @@
  * asks on the connection it will use.
  */
 #include "serve/cmd_server.h"
-#include "serve/resp_client.h"
+#include "serve/blocked.h"
 
 #include "base/clock.h"
 
@@ -84,7 +84,8 @@ static void info_clients(const struct resp_client *c, struct buf *out)
     const struct server *s = c->worker->server;
     put(out, "connected_clients", atomic_load_explicit(&s->connections, memory_order_relaxed));
     put(out, "maxclients", c->worker->plan->policy->limits.connections);
-    buf_append_str(out, "blocked_clients:0\r\ntracking_clients:0\r\n");
+    put(out, "blocked_clients", blocked_count(s));
+    buf_append_str(out, "tracking_clients:0\r\n");
 }
 
 static void info_memory(const struct resp_client *c, struct buf *out)

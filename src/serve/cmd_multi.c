@@ -10,8 +10,7 @@
  * between. An error of one command does not stop the rest, as in Redis; a command that could not be
  * queued makes EXEC refuse everything.
  *
- * Invariant: M1. in_exec implies that this worker owns the store; commands then neither own nor
- * park.
+ * Invariant: M1. in_exec implies that this worker owns the store; commands then do not park.
  */
 #include "serve/resp_client.h"
 #include "serve/resp_watch.h"
@@ -140,9 +139,9 @@ void cmd_exec(struct resp_client *c, const struct slice *argv, uint32_t argc)
         resp_error(&c->conn.out, "EXECABORT Transaction discarded because of previous errors.");
         return;
     }
-    store_own(client_store(c), c->worker->gate);
+    client_own(c);
     if (resp_watch_dirty(c)) {
-        store_disown(client_store(c), c->worker->gate);
+        client_disown(c);
         client_discard(c);
         resp_null_array(&c->conn.out, c->proto);
         return;
@@ -154,6 +153,6 @@ void cmd_exec(struct resp_client *c, const struct slice *argv, uint32_t argc)
     c->in_exec = true;
     run_queued(c, buf_readable(&queue));
     c->in_exec = false;
-    store_disown(client_store(c), c->worker->gate);
+    client_disown(c);
     buf_fini(&queue);
 }

@@ -14,7 +14,7 @@
 struct resp_client *detached_create(struct worker *w);
 void detached_destroy(struct resp_client **c);
 /* Admits and runs one command, after emptying `conn.out`; the reply, errors included, is there then.
- * The caller has set db, proto, and in_exec when it owns the store. */
+ * The caller has set db and proto. Such a client never waits: see block_run(). */
 void detached_call(struct resp_client *c, const struct slice *argv, uint32_t argc);
 
 #endif

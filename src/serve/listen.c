@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/trace.h"
+#include "serve/blocked.h"
 #include "serve/server.h"
 
 #include <errno.h>
@@ -238,9 +239,13 @@ void server_addresses(const struct server *s, struct buf *out)
 
 /* --- draining ----------------------------------------------------------------------------------- */
 
+/* A client blocked on a key may wait for ever: that is not a request in progress. */
 static void close_if_idle(struct conn *c, void *arg)
 {
     (void)arg;
+    if (resp_client_is(c) && blocked_give_up(container_of(c, struct resp_client, conn))) {
+        return;
+    }
     if (!c->paused && buf_len(&c->in) == 0 && buf_len(&c->out) == 0) {
         conn_close(c);
     }

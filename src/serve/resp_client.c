@@ -68,16 +68,12 @@ void client_replace_text(char **text, struct slice value)
 
 void client_own(struct resp_client *c)
 {
-    if (!c->in_exec) {
-        store_own(client_store(c), c->worker->gate);
-    }
+    worker_own(c->worker);
 }
 
 void client_disown(struct resp_client *c)
 {
-    if (!c->in_exec) {
-        store_disown(client_store(c), c->worker->gate);
-    }
+    worker_disown(c->worker);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

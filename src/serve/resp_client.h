@@ -26,6 +26,7 @@ struct resp_watch;
 struct resp_proof;
 struct roll_call;
 struct subscriber;
+struct waiter;
 
 enum { RESP_CLIENT_MAGIC = 0x4e597c11, REPLY_FRAME = 64 };
 
@@ -46,8 +47,8 @@ struct resp_client {
     bool proof_failed; /* what follows the database is absent to this batch */
     bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
-    bool guarded; /* not every command is open to it: client_watch_admission() */
-    bool running; /* runs a command: what is pushed to it waits for the reply's end */
+    bool guarded;  /* not every command is open to it: client_watch_admission() */
+    bool running;  /* runs a command: what is pushed to it waits for the reply's end */
     bool detached; /* has no connection: see detached.h */
     bool no_touch;
     bool reply_failed; /* the command being run says more than may be sent */
@@ -57,17 +58,19 @@ struct resp_client {
 
     /* transactions */
     bool in_multi;
-    bool in_exec;      /* the whole store is owned */
+    bool in_exec;      /* the whole store is owned: may not wait for anything */
+    bool would_block;  /* in_exec or detached: the command run last would have waited */
     bool multi_failed; /* a command could not be queued */
     uint32_t queued;
     struct buf queue; /* queued commands, as they came */
     struct resp_watch *watches;
 
     /* rare */
-    size_t proven;               /* bytes of the input that the last proof covers */
-    struct resp_proof *proof;    /* being waited for */
+    size_t proven;                 /* bytes of the input that the last proof covers */
+    struct resp_proof *proof;      /* being waited for */
     struct subscriber *subscriber; /* pubsub.c's; NULL: never subscribed */
-    struct roll_call *roll_call; /* CLIENT LIST or KILL being gathered from the workers */
+    struct roll_call *roll_call;   /* CLIENT LIST or KILL being gathered from the workers */
+    struct waiter *waiter;         /* blocked on keys: see blocked.h */
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
     char *lib_name;
@@ -110,7 +113,7 @@ static inline struct store *client_store(const struct resp_client *c)
     return c->worker->server->store;
 }
 
-/* Several keys at one moment: owns the store unless EXEC already does. */
+/* Several keys at one moment: owns the store; nests, so inside EXEC or a script it costs nothing. */
 void client_own(struct resp_client *c);
 void client_disown(struct resp_client *c);
 
@@ -211,6 +214,9 @@ bool arg_database(struct resp_client *c, struct slice arg, int64_t *ret_db);
 /* The command's first reply byte decides how errors are counted; runs one command. */
 void resp_run(struct resp_client *c, const struct command *cmd, const struct slice *argv,
               uint32_t argc);
+/* The same without the counting, for a command that was counted when it came. */
+void resp_perform(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                  uint32_t argc);
 /* Finds and checks a command; NULL after replying why not. */
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc);
 

@@ -15,9 +15,11 @@
  * Threads: the connection's worker. Not done: a bound on the number of queued commands beyond their
  * bytes.
  */
+#include "serve/blocked.h"
 #include "serve/pubsub.h"
 #include "serve/resp_proof.h"
 #include "serve/roll_call.h"
+#include "serve/touched.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -185,7 +187,39 @@ static void refuse_reply(struct resp_client *c, size_t before)
                "allows; ask for less at once");
 }
 
+/* Whoever waits for what the command writes is served before anybody else can look at it. */
+static void run_and_serve(struct resp_client *c, const struct command *cmd,
+                          const struct slice *argv, uint32_t argc)
+{
+    bool feeds = blocked_may_feed(c->worker, cmd, argv, argc);
+    if (__builtin_expect(feeds, 0)) {
+        worker_own(c->worker);
+    }
+    cmd->run(c, argv, argc);
+    if (__builtin_expect(feeds, 0)) {
+        worker_disown(c->worker);
+    } else {
+        touched_after_command(c->worker);
+    }
+}
+
 /* Every command finds room for a small reply. An EXEC's parts have been judged one by one. */
+void resp_perform(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                  uint32_t argc)
+{
+    size_t before = buf_len(&c->conn.out);
+    if (__builtin_expect(c->conn.out.cap - c->conn.out.end < SMALL_REPLY, 0) &&
+        !conn_reserve(&c->conn, SMALL_REPLY)) {
+        conn_cut(&c->conn, CONN_CUT_MEMORY);
+        return;
+    }
+    run_and_serve(c, cmd, argv, argc);
+    lease_note_refused(c->worker);
+    if (__builtin_expect(c->reply_failed || client_says_too_much(c), 0) && cmd->run != cmd_exec) {
+        refuse_reply(c, before);
+    }
+}
+
 void resp_run(struct resp_client *c, const struct command *cmd, const struct slice *argv,
               uint32_t argc)
 {
@@ -196,19 +230,10 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
     }
     c->last = cmd;
     serve_count(c->worker, resp_commands);
-    if (__builtin_expect(c->conn.out.cap - c->conn.out.end < SMALL_REPLY, 0) &&
-        !conn_reserve(&c->conn, SMALL_REPLY)) {
-        conn_cut(&c->conn, CONN_CUT_MEMORY);
-        return;
-    }
     thread_does(cmd->full_name, key);
     trace(TRACE_COMMAND, c->conn.id, cmd->word[0], key);
-    cmd->run(c, argv, argc);
+    resp_perform(c, cmd, argv, argc);
     thread_done();
-    lease_note_refused(c->worker);
-    if (__builtin_expect(c->reply_failed || client_says_too_much(c), 0) && cmd->run != cmd_exec) {
-        refuse_reply(c, before);
-    }
     count_reply(c, before);
 }
 
@@ -398,6 +423,7 @@ static void closed(struct conn *conn)
     struct resp_client *c = container_of(conn, struct resp_client, conn);
     resp_proof_forget(c);
     roll_call_forget(c);
+    blocked_forget(c);
     resp_client_end(c);
     serve_connection_closed(c->worker, conn);
 }

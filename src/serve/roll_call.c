@@ -64,6 +64,11 @@ static const char *text_or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
+static const char *flags_of(const struct resp_client *c)
+{
+    return c->waiter != NULL ? "b" : c->in_multi ? "x" : "N";
+}
+
 void client_describe(const struct resp_client *c, struct buf *out)
 {
     char laddr[64];
@@ -72,8 +77,7 @@ void client_describe(const struct resp_client *c, struct buf *out)
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u ",
                (unsigned long long)c->conn.id, peer_address(c), laddr, c->conn.source.fd,
                text_or_empty(c->name), (unsigned long long)(now - c->opened_ms) / 1000,
-               (unsigned long long)(now - c->conn.active_ms) / 1000, c->in_multi ? "x" : "N",
-               c->db);
+               (unsigned long long)(now - c->conn.active_ms) / 1000, flags_of(c), c->db);
     buf_printf(out, "sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu ",
                c->in_multi ? (int)c->queued : -1, buf_len(&c->conn.in),
                c->conn.in.cap - buf_len(&c->conn.in), c->queue.cap);

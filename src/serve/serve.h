@@ -28,6 +28,7 @@
 
 #include <stdatomic.h>
 
+struct blocked;
 struct fill_times;
 struct flights;
 struct leases;
@@ -110,6 +111,7 @@ struct server {
     struct fill_times *fill_times;
     struct leases *leases;
     struct pubsub *pubsub;
+    struct blocked *blocked;
     struct reload *reload;
     struct serve_breaks breaks;
     struct worker *workers;
@@ -133,6 +135,9 @@ struct worker {
     uint32_t index;
     struct loop *loop;
     struct store_gate *gate;
+    uint32_t own_depth; /* how often worker_own() without worker_disown() */
+    struct resp_client
+        *hand;               /* blocked.c: does what blocked clients asked for; NULL until needed */
     struct pg_pool *pool;    /* NULL without a database */
     const struct plan *plan; /* a reference; replaced by mail */
     struct serve_counters counters;
@@ -151,6 +156,11 @@ struct worker {
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };
+
+/* The whole store for this worker, as often as wanted: pairs nest. Whoever waits for a key that was written
+ * meanwhile is served before the outermost ownership ends (touched.h). */
+void worker_own(struct worker *w);
+void worker_disown(struct worker *w);
 
 /* Sum of one counter over all workers; `offset` is offsetof(struct serve_counters, name). */
 uint64_t serve_counter_sum(const struct server *s, size_t offset);

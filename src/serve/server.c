@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "fill/flight.h"
+#include "serve/blocked.h"
+#include "serve/detached.h"
 #include "serve/fill_times.h"
 #include "serve/gzip.h"
 #include "serve/listen.h"
@@ -119,6 +121,7 @@ static void make_shared(struct server *s)
     s->fill_times = fill_times_create();
     s->leases = leases_create(p);
     s->pubsub = pubsub_create(s);
+    s->blocked = blocked_create();
     s->reload = reload_create(s);
 }
 
@@ -227,6 +230,7 @@ static void workers_fini(struct server *s)
     reload_stop(s->reload);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         loop_destroy(&s->workers[i].loop);
+        detached_destroy(&s->workers[i].hand);
         http_requests_free(&s->workers[i]);
         gzip_destroy(&s->workers[i].gzip);
         plan_unref(s->workers[i].plan);
@@ -255,6 +259,7 @@ static void destroy(struct server *s)
     fill_times_destroy(&s->fill_times);
     reload_destroy(&s->reload);
     leases_destroy(&s->leases);
+    blocked_destroy(&s->blocked);
     flights_destroy(&s->flights);
     store_destroy(&s->store);
     fresh_destroy(&s->fresh);

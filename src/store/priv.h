@@ -24,7 +24,7 @@
 #include "store/space.h"
 #include "store/table.h"
 
-enum { CACHE_LINE = 64 };
+enum { CACHE_LINE = 64, OBSERVED_SLOTS = 1024 };
 
 /* Counters of a pool: one writer at a time (the shard's lock), any reader. */
 struct pool_figures {
@@ -74,8 +74,11 @@ struct store {
     /* atomic: written by owners only, read relaxed by anyone */
     _Atomic uint8_t db_table[STORE_DB_MAX];
     _Atomic uint32_t gates_taken;
-    _Atomic int observers;
-    _Atomic bool touched;
+    /* relaxed: gates order them where it matters */
+    _Atomic int observers;                     /* of any kind */
+    _Atomic int observers_of_all;              /* of every key */
+    _Atomic uint32_t observed[OBSERVED_SLOTS]; /* by the hash of the key */
+    _Atomic uint64_t touched;                  /* a bit for the shards that hold notes */
 };
 
 static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)

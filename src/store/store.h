@@ -223,7 +223,7 @@ bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch
 
 /* --- touched keys ------------------------------------------------------------------------------- */
 
-/* While somebody observes, each change of a key is noted in its shard, for those who react to keys
+/* While somebody observes a key, each change of it is noted in its shard, for those who react to keys
  * (blocked clients, client-side caching, keyspace events of expiry and eviction). */
 enum store_touch {
     STORE_TOUCH_WRITTEN,
@@ -233,8 +233,13 @@ enum store_touch {
     STORE_TOUCH_OUTDATED,
     STORE_TOUCH_FLUSHED, /* the whole database; no key */
 };
-/* Counts observers up or down; any thread. */
+/* Counts observers of every key up or down; any thread. */
 void store_observe(struct store *s, int change);
+/* The same for one key's name, in whatever database; any thread. Seen by every hold that begins later. */
+void store_observe_key(struct store *s, struct slice key, int change);
+/* Has somebody asked for this key's name? Sometimes true for another one's. A load and a hash; of those
+ * who observe every key it says nothing. */
+bool store_key_observed(const struct store *s, struct slice key);
 /* Is there anything to take? One relaxed load. */
 bool store_touched(const struct store *s);
 /* Takes what was noted, oldest first within a shard. `fn` must not call the store. Not while something

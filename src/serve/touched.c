@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From notes of changed keys to reactions.
+ *
+ *      a write ─> note in its shard ─┬─ end of the outermost ownership ─┬─> touched_drain ─> blocked clients
+ *                                    └─ end of a command without one ───┘
+ *
+ * Notes are taken while nothing is held, and a note may be of another worker's change: reactions belong to
+ * keys, not to who changed them. Serving a blocked client changes keys again (BLMOVE), so this goes on until
+ * no notes are left.
+ *
+ * Invariant: TO1. A key that was written while a client waits for it is looked at, for that client, by the
+ * worker that took the note, before that worker does anything else. What was noted before the client began to
+ * wait does not matter to it: it looked at the keys itself, owning the store (blocked.c).
+ *
+ * Threads: the worker's.
+ */
+#include "serve/touched.h"
+
+#include "serve/blocked.h"
+
+struct reaction {
+    struct worker *worker;
+    struct buf fed; /* keys that clients may wait for: see blocked_note() */
+};
+
+/* May not call the store (store_touched_take()). */
+static void react(void *arg, enum store_touch what, uint32_t db, struct slice key)
+{
+    struct reaction *r = arg;
+    blocked_note(r->worker, what, db, key, &r->fed);
+}
+
+void touched_drain(struct worker *w)
+{
+    struct store *store = w->server->store;
+    struct reaction r = {.worker = w};
+    buf_init(&r.fed);
+    while (store_touched(store)) {
+        store_touched_take(store, w->gate, react, &r);
+        if (buf_len(&r.fed) > 0) {
+            blocked_serve(w, &r.fed);
+        }
+    }
+    buf_fini(&r.fed);
+}
+
+void worker_own(struct worker *w)
+{
+    if (w->own_depth == 0) {
+        store_own(w->server->store, w->gate);
+    }
+    w->own_depth++;
+}
+
+void worker_disown(struct worker *w)
+{
+    if (w->own_depth == 1) {
+        touched_drain(w);
+    }
+    if (--w->own_depth == 0) {
+        store_disown(w->server->store, w->gate);
+    }
+}
