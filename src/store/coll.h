@@ -54,13 +54,17 @@ enum coll_end { COLL_HEAD, COLL_TAIL };
 uint64_t coll_count(const struct store_item *it);
 /* Packed, not yet a tree (OBJECT ENCODING says listpack). Its elements' bytes. */
 bool coll_is_packed(const struct store_item *it);
-/* The longest element's bytes so far, as far as OBJECT ENCODING must know; all integers? (intset) */
+/* A set that has only ever had integers, and few. */
 bool coll_all_integers(const struct store_hold *h, const struct store_item *it);
+/* The word of OBJECT ENCODING that Redis would use, with its default limits and its history: what became
+ * large stays so, lists excepted. https://redis.io/docs/latest/commands/object-encoding/ */
+const char *coll_encoding(const struct store_item *it);
 /* The element of a rank (0 first). False: rank >= count. */
 bool coll_at(const struct store_hold *h, const struct store_item *it, uint64_t rank,
              struct coll_element *ret_element);
 
-/* From `rank` onwards, or backwards from it. On the caller's stack; no writes meanwhile. */
+/* From `rank` onwards, or backwards from it (lists, zsets, streams). On the caller's stack; no writes
+ * meanwhile. A rank at or beyond the count: nothing. */
 struct coll_walk {
     const void *slab;
     const struct store_item *item;
@@ -122,8 +126,9 @@ uint64_t coll_remove_equal(struct store_hold *h, int64_t count, struct slice val
 
 /* --- any kind: by rank -------------------------------------------------------------------------- */
 
-/* Removes the elements [rank, rank + count), as far as they exist. Effect: LPOP/RPOP/LTRIM, SREM, HDEL,
- * ZREMRANGEBYRANK, XDEL. A list is cut at its ends only. */
+/* Removes the elements [rank, rank + count), as far as they exist. Effect: LPOP, RPOP, SREM, HDEL,
+ * ZREMRANGEBYRANK, XDEL, from the head of a stream XTRIM; DEL when nothing is left. A list is cut at its
+ * ends only. A stream's facts stay: say what was deleted with coll_stream_set_info(). */
 void coll_cut(struct store_hold *h, uint64_t rank, uint64_t count);
 
 /* --- stream ------------------------------------------------------------------------------------- */
@@ -137,7 +142,8 @@ struct coll_stream coll_stream_info(const struct store_item *it);
 /* Creates an empty stream when the key is absent (`meta`). Effect: XSETID. */
 enum err coll_stream_set_info(struct store_hold *h, const struct coll_stream *info,
                               const struct store_write *meta);
-/* Adds at the end; `id` is above `last`. `fields`: names and values in turn. Effect: XADD with that id. */
+/* Adds at the end; `id` is above `last`, becomes it, and `added` counts it. `fields`: names and values in
+ * turn. Effect: XADD with that id. */
 enum err coll_append(struct store_hold *h, struct coll_id id, const struct slice *fields,
                      uint32_t count, const struct store_write *meta);
 /* How many entries have a smaller id; with `after`, a smaller or equal one. */

@@ -73,6 +73,21 @@ void effect_removed(struct store_hold *h)
     }
 }
 
+void effect_string(struct store_hold *h, const struct store_item *it)
+{
+    if (!effect_wanted(h)) {
+        return;
+    }
+    uint64_t expiry_ms = item_expiry(it);
+    effect_command(h, "SET", expiry_ms != 0 ? 4 : 2);
+    effect_arg(h, h->key);
+    effect_arg(h, item_value(it));
+    if (expiry_ms != 0) {
+        effect_arg_str(h, "PXAT");
+        effect_arg_time(h, expiry_ms);
+    }
+}
+
 void effect_expiry(struct store_hold *h, uint64_t expiry_ms)
 {
     if (!effect_wanted(h)) {

@@ -10,6 +10,7 @@
  *      item.c    bytes of one item           db.c      whole databases: size, flush, scan, random
  *      watch.c   WATCH                       figures.c statistics, validation
  *      touch.c   notes of changed keys       effect.c  what durable spaces must remember
+ *      coll_*.c  collections, see coll.h     pack.c    bytes of their elements
  *
  * A *pool* is what one shard owns in one space. Several tables of a shard share it.
  */
@@ -57,6 +58,7 @@ struct store_gate {
     bool is_owning; /* the gate's thread, with the rest */
     uint64_t random;
     struct buf effects; /* of the unit being made: see effect.h */
+    struct buf scratch; /* new elements of a collection, packed */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct store {
@@ -135,6 +137,15 @@ static inline enum store_touch entry_touch_of(enum store_absence why)
     return why == STORE_EXPIRED ? STORE_TOUCH_EXPIRED : STORE_TOUCH_OUTDATED;
 }
 
+/* --- write.c --- */
+/* A new item of this kind and value in place of whatever has the key. */
+enum err entry_put(struct store_hold *h, const struct store_write *meta, enum store_kind kind,
+                   struct slice value, struct store_item **ret_item);
+/* Replaces `cut` bytes at `at` of the item's value by `add` bytes that the caller writes. Cutting never
+ * fails. The item may move, and others with it. */
+enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, size_t cut,
+                      size_t add, struct store_item **ret_item);
+
 /* --- room.c --- */
 /* Memory for an item, and a place for it in the index, whatever must leave for it; NULL and nowhere
  * when nothing can. Both may change the index: a place found before is void. */
@@ -160,6 +171,8 @@ static inline void touch_note(struct shard *sh, enum store_touch what, uint32_t 
 /* The key is gone; it has a new expiry (0: none). */
 void effect_removed(struct store_hold *h);
 void effect_expiry(struct store_hold *h, uint64_t expiry_ms);
+/* The value of a string, with its expiry. */
+void effect_string(struct store_hold *h, const struct store_item *it);
 
 /* --- watch.c --- */
 /* Marks the watches of this key. */

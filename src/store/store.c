@@ -121,6 +121,7 @@ void store_destroy(struct store **sp)
     for (uint32_t i = 0; i < s->gate_count; i++) {
         lock_fini(&s->gates[i].lock);
         buf_fini(&s->gates[i].effects);
+        buf_fini(&s->gates[i].scratch);
     }
     free(s->shards);
     free(s->gates);

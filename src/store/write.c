@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "store/effect.h"
 
-enum { ROOM_TO_GROW = 8 };
+enum { ROOM_TO_GROW = 8, SPLICE_SMALL = 64 };
 
 /* Can `old` become an item of `size` bytes where it lies? */
 static bool fits(struct slab *s, struct store_item *old, size_t size)
@@ -125,36 +125,92 @@ static struct item_parts parts_of_write(const struct store_hold *h, const struct
     };
 }
 
-/* How a value of this item's expiry and bytes is set again. */
-static void log_value(struct store_hold *h, const struct store_item *it)
+enum err entry_put(struct store_hold *h, const struct store_write *w, enum store_kind kind,
+                   struct slice value, struct store_item **ret_item)
 {
-    if (!effect_wanted(h)) {
-        return;
-    }
-    uint64_t expiry_ms = item_expiry(it);
-    effect_command(h, "SET", expiry_ms != 0 ? 4 : 2);
-    effect_arg(h, h->key);
-    effect_arg(h, item_value(it));
-    if (expiry_ms != 0) {
-        effect_arg_str(h, "PXAT");
-        effect_arg_time(h, expiry_ms);
-    }
-}
-
-enum err store_put(struct store_hold *h, const struct store_write *w)
-{
-    if (w->value.len > ITEM_VALUE_MAX || h->key.len > STORE_KEY_MAX) {
+    if (value.len > ITEM_VALUE_MAX || h->key.len > STORE_KEY_MAX) {
         return ERR_TOO_BIG;
     }
     struct item_parts parts = parts_of_write(h, w);
+    parts.kind = (uint8_t)kind;
+    parts.value = value;
+    parts.value_len = value.len;
     struct table_at at = table_find(h->table, h->hash, h->key);
     if (at.bucket != NULL) {
         parts.worth |= table_item(h->table, at)->worth & ITEM_HITS;
     }
+    return entry_write(h, at, &parts, ret_item);
+}
+
+/* Bytes that follow the cut move to where they belong. */
+static void splice_in_place(struct store_item *it, size_t at, size_t cut, size_t add)
+{
+    size_t len = it->value_len;
+    char *value = (char *)it + (item_size(it) - len);
+    if (cut != add) {
+        memmove(value + at + add, value + at + cut, len - at - cut);
+    }
+    it->value_len = (len - cut + add) & ITEM_VALUE_MAX;
+}
+
+/* A copy of the item, with bytes left out and room made. */
+static void splice_copy(struct store_item *to, const struct store_item *from, size_t at, size_t cut,
+                        size_t add)
+{
+    size_t head = item_size(from) - from->value_len;
+    struct slice tail = slice_from(item_value(from), at + cut);
+    memcpy(to, from, head + at);
+    memcpy((char *)to + head + at + add, tail.ptr, tail.len);
+    to->value_len = (from->value_len - cut + add) & ITEM_VALUE_MAX;
+}
+
+/* May an item stay where it is after its size has changed? Not in a piece that is far too large. */
+static bool stays(struct slab *s, struct store_item *it, size_t size, bool grows)
+{
+    size_t have = slab_bytes(s, it);
+    if (size <= have) {
+        return grows || size >= have / 2 || have <= SPLICE_SMALL;
+    }
+    return slab_resize(s, it, size);
+}
+
+enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, size_t cut,
+                      size_t add, struct store_item **ret_item)
+{
+    struct slab *s = &hold_pool(h)->slab;
+    size_t len = it->value_len - cut + add;
+    if (len > ITEM_VALUE_MAX) {
+        return ERR_TOO_BIG;
+    }
+    size_t size = item_size(it) - it->value_len + len;
+    bool grows = add > cut;
+    if (!stays(s, it, size, grows)) {
+        struct need n = {.now_ms = h->now_ms, .pins = {it}};
+        struct store_item *copy = slab_alloc(s, grows ? size + size / ROOM_TO_GROW : size);
+        if (copy == NULL && grows && (copy = room_for_item(h, size, &n)) == NULL) {
+            return ERR_NOSPACE;
+        }
+        if (copy != NULL) {
+            splice_copy(copy, it, at, cut, add);
+            table_replace(h->table, table_find_item(h->table, h->hash, it), copy);
+            slab_free(s, it);
+            written(h, copy);
+            *ret_item = copy;
+            return ERR_OK;
+        }
+    }
+    splice_in_place(it, at, cut, add);
+    written(h, it);
+    *ret_item = it;
+    return ERR_OK;
+}
+
+enum err store_put(struct store_hold *h, const struct store_write *w)
+{
     struct store_item *it;
-    enum err e = entry_write(h, at, &parts, &it);
+    enum err e = entry_put(h, w, STORE_STRING, w->value, &it);
     if (e == ERR_OK) {
-        log_value(h, it);
+        effect_string(h, it);
     }
     return e;
 }
@@ -207,7 +263,7 @@ void store_edited(struct store_hold *h, size_t offset, size_t len)
     check(it != NULL && offset + len <= it->value_len);
     struct slice value = item_value(it);
     if (offset == 0 && len == value.len) {
-        log_value(h, it);
+        effect_string(h, it);
         return;
     }
     effect_command(h, "SETRANGE", 3);

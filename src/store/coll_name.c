@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sets, hashes and sorted sets, written by name.
+ *
+ * Threads: the shard's lock, as the hold says.
+ */
+#include "store/coll_priv.h"
+
+#include "base/check.h"
+
+/* Where a zset's element belongs, its own old place at [skip, skip_end) left out of account. */
+static size_t place_of(const struct coll_view *v, const struct coll_element *e, const char *skip)
+{
+    const char *at = v->packed.ptr;
+    const char *end = at + v->packed.len;
+    while (at < end) {
+        struct coll_element other;
+        const char *next = pack_read(v->kind, at, &other);
+        if (at != skip && pack_compare(e, &other) < 0) {
+            break;
+        }
+        at = next;
+    }
+    return (size_t)(at - v->packed.ptr);
+}
+
+/* A member with a new score: same size, so the elements between its places make way for it. */
+static enum err put_score(struct coll_write *w, size_t at, size_t len, size_t to)
+{
+    struct slice packed = coll_write_new(w);
+    size_t after = at + len;
+    if (to >= at && to <= after) {
+        return coll_write_splice(w, at, len, 1, 1);
+    }
+    enum err e = entry_splice(w->hold, w->item, 0, 0, 0, &w->item); /* tells watchers */
+    char *base = coll_value(w->item) + coll_head_bytes(w->kind);
+    if (to < at) {
+        memmove(base + to + len, base + to, at - to);
+    } else {
+        memmove(base + at, base + after, to - after);
+        to -= len;
+    }
+    memcpy(base + to, packed.ptr, len);
+    return e;
+}
+
+static bool is_same(enum store_kind kind, const struct coll_element *a,
+                    const struct coll_element *b)
+{
+    return kind == STORE_SET || (kind == STORE_ZSET && memcmp(&a->score, &b->score, 8) == 0);
+}
+
+static enum err put_old(struct coll_write *w, const struct coll_view *v, const char *old,
+                        const struct coll_element *e)
+{
+    size_t at = (size_t)(old - v->packed.ptr);
+    size_t len = (size_t)(pack_skip(w->kind, old) - old);
+    if (w->kind == STORE_ZSET) {
+        return put_score(w, at, len, place_of(v, e, old));
+    }
+    return coll_write_splice(w, at, len, 1, 1);
+}
+
+static enum err put_new(struct coll_write *w, const struct coll_element *e)
+{
+    size_t at = 0;
+    if (w->item != NULL) {
+        struct coll_view v = coll_view_of(w->item);
+        at = w->kind == STORE_ZSET ? place_of(&v, e, NULL) : v.packed.len;
+    }
+    return coll_write_splice(w, at, 0, 0, 1);
+}
+
+enum err coll_put(struct store_hold *h, enum store_kind kind, const struct coll_element *e,
+                  const struct store_write *meta, bool *ret_was)
+{
+    check(kind == STORE_SET || kind == STORE_HASH || kind == STORE_ZSET);
+    if (pack_size(kind, e) > ITEM_VALUE_MAX) {
+        return ERR_TOO_BIG;
+    }
+    struct coll_write w;
+    coll_write_begin(h, kind, meta, &w);
+    const char *old = NULL;
+    struct coll_view v;
+    if (w.item != NULL) {
+        v = coll_view_of(w.item);
+        old = pack_find(kind, v.packed, e->name, NULL);
+    }
+    if (ret_was != NULL) {
+        *ret_was = old != NULL;
+    }
+    struct coll_element was;
+    if (old != NULL && (pack_read(kind, old, &was), is_same(kind, &was, e))) {
+        return ERR_OK;
+    }
+    pack_append(w.scratch, kind, e);
+    enum err err = old != NULL ? put_old(&w, &v, old, e) : put_new(&w, e);
+    if (err == ERR_OK) {
+        struct coll_element now;
+        (void)pack_read(kind, coll_write_new(&w).ptr, &now);
+        coll_log_put(h, kind, &now);
+        coll_write_end(&w);
+    }
+    return err;
+}
+
+bool coll_remove(struct store_hold *h, struct slice name)
+{
+    const struct store_item *it = store_peek(h, NULL);
+    if (it == NULL) {
+        return false;
+    }
+    struct coll_write w;
+    coll_write_begin(h, (enum store_kind)it->kind, NULL, &w);
+    check(w.kind == STORE_SET || w.kind == STORE_HASH || w.kind == STORE_ZSET);
+    struct coll_view v = coll_view_of(w.item);
+    const char *old = pack_find(w.kind, v.packed, name, NULL);
+    if (old == NULL) {
+        return false;
+    }
+    coll_log_remove(h, w.kind, name);
+    coll_write_cut(&w, (size_t)(old - v.packed.ptr), (size_t)(pack_skip(w.kind, old) - old), 1);
+    return true;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The steps that every write of a collection is made of: finding the item, splicing elements, letting the
+ * key go with its last element; and what OBJECT ENCODING would say, kept as Redis keeps it.
+ *
+ * Threads: the shard's lock, as the hold says.
+ */
+#include "store/coll_priv.h"
+
+#include "base/check.h"
+#include "base/number.h"
+#include "store/effect.h"
+
+enum { SCRATCH_KEPT = 64 * 1024 };
+/* Redis's defaults: set-max-intset-entries, *-max-listpack-entries and -value, list-max-listpack-size. */
+enum { INTEGERS_MAX = 512, COMPACT_MAX = 128, COMPACT_LEN = 64, COMPACT_LIST_BYTES = 8192 };
+
+/* --- shape -------------------------------------------------------------------------------------- */
+
+static enum coll_shape shape_with(enum store_kind kind, enum coll_shape shape, uint64_t count,
+                                  const struct coll_element *e)
+{
+    if (shape == COLL_LARGE) {
+        return shape;
+    }
+    int64_t integer;
+    if (shape == COLL_INTEGERS && number_parse_i64(e->name, &integer)) {
+        return count > INTEGERS_MAX ? COLL_LARGE : COLL_INTEGERS;
+    }
+    bool is_long = e->name.len > COMPACT_LEN || (kind == STORE_HASH && e->value.len > COMPACT_LEN);
+    return is_long || count > COMPACT_MAX ? COLL_LARGE : COLL_COMPACT;
+}
+
+/* After the new elements have come to a collection that then has `count`. */
+static enum coll_shape shape_after(enum store_kind kind, enum coll_shape shape, uint64_t count,
+                                   struct slice packed)
+{
+    const char *at = packed.ptr;
+    const char *end = at + packed.len;
+    while (at < end && shape != COLL_LARGE) {
+        struct coll_element e;
+        at = pack_read(kind, at, &e);
+        shape = shape_with(kind, shape, count, &e);
+    }
+    return shape;
+}
+
+static enum coll_shape list_shape(enum coll_shape shape, size_t bytes)
+{
+    if (bytes > COMPACT_LIST_BYTES) {
+        return COLL_LARGE;
+    }
+    return bytes <= COMPACT_LIST_BYTES / 2 ? COLL_COMPACT : shape;
+}
+
+/* --- a write ------------------------------------------------------------------------------------ */
+
+void coll_write_begin(struct store_hold *h, enum store_kind kind, const struct store_write *meta,
+                      struct coll_write *ret_write)
+{
+    enum store_absence why;
+    struct table_at at = entry_find_live(h, &why);
+    struct store_item *it = at.bucket == NULL ? NULL : table_item(h->table, at);
+    check(it != NULL ? it->kind == kind : meta != NULL);
+    struct buf *scratch = &h->gate->scratch;
+    buf_clear(scratch);
+    buf_shrink(scratch, SCRATCH_KEPT);
+    (void)buf_reserve(scratch, COLL_PREFIX);
+    buf_commit(scratch, COLL_PREFIX);
+    *ret_write =
+        (struct coll_write){.hold = h, .item = it, .meta = meta, .kind = kind, .scratch = scratch};
+}
+
+struct slice coll_write_new(const struct coll_write *w)
+{
+    return slice_from(buf_readable(w->scratch), COLL_PREFIX);
+}
+
+/* The key's first elements: the scratch has room for the head before them. */
+static enum err create(struct coll_write *w, uint32_t added)
+{
+    struct slice packed = coll_write_new(w);
+    enum coll_shape shape = w->kind == STORE_SET ? COLL_INTEGERS : COLL_COMPACT;
+    if (w->kind == STORE_LIST) {
+        shape = list_shape(shape, packed.len);
+    } else if (w->kind != STORE_STREAM) {
+        shape = shape_after(w->kind, shape, added, packed);
+    }
+    struct coll_head head = {.count = added & COLL_COUNT_MAX, .shape = (uint32_t)shape & 3};
+    size_t prefix = coll_head_bytes(w->kind);
+    char *begin = w->scratch->mem + w->scratch->start + COLL_PREFIX - prefix;
+    memset(begin, 0, prefix);
+    memcpy(begin, &head, sizeof(head));
+    return entry_put(w->hold, w->meta, w->kind, (struct slice){begin, prefix + packed.len},
+                     &w->item);
+}
+
+enum err coll_write_splice(struct coll_write *w, size_t at, size_t cut, uint32_t gone,
+                           uint32_t added)
+{
+    if (w->item == NULL) {
+        w->is_new = true;
+        return create(w, added);
+    }
+    struct slice packed = coll_write_new(w);
+    struct coll_view v = coll_view_of(w->item);
+    uint32_t count = v.head.count - gone + added;
+    enum err e = entry_splice(w->hold, w->item, v.at + at, cut, packed.len, &w->item);
+    if (e != ERR_OK) {
+        return e;
+    }
+    char *value = coll_value(w->item);
+    if (packed.len > 0) {
+        memcpy(value + v.at + at, packed.ptr, packed.len);
+    }
+    enum coll_shape shape = (enum coll_shape)v.head.shape;
+    if (w->kind == STORE_LIST) {
+        shape = list_shape(shape, v.packed.len - cut + packed.len);
+    } else if (w->kind != STORE_STREAM) {
+        shape = shape_after(w->kind, shape, count, packed);
+    }
+    v.head.count = count & COLL_COUNT_MAX;
+    v.head.shape = (uint32_t)shape & 3;
+    memcpy(value, &v.head, sizeof(v.head));
+    return ERR_OK;
+}
+
+void coll_write_cut(struct coll_write *w, size_t at, size_t cut, uint32_t gone)
+{
+    struct store_hold *h = w->hold;
+    if (w->kind != STORE_STREAM && coll_view_of(w->item).head.count == gone) {
+        struct table_at where = table_find_item(h->table, h->hash, w->item);
+        entry_drop_at(h->shard, h->table, h->hash, where, STORE_TOUCH_REMOVED);
+        w->item = NULL;
+        return;
+    }
+    check(buf_len(w->scratch) == COLL_PREFIX);
+    check(coll_write_splice(w, at, cut, gone, 0) == ERR_OK);
+}
+
+void coll_write_end(struct coll_write *w)
+{
+    if (w->is_new && item_expiry(w->item) != 0) {
+        effect_expiry(w->hold, item_expiry(w->item));
+    }
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whole values to another key: COPY, RENAME, MOVE.
+ *
+ * Threads: inside an ownership, so both shards are this thread's.
+ */
+#include "store/coll_priv.h"
+
+#include "base/check.h"
+
+enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
+{
+    check(from->owned && to->owned);
+    struct store_item *source = store_peek(from, NULL);
+    check(source != NULL);
+    struct store_item *it;
+    enum err e = entry_put(to, meta, (enum store_kind)source->kind, item_value(source), &it);
+    if (e == ERR_OK) {
+        effect_item(to, it);
+    }
+    return e;
+}
+
+enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
+{
+    enum err e = store_copy(from, to, meta);
+    if (e == ERR_OK) {
+        (void)store_remove(from);
+    }
+    return e;
+}
