@@ -19,8 +19,12 @@
  * collision can only void too much). Tables and templates own two places each after them: `any`
  * (every change) and `all` (changes whose values are not known). A dependency is the index of a mark:
  *
- *      0 ............ slots-1 | slots: any0 all0 any1 all1 any2 all2 ...
- *        rows, values         |        wide marks
+ *      0 ............ slots-1 | slots: any0 all0 any1 all1 ... | slots + 2 * FRESH_WIDES_MAX ...
+ *        rows, values         |        wide marks               |   tags, as many as slots
+ *
+ * Tags are names that an application gives to entries of its own; dropping one is a local event. They say
+ * nothing about the database, so an entry that depends on tags alone needs no contact with it, and lives
+ * through its epochs: all positions are one line.
  *
  * Invariants:
  *   F1. Marks only rise.  F2. V <= A.  F3. A stamp never exceeds a position whose changes are all marked:
@@ -73,6 +77,11 @@ fresh_dep fresh_dep_all(const struct fresh *f, fresh_wide wide);
 /* The slot of a row, column value or rendered template: `hash` mixes what it is and its values. */
 fresh_dep fresh_dep_hash(const struct fresh *f, uint64_t hash);
 
+/* The mark of an application's tag, one for the whole process: Redis keys of every database and HTTP
+ * answers share it. */
+fresh_dep fresh_dep_tag(const struct fresh *f, struct slice tag);
+bool fresh_dep_is_tag(const struct fresh *f, fresh_dep dep);
+
 /* A small set of dependencies being collected for one entry. Above FRESH_DEPS_MAX it reports
  * overflow and the caller keeps wide marks instead. */
 struct fresh_deps {
@@ -88,6 +97,8 @@ void fresh_deps_add(struct fresh_deps *deps, fresh_dep dep); /* ignores duplicat
 /* A stamp for a read that begins after this call; 0 when nothing may be stamped now (no contact,
  * start-up not finished). Order: acquire. */
 fresh_pos fresh_stamp(struct fresh *f);
+/* The same for an entry that will depend on tags alone: the position now. Never 0. */
+fresh_pos fresh_stamp_tags(struct fresh *f);
 /* The stamp that a read begun `ago_ms` ago would have had, or an older one; 0 when unknown. For SETs
  * that answer no known miss. */
 fresh_pos fresh_stamp_ago(struct fresh *f, uint64_t now_ms, uint64_t ago_ms);
@@ -123,6 +134,10 @@ enum fresh_verdict {
 /* The rule. `now_ms` is the monotonic clock. Any thread, no lock. */
 enum fresh_verdict fresh_judge(const struct fresh *f, fresh_pos stamp, const fresh_dep *deps,
                                uint32_t count, uint64_t now_ms);
+/* For an entry that is not a hit: was it certainly one at some moment within the last `ago_ms`? False when
+ * that cannot be told, as after two changes within that time. */
+bool fresh_was_current(struct fresh *f, fresh_pos stamp, const fresh_dep *deps, uint32_t count,
+                       uint64_t now_ms, uint64_t ago_ms);
 /* For explain: one mark. */
 fresh_pos fresh_mark(const struct fresh *f, fresh_dep dep);
 
@@ -145,6 +160,10 @@ enum fresh_token fresh_token_parse(struct fresh *f, struct slice text, fresh_pos
  * far and returns the event's position; 0 when this place in the WAL has no positions left (4,095 events):
  * try again when A has moved. Without a database nothing else moves `now`. */
 fresh_pos fresh_local_event(struct fresh *f, const fresh_dep *deps, uint32_t count);
+/* The same without a return to try again: where no position is left, the marks rise above all that this
+ * place in the WAL can have, and what is stored with these dependencies is refused until the WAL moves
+ * (the follower sees to it). */
+void fresh_drop(struct fresh *f, const fresh_dep *deps, uint32_t count);
 
 /* --- the follower's side ------------------------------------------------------------------------ */
 
@@ -174,8 +193,9 @@ bool fresh_unconfirmed(const struct fresh *f) REQUIRES(follower_role);
 bool fresh_confirm(struct fresh *f, struct slice snapshot) REQUIRES(follower_role);
 /* Every commit visible at monotonic time `at_ms` has been applied. */
 void fresh_proof(struct fresh *f, uint64_t at_ms) REQUIRES(follower_role);
-/* Remembers V once per call for fresh_stamp_ago(); call about 20 times a second. */
-void fresh_sample(struct fresh *f, uint64_t now_ms) REQUIRES(follower_role);
+/* Remembers where the line of positions stands, for fresh_stamp_ago() and fresh_was_current(); call 10 to
+ * 20 times a second. The follower, or, without a database, one worker. */
+void fresh_sample(struct fresh *f, uint64_t now_ms);
 
 /* pg_current_snapshot() text: is transaction `xid` finished and visible in it? */
 bool fresh_snapshot_shows(struct slice snapshot, uint64_t xid);

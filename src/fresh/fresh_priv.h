@@ -37,10 +37,12 @@ enum { RING_KEEP = 4096, SAMPLES = 2048 };
 struct fresh {
     /* immutable after create */
     uint32_t slots;
+    fresh_dep tags; /* index of the first mark of tags, of which there are `slots` */
     uint32_t max_stale_ms;
+    uint64_t created_wall_ms; /* stands for the epoch in tokens before the first */
     bool break_fence;
     bool break_late_marks;
-    _Atomic fresh_pos *marks;   /* slots + 2 * FRESH_WIDES_MAX; relaxed max, ordered by `now` */
+    _Atomic fresh_pos *marks;   /* 2 * slots + 2 * FRESH_WIDES_MAX; relaxed max, ordered by `now` */
     _Atomic fresh_pos *earlier; /* the change before the last, as far as marks; same order */
 
     /* atomic */
@@ -61,7 +63,8 @@ struct fresh {
     struct commit_ring ring;
     struct {
         uint64_t ms;
-        fresh_pos visible;
+        fresh_pos stamp;   /* that a read begun then would have had; 0: none */
+        fresh_pos applied; /* A then */
     } samples[SAMPLES];
     uint64_t sample_count;
 
@@ -73,6 +76,13 @@ struct fresh {
     fresh_pos late_pos;
 };
 
+static inline fresh_pos pos_next_wal(fresh_pos p)
+{
+    return (p | POS_N_MASK) + 1;
+}
+
+/* Marks `now` as given and returns it. */
+fresh_pos pos_give_now(struct fresh *f);
 void marks_raise(struct fresh *f, fresh_dep dep, fresh_pos to);
 fresh_pos pos_of_lsn_locked(const struct fresh *f, uint64_t lsn) REQUIRES(f->lock);
 void ring_push(struct commit_ring *r, fresh_pos pos, uint64_t xid);

@@ -13,6 +13,7 @@
  */
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "fresh/fresh_priv.h"
 
@@ -21,7 +22,7 @@
 
 static size_t marks_bytes(uint32_t slots)
 {
-    return ((size_t)slots + 2 * (size_t)FRESH_WIDES_MAX) * sizeof(fresh_pos);
+    return 2 * ((size_t)slots + (size_t)FRESH_WIDES_MAX) * sizeof(fresh_pos);
 }
 
 struct fresh *fresh_create(const struct fresh_options *options)
@@ -29,6 +30,8 @@ struct fresh *fresh_create(const struct fresh_options *options)
     check(options->slots > 0 && (options->slots & (options->slots - 1)) == 0);
     struct fresh *f = xcalloc(1, sizeof(*f));
     f->slots = options->slots;
+    f->tags = options->slots + 2 * FRESH_WIDES_MAX;
+    f->created_wall_ms = clock_wall_ms();
     f->max_stale_ms = options->max_stale_ms;
     f->break_fence = options->break_fence;
     f->break_late_marks = options->break_late_marks;
@@ -155,15 +158,20 @@ fresh_pos fresh_mark(const struct fresh *f, fresh_dep dep)
 enum fresh_verdict fresh_judge(const struct fresh *f, fresh_pos stamp, const fresh_dep *deps,
                                uint32_t count, uint64_t now_ms)
 {
-    if (stamp < atomic_load_explicit(&f->floor, memory_order_acquire)) {
+    bool is_old = stamp < atomic_load_explicit(&f->floor, memory_order_acquire);
+    bool is_outdated = false;
+    bool follows = count == 0; /* the database, not tags alone */
+    for (uint32_t i = 0; i < count; i++) {
+        is_outdated |= stamp < fresh_mark(f, deps[i]);
+        follows |= !fresh_dep_is_tag(f, deps[i]);
+    }
+    if (follows && is_old) {
         return FRESH_VOID;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (stamp < fresh_mark(f, deps[i])) {
-            return FRESH_OUTDATED;
-        }
+    if (is_outdated) {
+        return FRESH_OUTDATED;
     }
-    return fresh_proof_age(f, now_ms) <= f->max_stale_ms ? FRESH_HIT : FRESH_UNPROVEN;
+    return !follows || fresh_proof_age(f, now_ms) <= f->max_stale_ms ? FRESH_HIT : FRESH_UNPROVEN;
 }
 
 /*

@@ -41,9 +41,9 @@ uint32_t fresh_max_stale(const struct fresh *f)
     return f->max_stale_ms;
 }
 
-/* Marks `now` as given and returns it. */
-static fresh_pos give_now(struct fresh *f, fresh_pos now)
+fresh_pos pos_give_now(struct fresh *f)
 {
+    fresh_pos now = atomic_load_explicit(&f->now, memory_order_acquire);
     while ((now & POS_GIVEN) == 0 &&
            !atomic_compare_exchange_weak_explicit(&f->now, &now, now | POS_GIVEN,
                                                   memory_order_acq_rel, memory_order_acquire)) {
@@ -61,14 +61,14 @@ fresh_pos fresh_stamp(struct fresh *f)
     if (pos_wal(now & ~POS_GIVEN) != visible) {
         return visible | POS_N_MASK;
     }
-    now = give_now(f, now);
+    now = pos_give_now(f);
     return pos_wal(now) == visible ? now : visible | POS_N_MASK;
 }
 
 struct fresh_window fresh_window_open(struct fresh *f)
 {
     struct fresh_window w = {.stamp = fresh_stamp(f), .visible = fresh_visible(f)};
-    w.applied = give_now(f, atomic_load_explicit(&f->now, memory_order_acquire));
+    w.applied = pos_give_now(f);
     return w;
 }
 
@@ -79,12 +79,12 @@ fresh_pos fresh_stamp_ago(struct fresh *f, uint64_t now_ms, uint64_t ago_ms)
     uint64_t oldest = f->sample_count > SAMPLES ? f->sample_count - SAMPLES : 0;
     for (uint64_t i = f->sample_count; i > oldest && found == 0; i--) {
         if (f->samples[(i - 1) % SAMPLES].ms + ago_ms <= now_ms) {
-            found = f->samples[(i - 1) % SAMPLES].visible;
+            found = f->samples[(i - 1) % SAMPLES].stamp;
             break;
         }
     }
     lock_release(&f->lock);
-    return found == 0 ? 0 : found | POS_N_MASK;
+    return found;
 }
 
 uint64_t fresh_reached_ms(struct fresh *f, fresh_pos stamp)
@@ -93,7 +93,7 @@ uint64_t fresh_reached_ms(struct fresh *f, fresh_pos stamp)
     lock_acquire(&f->lock);
     uint64_t oldest = f->sample_count > SAMPLES ? f->sample_count - SAMPLES : 0;
     for (uint64_t i = f->sample_count; i > oldest; i--) {
-        if (f->samples[(i - 1) % SAMPLES].visible < pos_wal(stamp)) {
+        if (f->samples[(i - 1) % SAMPLES].stamp < pos_wal(stamp)) {
             break;
         }
         reached = i - 1 > oldest ? f->samples[(i - 1) % SAMPLES].ms : 0;
@@ -104,10 +104,13 @@ uint64_t fresh_reached_ms(struct fresh *f, fresh_pos stamp)
 
 void fresh_sample(struct fresh *f, uint64_t now_ms)
 {
+    fresh_pos stamp = fresh_stamp(f);
+    fresh_pos applied = pos_give_now(f);
     lock_acquire(&f->lock);
     uint64_t i = f->sample_count++ % SAMPLES;
     f->samples[i].ms = now_ms;
-    f->samples[i].visible = fresh_visible(f);
+    f->samples[i].stamp = stamp;
+    f->samples[i].applied = applied;
     lock_release(&f->lock);
 }
 
@@ -148,16 +151,19 @@ void fresh_new_epoch(struct fresh *f, uint64_t lsn)
 {
     fresh_close(f);
     lock_acquire(&f->lock);
-    f->base = (fresh_applied(f) | POS_N_MASK) + 1;
+    fresh_pos now = atomic_load_explicit(&f->now, memory_order_relaxed);
+    do { /* local events go on meanwhile */
+        f->base = pos_next_wal(now & ~POS_GIVEN);
+    } while (!atomic_compare_exchange_weak_explicit(&f->now, &now, f->base, memory_order_release,
+                                                    memory_order_relaxed));
     f->start_lsn = lsn;
     ring_reset(&f->ring);
-    uint64_t epoch = fresh_epoch(f) + 1;
+    uint64_t epoch = fresh_epoch(f) != 0 ? fresh_epoch(f) + 1 : f->created_wall_ms + 1;
     uint64_t wall = clock_wall_ms();
     atomic_store_explicit(&f->epoch, epoch > wall ? epoch : wall, memory_order_relaxed);
     f->confirmed = f->base;
     lock_release(&f->lock);
     atomic_store_explicit(&f->floor, f->base, memory_order_release);
-    atomic_store_explicit(&f->now, f->base, memory_order_release);
 }
 
 void fresh_open(struct fresh *f)

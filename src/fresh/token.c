@@ -9,11 +9,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Before the first epoch, and without a database for ever, the process itself is the epoch. */
+static uint64_t epoch_name(const struct fresh *f)
+{
+    uint64_t epoch = fresh_epoch(f);
+    return epoch != 0 ? epoch : f->created_wall_ms;
+}
+
 size_t fresh_token_format(struct fresh *f, fresh_pos pos, char out[FRESH_TOKEN_MAX])
 {
     lock_acquire(&f->lock);
     /* A position of an earlier epoch has no LSN in this one; epoch 0 is foreign to everybody. */
-    uint64_t epoch = pos >= f->base ? fresh_epoch(f) : 0;
+    uint64_t epoch = pos >= f->base ? epoch_name(f) : 0;
     uint64_t lsn = f->start_lsn + ((pos > f->base ? pos - f->base : 0) >> POS_N_BITS);
     lock_release(&f->lock);
     int len = snprintf(out, FRESH_TOKEN_MAX, "%" PRIu64 ".%" PRIX64 ".%u", epoch, lsn,
@@ -63,7 +70,7 @@ enum fresh_token fresh_token_parse(struct fresh *f, struct slice text, fresh_pos
         return FRESH_TOKEN_BAD;
     }
     lock_acquire(&f->lock);
-    bool same = epoch == fresh_epoch(f);
+    bool same = epoch == epoch_name(f);
     fresh_pos pos = pos_of_lsn_locked(f, lsn) | n;
     lock_release(&f->lock);
     /* A far-away LSN would overflow the line of positions: no server of this epoch wrote it. */
