@@ -389,6 +389,24 @@ void lease_with_stamp(struct worker *w, uint32_t db, struct slice key, fresh_pos
     end(ret_lease);
 }
 
+fresh_pos lease_token(struct worker *w, uint32_t db, struct slice key)
+{
+    bool follows = lease_db_followed(w, db) && match_key(w, db, key, NULL).matches > 0;
+    return follows ? fresh_stamp(w->server->fresh) : fresh_stamp_tags(w->server->fresh);
+}
+
+bool lease_add_tags(struct lease *lease, const struct fresh_deps *tags, fresh_pos stamp)
+{
+    if (lease->kind == LEASE_PLAIN && tags->count > 0) {
+        lease->kind = LEASE_STORE;
+        lease->stamp = stamp;
+    }
+    for (uint32_t i = 0; i < tags->count; i++) {
+        fresh_deps_add(&lease->deps, tags->dep[i]);
+    }
+    return !tags->overflow && (lease->kind == LEASE_REFUSED || !lease->deps.overflow);
+}
+
 static bool refuse(struct worker *w, const struct lease *lease, const struct store_hold *h,
                    enum refusal_kind kind, const char *why)
 {

@@ -12,6 +12,7 @@
 #include "base/number.h"
 #include "base/trace.h"
 #include "serve/resp_watch.h"
+#include "serve/tags.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -78,11 +79,12 @@ void client_disown(struct resp_client *c)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static void report_miss(struct resp_client *c, struct slice key)
+void client_missed(struct resp_client *c, struct slice key)
 {
     if (c->followed) {
         lease_miss(c->worker, &c->leases, c->db, key);
     }
+    tags_miss(c->worker, &c->leases, c->db, key);
 }
 
 static void report_refusal(struct resp_client *c, struct slice key, enum store_absence why)
@@ -135,7 +137,7 @@ bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret
     serve_count(c->worker, resp_misses);
     trace(TRACE_KEY_MISS, c->conn.id, why, key);
     report_refusal(c, key, why);
-    report_miss(c, key);
+    client_missed(c, key);
     return false;
 }
 
@@ -151,7 +153,7 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
     }
     store_drop(ret_hold);
     report_refusal(c, key, why);
-    report_miss(c, key);
+    client_missed(c, key);
     return false;
 }
 

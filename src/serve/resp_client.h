@@ -23,6 +23,7 @@
 #include "serve/serve.h"
 
 struct resp_watch;
+struct herd_waiter;
 struct resp_proof;
 struct roll_call;
 struct subscriber;
@@ -71,6 +72,9 @@ struct resp_client {
     struct subscriber *subscriber; /* pubsub.c's; NULL: never subscribed */
     struct roll_call *roll_call;   /* CLIENT LIST or KILL being gathered from the workers */
     struct waiter *waiter;         /* blocked on keys: see blocked.h */
+    struct herd_waiter *herd;    /* waiting for another client's fill */
+    struct list fills;           /* what others may wait for; with the next, under the herd's lock */
+    uint32_t fill_count;
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
     char *lib_name;
@@ -135,6 +139,9 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
 struct store_item *client_item(struct resp_client *c, struct store_hold *h);
 /* The same, not counted as a use. */
 struct store_item *client_item_unused(struct resp_client *c, struct store_hold *h);
+
+/* Tells the leases of a miss: what client_read() does by itself. Nothing may be held. */
+void client_missed(struct resp_client *c, struct slice key);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -217,6 +224,9 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
 /* The same without the counting, for a command that was counted when it came. */
 void resp_perform(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                   uint32_t argc);
+/* For a reply that comes later than its command ran: takes it back if it is too large, counts an error. `before`:
+ * where in conn.out it began. */
+void resp_finish(struct resp_client *c, size_t before);
 /* Finds and checks a command; NULL after replying why not. */
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc);
 

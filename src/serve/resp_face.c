@@ -203,6 +203,15 @@ static void run_and_serve(struct resp_client *c, const struct command *cmd,
     }
 }
 
+void resp_finish(struct resp_client *c, size_t before)
+{
+    lease_note_refused(c->worker);
+    if (__builtin_expect(c->reply_failed || client_says_too_much(c), 0)) {
+        refuse_reply(c, before);
+    }
+    count_reply(c, before);
+}
+
 /* Every command finds room for a small reply. An EXEC's parts have been judged one by one. */
 void resp_perform(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                   uint32_t argc)
@@ -365,6 +374,7 @@ void resp_client_begin(struct resp_client *c, struct worker *w)
 {
     c->magic = RESP_CLIENT_MAGIC;
     c->worker = w;
+    list_init(&c->fills);
     c->proto = 2;
     c->conn.face = &plain_face;
     c->opened_ms = client_now(c);
@@ -424,6 +434,7 @@ static void closed(struct conn *conn)
     resp_proof_forget(c);
     roll_call_forget(c);
     blocked_forget(c);
+    herd_forget(c);
     resp_client_end(c);
     serve_connection_closed(c->worker, conn);
 }

@@ -31,11 +31,13 @@
 struct blocked;
 struct fill_times;
 struct flights;
+struct herd;
 struct leases;
 struct pubsub;
 struct listen;
 struct reload;
 struct gzip;
+struct tags;
 
 /* Ways to break the rule on purpose (debug only): the checker must notice each. */
 struct serve_breaks {
@@ -82,7 +84,10 @@ struct serve_breaks {
     X(connections_cut_buffers, "connections cut because of limits.buffers")                        \
     X(connections_cut_memory, "connections cut because the system had no memory")                  \
     X(subscribers_cut, "subscribers cut because more than limits.subscriber waited for them")       \
-    X(resp_replies_too_large, "Redis commands whose answer was above limits.output")
+    X(resp_replies_too_large, "Redis commands whose answer was above limits.output")               \
+    X(tags_dropped, "tags dropped")                                                                \
+    X(herd_waits, "FRESHET.GETs that waited for another client's fill")                            \
+    X(herd_stale, "FRESHET.GETs answered with a stale value while another client fills")
 
 struct serve_counters {
 #define X(name, help) _Atomic uint64_t name;
@@ -110,6 +115,8 @@ struct server {
     struct refusals *refusals; /* for explain */
     struct fill_times *fill_times;
     struct leases *leases;
+    struct tags *tags;
+    struct herd *herd; /* Redis clients that wait for each other's fills */
     struct pubsub *pubsub;
     struct blocked *blocked;
     struct reload *reload;
@@ -198,6 +205,13 @@ struct lease_session {
         uint64_t hash;
         fresh_pos stamp;
     } own[LEASE_OWN_MISSES];
+    /* for tags: see tags.h */
+    uint32_t next_tagged;
+    struct {
+        uint64_t hash;
+        fresh_pos stamp;
+        uint64_t at_ms;
+    } tagged[LEASE_OWN_MISSES];
 };
 
 /* Can keys of this database be followed at all? The hot path asks this first. */
@@ -212,6 +226,11 @@ void lease_for_write(struct worker *w, struct lease_session *ls, uint32_t db, st
  * but never newer than the template's lease. */
 void lease_with_stamp(struct worker *w, uint32_t db, struct slice key, fresh_pos stamp,
                       struct lease *ret_lease);
+/* The stamp for a fill token of this key; 0 when it follows the database and there is no contact. */
+fresh_pos lease_token(struct worker *w, uint32_t db, struct slice key);
+/* Makes the write depend on tags too; `stamp` counts where the key follows nothing else. False: more
+ * dependencies than an entry can hold. */
+bool lease_add_tags(struct lease *lease, const struct fresh_deps *tags, fresh_pos stamp);
 /* Outside every hold: passes a refused write on to `refusals`. The key that was written is still there. */
 void lease_note_refused(struct worker *w);
 /* Inside the hold: may it be stored? Counts and answers false when born outdated or refused; the caller

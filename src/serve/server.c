@@ -22,10 +22,12 @@
 #include "serve/detached.h"
 #include "serve/fill_times.h"
 #include "serve/gzip.h"
+#include "serve/herd.h"
 #include "serve/listen.h"
 #include "serve/pubsub.h"
 #include "serve/reload.h"
 #include "serve/serve.h"
+#include "serve/tags.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +122,8 @@ static void make_shared(struct server *s)
     s->refusals = refusals_create();
     s->fill_times = fill_times_create();
     s->leases = leases_create(p);
+    s->tags = tags_create();
+    s->herd = herd_create();
     s->pubsub = pubsub_create(s);
     s->blocked = blocked_create();
     s->reload = reload_create(s);
@@ -176,6 +180,9 @@ static void upkeep(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, upkeep);
     (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
+    if (w->server->follow == NULL && w->index == 0) {
+        fresh_sample(w->server->fresh, loop_now_ms(w->loop)); /* the follower does, if there is one */
+    }
     if (w->pool != NULL && w->server->follow != NULL) {
         pg_pool_doubt(w->pool, follow_silent(w->server->follow));
     }
@@ -220,6 +227,7 @@ static void worker_init(struct server *s, uint32_t index)
 /* In rounds, because ending one worker's fills sends mail to the others. Threads have been joined. */
 static void workers_fini(struct server *s)
 {
+    herd_stop(s->herd);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         timer_stop(&s->workers[i].upkeep);
         pg_pool_destroy(&s->workers[i].pool);
@@ -260,6 +268,8 @@ static void destroy(struct server *s)
     reload_destroy(&s->reload);
     leases_destroy(&s->leases);
     blocked_destroy(&s->blocked);
+    herd_destroy(&s->herd);
+    tags_destroy(&s->tags);
     flights_destroy(&s->flights);
     store_destroy(&s->store);
     fresh_destroy(&s->fresh);
