@@ -193,8 +193,8 @@ bool fresh_unconfirmed(const struct fresh *f) REQUIRES(follower_role);
 bool fresh_confirm(struct fresh *f, struct slice snapshot) REQUIRES(follower_role);
 /* Every commit visible at monotonic time `at_ms` has been applied. */
 void fresh_proof(struct fresh *f, uint64_t at_ms) REQUIRES(follower_role);
-/* Remembers where the line of positions stands, for fresh_stamp_ago() and fresh_was_current(); call 10 to
- * 20 times a second. The follower, or, without a database, one worker. */
+/* Remembers where the line of positions stands, for fresh_stamp_ago() and fresh_was_current(). Any thread;
+ * somebody 10 to 20 times a second, and whoever drops tags before it does. More than 25 a second are ignored. */
 void fresh_sample(struct fresh *f, uint64_t now_ms);
 
 /* pg_current_snapshot() text: is transaction `xid` finished and visible in it? */

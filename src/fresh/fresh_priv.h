@@ -32,7 +32,7 @@ struct commit_ring {
     fresh_pos forgotten; /* position of the newest commit dropped from the ring */
 };
 
-enum { RING_KEEP = 4096, SAMPLES = 2048 };
+enum { RING_KEEP = 4096, SAMPLES = 4096, SAMPLE_MS = 40 };
 
 struct fresh {
     /* immutable after create */

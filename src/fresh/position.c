@@ -107,6 +107,11 @@ void fresh_sample(struct fresh *f, uint64_t now_ms)
     fresh_pos stamp = fresh_stamp(f);
     fresh_pos applied = pos_give_now(f);
     lock_acquire(&f->lock);
+    uint64_t newest = f->sample_count > 0 ? f->samples[(f->sample_count - 1) % SAMPLES].ms : 0;
+    if (f->sample_count > 0 && now_ms < newest + SAMPLE_MS) {
+        lock_release(&f->lock);
+        return;
+    }
     uint64_t i = f->sample_count++ % SAMPLES;
     f->samples[i].ms = now_ms;
     f->samples[i].stamp = stamp;

@@ -6,15 +6,7 @@
  * put. The others look at the old value inside the same hold, so a condition and its store are one
  * step.
  */
-#include "serve/resp_expiry.h"
-
-struct set_options {
-    bool nx, xx, get, keep_ttl, persist;
-    bool has_expiry;
-    enum expiry_unit unit;
-    struct slice expiry_arg;
-    struct expiry expiry;
-};
+#include "serve/set_options.h"
 
 /* --- options ---------------------------------------------------------------------------------- */
 
@@ -45,21 +37,27 @@ static bool take_set_word(struct set_options *o, struct slice word)
     return true;
 }
 
+bool set_option_take(struct set_options *o, const struct slice *argv, uint32_t argc, uint32_t *i)
+{
+    enum expiry_unit unit;
+    if (!expiry_unit_parse(argv[*i], &unit)) {
+        return take_set_word(o, argv[*i]);
+    }
+    (*i)++;
+    return *i < argc && take_expiry(o, unit, argv[*i]);
+}
+
 /* Words from argv[first] on; false after replying. */
 static bool parse_options(struct resp_client *c, const struct slice *argv, uint32_t argc,
                           uint32_t first, bool is_set, struct set_options *ret_options)
 {
     struct set_options o = {0};
     for (uint32_t i = first; i < argc; i++) {
-        enum expiry_unit unit;
         bool taken = false;
-        if (expiry_unit_parse(argv[i], &unit)) {
-            taken = i + 1 < argc && take_expiry(&o, unit, argv[i + 1]);
-            i++;
-        } else if (is_set) {
-            taken = take_set_word(&o, argv[i]);
-        } else if (slice_is_nocase(argv[i], "persist") && !o.has_expiry) {
+        if (!is_set && slice_is_nocase(argv[i], "persist") && !o.has_expiry) {
             taken = o.persist = true;
+        } else if (is_set || expiry_unit_parse(argv[i], &(enum expiry_unit){EXPIRY_EX})) {
+            taken = set_option_take(&o, argv, argc, &i);
         }
         if (!taken) {
             reply_syntax(c);
@@ -70,8 +68,7 @@ static bool parse_options(struct resp_client *c, const struct slice *argv, uint3
     return true;
 }
 
-/* The number behind the unit; false after replying. */
-static bool parse_option_expiry(struct resp_client *c, const char *command, struct set_options *o)
+bool set_options_end(struct resp_client *c, const char *command, struct set_options *o)
 {
     return !o->has_expiry || expiry_parse(c, o->expiry_arg, o->unit, command, &o->expiry);
 }
@@ -113,11 +110,9 @@ static enum err put_with_options(struct resp_client *c, struct store_hold *h,
     return put_value(c, h, lease, value, &o->expiry);
 }
 
-static void set_with_options(struct resp_client *c, struct slice key, struct slice value,
-                             const struct set_options *o)
+void set_with_lease(struct resp_client *c, struct slice key, struct slice value,
+                    const struct lease *lease, const struct set_options *o)
 {
-    LEASE_ROOM(room);
-    const struct lease *lease = client_lease(c, key, &room);
     struct buf *out = &c->conn.out;
     size_t before = buf_len(out);
     struct store_hold h;
@@ -141,6 +136,13 @@ static void set_with_options(struct resp_client *c, struct slice key, struct sli
     }
 }
 
+static void set_with_options(struct resp_client *c, struct slice key, struct slice value,
+                             const struct set_options *o)
+{
+    LEASE_ROOM(room);
+    set_with_lease(c, key, value, client_lease(c, key, &room), o);
+}
+
 void cmd_set(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     static const struct expiry none = {0};
@@ -149,7 +151,7 @@ void cmd_set(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     struct set_options o;
-    if (!parse_options(c, argv, argc, 3, true, &o) || !parse_option_expiry(c, "set", &o)) {
+    if (!parse_options(c, argv, argc, 3, true, &o) || !set_options_end(c, "set", &o)) {
         return;
     }
     if (o.nx || o.xx || o.get || o.keep_ttl) {
@@ -225,7 +227,7 @@ void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
         reply_null(c);
         return;
     }
-    if (!parse_option_expiry(c, "getex", &o)) {
+    if (!set_options_end(c, "getex", &o)) {
         store_drop(&h);
         return;
     }

@@ -99,6 +99,15 @@ static void put_forms(const struct answer *a, struct buf *out)
     }
 }
 
+static bool has_tags_only(const struct fresh *f, const fresh_dep *deps, uint32_t count)
+{
+    bool tags = count > 0;
+    for (uint32_t i = 0; i < count; i++) {
+        tags = tags && fresh_dep_is_tag(f, deps[i]);
+    }
+    return tags;
+}
+
 /* HTTP answers know when they were stored; a key's age is bounded by when its stamp's position was reached. */
 static void put_age(struct worker *w, struct buf *out, fresh_pos stamp,
                     const struct slice *http_value, uint64_t now_ms)
@@ -139,7 +148,8 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key,
     struct slice value = store_item_value(it);
     buf_printf(out, "entry: %zu bytes, %zu in memory, used %u times lately\n", value.len,
                store_item_bytes(it), store_item_hits(it));
-    put_age(w, out, stamp, http ? &value : NULL, now_ms);
+    /* Positions of the database say nothing about an entry that does not follow it. */
+    put_age(w, out, has_tags_only(s->fresh, deps, count) ? 0 : stamp, http ? &value : NULL, now_ms);
     if (expiry == 0) {
         buf_append_str(out, "ttl left: no expiry\n");
     } else {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "serve/explain_deps.h"
 
+#include "serve/tags.h"
+
 /* --- names -------------------------------------------------------------------------------------- */
 
 void explain_names_fini(struct explain_names *n)
@@ -108,6 +110,13 @@ void explain_deps(struct worker *w, struct buf *out, fresh_pos stamp, const fres
 {
     struct server *s = w->server;
     for (uint32_t i = 0; i < count; i++) {
+        if (fresh_dep_is_tag(s->fresh, deps[i])) {
+            buf_append_str(out, "depends on: ");
+            tags_explain(s, deps[i], loop_now_ms(w->loop), out);
+            buf_append_str(out,
+                           stamp < fresh_mark(s->fresh, deps[i]) ? " (after the stamp)\n" : "\n");
+            continue;
+        }
         const char *which = "";
         const char *wide = wide_name(w->plan->catalog, s->fresh, deps[i], &which);
         struct slice name = wide != NULL ? slice_of(wide) : hashed_name(names, deps[i]);

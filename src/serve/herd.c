@@ -26,7 +26,8 @@ struct fill {
     struct list node;
     struct list owned;
     struct list waiters;
-    struct resp_client *owner; /* lives while it is on this; `fills` and `fill_count` under the lock */
+    struct resp_client
+        *owner; /* lives while it is on this; `fills` and `fill_count` under the lock */
     uint64_t hash;
     uint32_t db;
     size_t key_len;
@@ -80,8 +81,7 @@ static struct fill *find_locked(struct herd *h, uint32_t db, struct slice key)
     uint64_t hash = hash_of(db, key);
     list_for_each (node, &h->buckets[hash % BUCKETS]) {
         struct fill *f = container_of(node, struct fill, node);
-        if (f->hash == hash && f->db == db &&
-            slice_eq((struct slice){f->key, f->key_len}, key)) {
+        if (f->hash == hash && f->db == db && slice_eq((struct slice){f->key, f->key_len}, key)) {
             return f;
         }
     }

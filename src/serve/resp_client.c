@@ -96,14 +96,23 @@ static void report_refusal(struct resp_client *c, struct slice key, enum store_a
     }
 }
 
+static bool follows_database(const struct fresh *f, const struct store_item *item)
+{
+    uint32_t count;
+    const fresh_dep *deps = store_item_deps(item, &count);
+    bool follows = false;
+    for (uint32_t i = 0; i < count; i++) {
+        follows |= !fresh_dep_is_tag(f, deps[i]);
+    }
+    return follows;
+}
+
 /* Without the proof that a strict space wants, what follows the database is absent; the rest is not. */
 static struct store_item *proven(const struct resp_client *c, struct store_item *item)
 {
-    uint32_t deps = 0;
-    if (__builtin_expect(c->proof_failed, 0) && item != NULL) {
-        (void)store_item_deps(item, &deps);
-    }
-    return deps > 0 ? NULL : item;
+    bool hidden = __builtin_expect(c->proof_failed, 0) && item != NULL &&
+                  follows_database(c->worker->server->fresh, item);
+    return hidden ? NULL : item;
 }
 
 static struct store_item *find_item(struct resp_client *c, struct store_hold *h,

@@ -16,6 +16,7 @@
  * bytes.
  */
 #include "serve/blocked.h"
+#include "serve/herd.h"
 #include "serve/pubsub.h"
 #include "serve/resp_proof.h"
 #include "serve/roll_call.h"

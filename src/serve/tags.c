@@ -99,6 +99,7 @@ static void drop_some(struct server *s, const struct slice *names, uint32_t coun
 void tags_drop(struct server *s, const struct slice *names, uint32_t count, uint64_t now_ms)
 {
     atomic_store_explicit(&s->tags->used, true, memory_order_relaxed);
+    fresh_sample(s->fresh, now_ms); /* until here it was current: for those who take stale values */
     while (count > 0) {
         uint32_t some = count < CHUNK ? count : CHUNK;
         drop_some(s, names, some, now_ms);

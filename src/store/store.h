@@ -26,7 +26,8 @@
  *   S2. No I/O, no callback, no second lock while a shard is held (gate and shard aside). A shard that
  *       has nothing left to evict may try another shard's lock, never wait for it.
  *   S3. Looking up moves nothing: a hit writes at most one counter in the item.
- *   S4. An item's stamp is never raised in place; only storing a new value gives a new stamp.
+ *   S4. An item's stamp is never raised in place; only storing a new value gives a new stamp. An item that
+ *       had none may get one.
  *
  * Threads: any thread with a gate. A hold or an ownership belongs to the thread that took it and is
  * never kept across a turn of its event loop.
@@ -179,6 +180,9 @@ enum err store_copy(struct store_hold *from, struct store_hold *to, const struct
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
 /* False when the key is absent. 0 removes the expiry. May move the item. */
 enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found);
+/* Gives the live item of any kind this stamp and these dependencies (not the item's own memory) in place of
+ * what it had. S4: a stamp that it had may only be lowered. May move the item. */
+enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *deps, uint32_t count);
 
 /* --- whole databases ---------------------------------------------------------------------------- */
 

@@ -324,3 +324,19 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
     *ret_found = true;
     return ERR_OK;
 }
+
+enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *deps, uint32_t count)
+{
+    enum store_absence why;
+    struct table_at at = entry_find_live(h, &why);
+    check(at.bucket != NULL && count > 0 && count <= FRESH_DEPS_MAX);
+    struct store_item *it = table_item(h->table, at);
+    struct item_parts parts;
+    item_read(it, &parts);
+    check(parts.dep_count == 0 || stamp <= parts.stamp); /* S4 */
+    parts.key = h->key;
+    parts.stamp = stamp;
+    parts.deps = deps;
+    parts.dep_count = count;
+    return entry_write(h, at, &parts, &it);
+}
