@@ -19,6 +19,7 @@ enum lock_rank {
     LOCK_RANK_SHARD,   /* one store shard */
     LOCK_RANK_MISS,    /* miss table */
     LOCK_RANK_FRESH,   /* registration and recent commits */
+    LOCK_RANK_WATCH,   /* slow log, latency, bases of statistics */
     LOCK_RANK_PUBSUB,  /* topics and inboxes */
     LOCK_RANK_MAILBOX, /* message queues */
     LOCK_RANK_LOG,     /* innermost */

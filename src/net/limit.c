@@ -172,7 +172,8 @@ static void time_check(struct timer *t)
 {
     struct conn *c = container_of(t, struct conn, idle_timer);
     const struct conn_limits *limits = c->face->limits;
-    uint64_t limit_ms = is_stalling(c) ? limits->stall_ms : limits->idle_ms;
+    uint32_t idle_ms = atomic_load_explicit(&limits->idle_ms, memory_order_relaxed);
+    uint64_t limit_ms = is_stalling(c) ? limits->stall_ms : idle_ms;
     uint64_t waited_ms = c->loop->now_ms - (is_stalling(c) ? c->look_ms : c->active_ms);
     bool parked = c->paused && !is_stalling(c);
     if (limit_ms == 0) {
@@ -198,7 +199,8 @@ void conn_keep_time(struct conn *c)
 
 void conn_watch_idle(struct conn *c)
 {
-    if (c->face->limits->idle_ms > 0) {
-        timer_start(c->loop, &c->idle_timer, c->face->limits->idle_ms, time_check);
+    uint32_t idle_ms = atomic_load_explicit(&c->face->limits->idle_ms, memory_order_relaxed);
+    if (idle_ms > 0) {
+        timer_start(c->loop, &c->idle_timer, idle_ms, time_check);
     }
 }

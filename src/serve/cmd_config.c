@@ -1,22 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * CONFIG: the settings that Redis clients ask for, answered from the policy.
+ * CONFIG: the settings that Redis clients ask for and set.
  *
- * Settings live in the policy file, so CONFIG SET accepts only what is so already; a client that
- * sets a value to be sure of it is then content, and one that would change something is told. The
- * exception is loglevel, which nobody wants to edit a file for.
+ * Four kinds, one table (settings):
+ *   number   lives in struct server_settings; CONFIG SET has its effect at once, in every worker
+ *   own      printed, and some of them set, by functions: the log level, keyspace events, ...
+ *   policy   stands in the policy file: SET accepts only what is so already, so that a client which sets a
+ *            value to be sure of it is content, and one that would change something is told
+ *   kept     accepted, told again by GET, and without effect here: what they tune in Redis does not exist
+ *            in freshet (docs/reference/settings.md lists them). Test suites and frameworks set them.
+ *
+ * A SET of several pairs is checked as a whole before anything changes. What is set is gone after a
+ * restart: CONFIG REWRITE refuses.
+ *
+ * Threads: any worker's.
  */
+#include "base/alloc.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "serve/cmd_server.h"
+#include "serve/events.h"
 #include "serve/glob.h"
 #include "serve/resp_client.h"
 #include "serve/roll_call.h"
+#include "serve/slowlog.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { SETTING_TEXT_MAX = LOG_SPEC_MAX };
 
-typedef void setting_fn(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX]);
+typedef void setting_print_fn(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX]);
+/* False and a reason. With `apply` false it only checks. */
+typedef bool setting_set_fn(struct resp_client *c, struct slice value, bool apply,
+                            char ret_why[SETTING_TEXT_MAX]);
+
+/* --- settings with functions of their own ---------------------------------------------------------- */
 
 /* Redis's name for what a space does when it is full. */
 const char *eviction_name(const struct policy_space *space)
@@ -54,21 +74,38 @@ static void print_log_level(const struct resp_client *c, char ret_text[SETTING_T
 }
 
 /* Until the next reload of the policy. */
-static bool set_log_level(struct slice value, char ret_why[SETTING_TEXT_MAX])
+static bool set_log_level(struct resp_client *c, struct slice value, bool apply,
+                          char ret_why[SETTING_TEXT_MAX])
 {
     struct log_settings s;
     log_settings_now(&s);
     if (!log_settings_read(value, &s, ret_why)) {
         return false;
     }
-    log_apply(&s);
+    if (apply) {
+        log_apply(&s);
+    }
     return true;
 }
 
 static void print_idle(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u",
-                   c->worker->plan->policy->limits.resp_idle_ms / 1000);
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", resp_idle() / 1000);
+}
+
+static bool set_idle(struct resp_client *c, struct slice value, bool apply,
+                     char ret_why[SETTING_TEXT_MAX])
+{
+    int64_t seconds;
+    if (!number_parse_i64(value, &seconds) || seconds < 0 || seconds > UINT32_MAX / 1000) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument must be between 0 and %u inclusive",
+                       UINT32_MAX / 1000);
+        return false;
+    }
+    if (apply) {
+        resp_set_idle((uint32_t)seconds * 1000);
+    }
+    return true;
 }
 
 static void print_keepalive(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
@@ -97,35 +134,321 @@ static void print_bind(const struct resp_client *c, char ret_text[SETTING_TEXT_M
     (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", strcmp(address, "unix") == 0 ? "" : address);
 }
 
+static void print_events(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    events_print(atomic_load_explicit(&c->worker->server->settings.events, memory_order_relaxed),
+                 ret_text);
+}
+
+static bool set_events(struct resp_client *c, struct slice value, bool apply,
+                       char ret_why[SETTING_TEXT_MAX])
+{
+    uint32_t classes;
+    if (!events_parse(value, &classes)) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                       "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        return false;
+    }
+    if (apply) {
+        atomic_store_explicit(&c->worker->server->settings.events, classes, memory_order_relaxed);
+    }
+    return true;
+}
+
+static void print_output_limits(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    const struct server_settings *s = &c->worker->server->settings;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "normal 0 0 0 slave 0 0 0 pubsub %llu %llu %llu",
+                   (unsigned long long)setting_get(&s->subscriber_max),
+                   (unsigned long long)setting_get(&s->subscriber_soft),
+                   (unsigned long long)setting_get(&s->subscriber_soft_ms) / 1000);
+}
+
+/* "32mb" and "33554432"; false: neither. */
+static bool parse_bytes(struct slice text, uint64_t *ret_bytes)
+{
+    static const struct {
+        const char *unit;
+        uint64_t bytes;
+    } units[] = {{"kb", 1024}, {"mb", 1024 * 1024}, {"gb", 1024 * 1024 * 1024},
+                 {"k", 1000},  {"m", 1000 * 1000},  {"g", 1000 * 1000 * 1000},
+                 {"b", 1}};
+    uint64_t factor = 1;
+    for (size_t i = 0; i < array_len(units); i++) {
+        size_t len = strlen(units[i].unit);
+        if (text.len > len && slice_is_nocase(slice_from(text, text.len - len), units[i].unit)) {
+            factor = units[i].bytes;
+            text.len -= len;
+            break;
+        }
+    }
+    uint64_t number;
+    if (!number_parse_u64(text, &number) || number > INT64_MAX / factor) {
+        return false;
+    }
+    *ret_bytes = number * factor;
+    return true;
+}
+
+/* The next word of a list in one argument. */
+static struct slice take_word(struct slice *rest)
+{
+    while (rest->len > 0 && *rest->ptr == ' ') {
+        *rest = slice_from(*rest, 1);
+    }
+    size_t len = 0;
+    while (len < rest->len && rest->ptr[len] != ' ') {
+        len++;
+    }
+    struct slice word = {rest->ptr, len};
+    *rest = slice_from(*rest, len);
+    return word;
+}
+
+/* Classes with three numbers each. Only subscribers have limits of their own here. */
+static bool set_output_limits(struct resp_client *c, struct slice value, bool apply,
+                              char ret_why[SETTING_TEXT_MAX])
+{
+    struct server_settings *s = &c->worker->server->settings;
+    (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                   "Wrong number of arguments in buffer limit configuration.");
+    uint32_t words = 0;
+    for (struct slice rest = value; take_word(&rest).len > 0;) {
+        words++;
+    }
+    if (words == 0 || words % 4 != 0) {
+        return false;
+    }
+    struct slice rest = value;
+    for (struct slice class = take_word(&rest); class.len > 0; class = take_word(&rest)) {
+        uint64_t hard;
+        uint64_t soft;
+        uint64_t seconds;
+        bool is_pubsub = slice_is_nocase(class, "pubsub");
+        if (!is_pubsub && !slice_is_nocase(class, "normal") && !slice_is_nocase(class, "slave") &&
+            !slice_is_nocase(class, "replica")) {
+            (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                           "Invalid client class specified in buffer limit configuration.");
+            return false;
+        }
+        struct slice first = take_word(&rest);
+        struct slice second = take_word(&rest);
+        struct slice third = take_word(&rest);
+        if (!parse_bytes(first, &hard) || !parse_bytes(second, &soft) ||
+            !number_parse_u64(third, &seconds) || seconds > UINT32_MAX) {
+            (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                           "Error in hard, soft or soft_seconds setting in buffer limit "
+                           "configuration.");
+            return false;
+        }
+        if (apply && is_pubsub) {
+            atomic_store_explicit(&s->subscriber_max, hard, memory_order_relaxed);
+            atomic_store_explicit(&s->subscriber_soft, soft, memory_order_relaxed);
+            atomic_store_explicit(&s->subscriber_soft_ms, seconds * 1000, memory_order_relaxed);
+        }
+    }
+    return true;
+}
+
+/* --- the table ---------------------------------------------------------------------------------- */
+
 static const struct setting {
     const char *name;
-    const char *text; /* constant, or */
-    setting_fn *print;
-    /* False and a reason; NULL: it cannot be changed. */
-    bool (*set)(struct slice value, char ret_why[SETTING_TEXT_MAX]);
+    const char *preset; /* of a number or a kept one; alone: a fact that nobody can change */
+    /* number */
+    size_t place; /* in struct server_settings, plus one; 0: not a number */
+    int64_t lowest, highest;
+    /* own */
+    setting_print_fn *print;
+    setting_set_fn *set;
+    /* kept */
+    bool is_kept;
 } settings[] = {
-    {.name = "appendonly", .text = "no"},
-    {.name = "bind", .print = print_bind},
-    {.name = "databases", .text = "16"},
-    {.name = "loglevel", .print = print_log_level, .set = set_log_level},
-    {.name = "maxclients", .print = print_connections},
-    {.name = "maxmemory", .print = print_memory},
-    {.name = "maxmemory-policy", .print = print_policy},
-    {.name = "notify-keyspace-events", .text = ""},
-    {.name = "port", .print = print_port},
-    {.name = "proto-max-bulk-len", .print = print_bulk_max},
-    {.name = "save", .text = ""},
-    {.name = "tcp-keepalive", .print = print_keepalive},
-    {.name = "timeout", .print = print_idle},
+#define IN_SETTINGS(field) (offsetof(struct server_settings, field) + 1)
+#define NUMBER(name, preset, field, lo, hi)                                                        \
+    {                                                                                              \
+        name, preset, IN_SETTINGS(field), lo, hi, NULL, NULL, false                                \
+    }
+#define OWN(name, print, set)                                                                      \
+    {                                                                                              \
+        name, NULL, 0, 0, 0, print, set, false                                                     \
+    }
+#define FACT(name, text)                                                                           \
+    {                                                                                              \
+        name, text, 0, 0, 0, NULL, NULL, false                                                     \
+    }
+#define KEPT(name, preset)                                                                         \
+    {                                                                                              \
+        name, preset, 0, 0, 0, NULL, NULL, true                                                    \
+    }
+    /* clang-format off */
+    NUMBER("acllog-max-len", "128", acllog_max, 0, INT64_MAX),
+    NUMBER("busy-reply-threshold", "5000", busy_reply_ms, 0, INT64_MAX),
+    NUMBER("hash-max-listpack-entries", "512", hash_max_listpack_entries, 0, INT64_MAX),
+    NUMBER("hash-max-listpack-value", "64", hash_max_listpack_value, 0, INT64_MAX),
+    NUMBER("hash-max-ziplist-entries", "512", hash_max_listpack_entries, 0, INT64_MAX),
+    NUMBER("hash-max-ziplist-value", "64", hash_max_listpack_value, 0, INT64_MAX),
+    NUMBER("latency-monitor-threshold", "0", latency_ms, 0, INT64_MAX),
+    NUMBER("list-max-listpack-size", "-2", list_max_listpack_size, INT32_MIN, INT32_MAX),
+    NUMBER("list-max-ziplist-size", "-2", list_max_listpack_size, INT32_MIN, INT32_MAX),
+    NUMBER("lua-time-limit", "5000", busy_reply_ms, 0, INT64_MAX),
+    NUMBER("set-max-intset-entries", "512", set_max_intset_entries, 0, INT64_MAX),
+    NUMBER("set-max-listpack-entries", "128", set_max_listpack_entries, 0, INT64_MAX),
+    NUMBER("set-max-listpack-value", "64", set_max_listpack_value, 0, INT64_MAX),
+    NUMBER("slowlog-log-slower-than", "10000", slowlog_us, -1, INT64_MAX),
+    NUMBER("slowlog-max-len", "128", slowlog_max, 0, INT64_MAX),
+    NUMBER("tracking-table-max-keys", "1000000", tracking_keys_max, 0, INT64_MAX),
+    NUMBER("zset-max-listpack-entries", "128", zset_max_listpack_entries, 0, INT64_MAX),
+    NUMBER("zset-max-listpack-value", "64", zset_max_listpack_value, 0, INT64_MAX),
+    NUMBER("zset-max-ziplist-entries", "128", zset_max_listpack_entries, 0, INT64_MAX),
+    NUMBER("zset-max-ziplist-value", "64", zset_max_listpack_value, 0, INT64_MAX),
+    OWN("bind", print_bind, NULL),
+    OWN("client-output-buffer-limit", print_output_limits, set_output_limits),
+    OWN("loglevel", print_log_level, set_log_level),
+    OWN("maxclients", print_connections, NULL),
+    OWN("maxmemory", print_memory, NULL),
+    OWN("maxmemory-policy", print_policy, NULL),
+    OWN("notify-keyspace-events", print_events, set_events),
+    OWN("port", print_port, NULL),
+    OWN("proto-max-bulk-len", print_bulk_max, NULL),
+    OWN("tcp-keepalive", print_keepalive, NULL),
+    OWN("timeout", print_idle, set_idle),
+    FACT("aclfile", ""),
+    FACT("appendfilename", "appendonly.aof"),
+    FACT("appendfsync", "everysec"),
+    FACT("appendonly", "no"),
+    FACT("cluster-enabled", "no"),
+    FACT("daemonize", "no"),
+    FACT("databases", "16"),
+    FACT("dbfilename", "dump.rdb"),
+    FACT("dir", "/"),
+    FACT("enable-debug-command", "no"),
+    FACT("enable-module-command", "no"),
+    FACT("enable-protected-configs", "no"),
+    FACT("io-threads", "1"),
+    FACT("logfile", ""),
+    FACT("pidfile", ""),
+    FACT("replicaof", ""),
+    FACT("save", ""),
+    FACT("slaveof", ""),
+    FACT("supervised", "no"),
+    FACT("tcp-backlog", "511"),
+    FACT("tls-port", "0"),
+    FACT("unixsocket", ""),
+    KEPT("active-defrag-threshold-lower", "10"),
+    KEPT("active-expire-effort", "1"),
+    KEPT("activedefrag", "no"),
+    KEPT("activerehashing", "yes"),
+    KEPT("aof-rewrite-incremental-fsync", "yes"),
+    KEPT("aof-use-rdb-preamble", "yes"),
+    KEPT("auto-aof-rewrite-min-size", "67108864"),
+    KEPT("auto-aof-rewrite-percentage", "100"),
+    KEPT("client-query-buffer-limit", "1073741824"),
+    KEPT("close-on-replica-write", "yes"),
+    KEPT("crash-log-enabled", "yes"),
+    KEPT("disable-thp", "yes"),
+    KEPT("dynamic-hz", "yes"),
+    KEPT("hll-sparse-max-bytes", "3000"),
+    KEPT("hz", "10"),
+    KEPT("key-load-delay", "0"),
+    KEPT("latency-tracking", "yes"),
+    KEPT("latency-tracking-info-percentiles", "50 99 99.9"),
+    KEPT("lazyfree-lazy-eviction", "no"),
+    KEPT("lazyfree-lazy-expire", "no"),
+    KEPT("lazyfree-lazy-server-del", "no"),
+    KEPT("lazyfree-lazy-user-del", "no"),
+    KEPT("lazyfree-lazy-user-flush", "no"),
+    KEPT("lfu-decay-time", "1"),
+    KEPT("lfu-log-factor", "10"),
+    KEPT("list-compress-depth", "0"),
+    KEPT("maxmemory-clients", "0"),
+    KEPT("maxmemory-eviction-tenacity", "10"),
+    KEPT("maxmemory-samples", "5"),
+    KEPT("min-replicas-max-lag", "10"),
+    KEPT("min-replicas-to-write", "0"),
+    KEPT("min-slaves-max-lag", "10"),
+    KEPT("min-slaves-to-write", "0"),
+    KEPT("no-appendfsync-on-rewrite", "no"),
+    KEPT("oom-score-adj", "no"),
+    KEPT("protected-mode", "yes"),
+    KEPT("rdb-key-save-delay", "0"),
+    KEPT("rdb-save-incremental-fsync", "yes"),
+    KEPT("rdbchecksum", "yes"),
+    KEPT("rdbcompression", "yes"),
+    KEPT("repl-backlog-size", "1048576"),
+    KEPT("repl-backlog-ttl", "3600"),
+    KEPT("repl-diskless-sync", "yes"),
+    KEPT("repl-diskless-sync-delay", "5"),
+    KEPT("repl-ping-replica-period", "10"),
+    KEPT("repl-timeout", "60"),
+    KEPT("replica-announced", "yes"),
+    KEPT("replica-ignore-maxmemory", "yes"),
+    KEPT("replica-lazy-flush", "no"),
+    KEPT("replica-priority", "100"),
+    KEPT("replica-read-only", "yes"),
+    KEPT("replica-serve-stale-data", "yes"),
+    KEPT("sanitize-dump-payload", "no"),
+    KEPT("set-proc-title", "yes"),
+    KEPT("shutdown-timeout", "10"),
+    KEPT("slave-priority", "100"),
+    KEPT("slave-read-only", "yes"),
+    KEPT("slave-serve-stale-data", "yes"),
+    KEPT("stop-writes-on-bgsave-error", "yes"),
+    KEPT("stream-node-max-bytes", "4096"),
+    KEPT("stream-node-max-entries", "100"),
+    /* clang-format on */
 };
+
+static uint32_t index_of(const struct setting *s)
+{
+    return (uint32_t)(s - settings);
+}
+
+static _Atomic int64_t *number_of(struct server *server, const struct setting *s)
+{
+    return (_Atomic int64_t *)(void *)((char *)&server->settings + s->place - 1);
+}
+
+void settings_init(struct server *server)
+{
+    _Static_assert(array_len(settings) <= SETTINGS_ALL_MAX, "room for what is kept");
+    for (size_t i = 0; i < array_len(settings); i++) {
+        int64_t value;
+        if (settings[i].place > 0) {
+            check(number_parse_i64(slice_of(settings[i].preset), &value));
+            atomic_store_explicit(number_of(server, &settings[i]), value, memory_order_relaxed);
+        }
+    }
+    uint64_t max = server->started_with->limits.subscriber_max;
+    struct server_settings *s = &server->settings;
+    atomic_store_explicit(&s->subscriber_max, max, memory_order_relaxed);
+    atomic_store_explicit(&s->subscriber_soft, max / 4, memory_order_relaxed);
+    atomic_store_explicit(&s->subscriber_soft_ms, 60000, memory_order_relaxed);
+}
+
+void settings_fini(struct server *server)
+{
+    for (size_t i = 0; i < array_len(settings); i++) {
+        free(server->settings.kept[i]);
+    }
+}
+
+/* --- GET ---------------------------------------------------------------------------------------- */
 
 static void setting_text(const struct resp_client *c, const struct setting *s,
                          char ret_text[SETTING_TEXT_MAX])
 {
+    struct server *server = c->worker->server;
     if (s->print != NULL) {
         s->print(c, ret_text);
+    } else if (s->place > 0) {
+        (void)snprintf(ret_text, SETTING_TEXT_MAX, "%lld",
+                       (long long)atomic_load_explicit(number_of(server, s), memory_order_relaxed));
     } else {
-        (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", s->text);
+        lock_acquire(&server->watch_lock);
+        const char *kept = server->settings.kept[index_of(s)];
+        (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", kept != NULL ? kept : s->preset);
+        lock_release(&server->watch_lock);
     }
 }
 
@@ -169,6 +492,8 @@ void cmd_config_get(struct resp_client *c, const struct slice *argv, uint32_t ar
     }
 }
 
+/* --- SET ---------------------------------------------------------------------------------------- */
+
 static const struct setting *find_setting(struct slice name)
 {
     for (size_t i = 0; i < array_len(settings); i++) {
@@ -179,33 +504,103 @@ static const struct setting *find_setting(struct slice name)
     return NULL;
 }
 
-/* Replies and returns false when the pair would change something that cannot be changed. */
-static bool change_setting(struct resp_client *c, struct slice name, struct slice value)
+static bool set_number(struct server *server, const struct setting *s, struct slice value,
+                       bool apply, char ret_why[SETTING_TEXT_MAX])
 {
-    const struct setting *s = find_setting(name);
+    int64_t number;
+    if (!number_parse_i64(value, &number)) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument couldn't be parsed into an integer");
+        return false;
+    }
+    if (number < s->lowest || number > s->highest) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                       "argument must be between %lld and %lld inclusive", (long long)s->lowest,
+                       (long long)s->highest);
+        return false;
+    }
+    if (apply) {
+        atomic_store_explicit(number_of(server, s), number, memory_order_relaxed);
+    }
+    return true;
+}
+
+/* Without effect, but told again; of the same kind as the preset: yes or no, a number, or any text. */
+static bool keep_value(struct server *server, const struct setting *s, struct slice value,
+                       bool apply, char ret_why[SETTING_TEXT_MAX])
+{
+    int64_t number;
+    uint64_t bytes;
+    bool is_switch = strcmp(s->preset, "yes") == 0 || strcmp(s->preset, "no") == 0;
+    if (is_switch && !slice_is_nocase(value, "yes") && !slice_is_nocase(value, "no")) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument must be 'yes' or 'no'");
+        return false;
+    }
+    bool is_number = number_parse_i64(slice_of(s->preset), &number);
+    if (is_number && !number_parse_i64(value, &number) && !parse_bytes(value, &bytes)) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument couldn't be parsed into an integer");
+        return false;
+    }
+    if (apply && value.len < SETTING_TEXT_MAX) {
+        lock_acquire(&server->watch_lock);
+        char **kept = &server->settings.kept[index_of(s)];
+        free(*kept);
+        *kept = is_number && parse_bytes(value, &bytes)
+                    ? xasprintf("%llu", (unsigned long long)bytes)
+                    : xstrndup(value.ptr, value.len);
+        lock_release(&server->watch_lock);
+    }
+    return true;
+}
+
+static bool keeps_as_it_is(struct resp_client *c, const struct setting *s, struct slice value,
+                           char ret_why[SETTING_TEXT_MAX])
+{
     char text[SETTING_TEXT_MAX];
+    uint64_t bytes;
+    uint64_t now;
+    setting_text(c, s, text);
+    bool same = slice_is_nocase(value, text) ||
+                (parse_bytes(value, &bytes) && parse_bytes(slice_of(text), &now) && bytes == now);
+    if (!same) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                       "can't set immutable config: it is set in the policy file");
+    }
+    return same;
+}
+
+static bool try_setting(struct resp_client *c, const struct setting *s, struct slice value,
+                        bool apply, char ret_why[SETTING_TEXT_MAX])
+{
+    struct server *server = c->worker->server;
+    if (s->set != NULL) {
+        return s->set(c, value, apply, ret_why);
+    }
+    if (s->place > 0) {
+        return set_number(server, s, value, apply, ret_why);
+    }
+    return s->is_kept ? keep_value(server, s, value, apply, ret_why)
+                      : keeps_as_it_is(c, s, value, ret_why);
+}
+
+/* False after replying. */
+static bool check_pair(struct resp_client *c, const struct slice *argv, uint32_t at)
+{
+    const struct setting *s = find_setting(argv[at]);
+    char why[SETTING_TEXT_MAX] = "";
     if (s == NULL) {
         resp_error(&c->conn.out,
                    "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
-                   (int)name.len, name.ptr);
+                   (int)argv[at].len, argv[at].ptr);
         return false;
     }
-    if (s->set != NULL) {
-        bool ok = s->set(value, text);
-        if (!ok) {
-            resp_error(&c->conn.out,
-                       "ERR CONFIG SET failed (possibly related to argument '%s') - %s", s->name,
-                       text);
-        }
-        return ok;
+    bool ok = true;
+    for (uint32_t i = 2; i < at && ok; i += 2) {
+        ok = find_setting(argv[i]) != s;
+        (void)snprintf(why, sizeof(why), "duplicate parameter");
     }
-    setting_text(c, s, text);
-    if (!slice_is(value, text)) {
-        resp_error(
-            &c->conn.out,
-            "ERR CONFIG SET failed (possibly related to argument '%s') - can't set immutable "
-            "config: it is set in the policy file",
-            s->name);
+    if (!ok || !try_setting(c, s, argv[at + 1], false, why)) {
+        resp_error(&c->conn.out, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+                   (int)argv[at].len, argv[at].ptr, why);
         return false;
     }
     return true;
@@ -218,10 +613,15 @@ void cmd_config_set(struct resp_client *c, const struct slice *argv, uint32_t ar
         return;
     }
     for (uint32_t i = 2; i < argc; i += 2) {
-        if (!change_setting(c, argv[i], argv[i + 1])) {
+        if (!check_pair(c, argv, i)) {
             return;
         }
     }
+    for (uint32_t i = 2; i < argc; i += 2) {
+        char why[SETTING_TEXT_MAX];
+        check(try_setting(c, find_setting(argv[i]), argv[i + 1], true, why));
+    }
+    slowlog_trim(c->worker->server);
     reply_ok(c);
 }
 
@@ -242,13 +642,11 @@ void cmd_config_help(struct resp_client *c, const struct slice *argv, uint32_t a
         "GET <pattern>",
         "    Return parameters matching the glob-like <pattern> and their values.",
         "SET <directive> <value>",
-        "    Changes loglevel; others are refused unless nothing changes: settings live in the "
-        "policy "
-        "file.",
+        "    Set the configuration <directive> to <value>.",
         "RESETSTAT",
-        "    Begin the statistics of INFO anew; metrics go on.",
+        "    Reset statistics reported by the INFO command.",
         "REWRITE",
-        "    Refused: the policy file is not written by the daemon.",
+        "    Rewrite the configuration file.",
     };
     reply_help(c, "CONFIG", lines, array_len(lines));
 }

@@ -5,6 +5,7 @@
  * There is one user, "default", with the policy's password or none.
  */
 #include "serve/cmd_server.h"
+#include "serve/monitor.h"
 #include "serve/pubsub.h"
 
 #include "base/number.h"
@@ -168,6 +169,7 @@ void cmd_select(struct resp_client *c, const struct slice *argv, uint32_t argc)
 void cmd_reset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     client_discard(c);
+    monitor_end(c);
     pubsub_leave(c);
     client_select_first(c);
     client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);

@@ -6,8 +6,9 @@
  * maxmemory_policy speaks of the connection's own database: a queue library that wants noeviction
  * asks on the connection it will use.
  */
-#include "serve/cmd_server.h"
 #include "serve/blocked.h"
+#include "serve/cmd_server.h"
+#include "serve/command_stats.h"
 
 #include "base/clock.h"
 
@@ -50,6 +51,7 @@ void info_reset(struct server *s)
     for (size_t at = 0; at < sizeof(s->info_base); at += sizeof(uint64_t)) {
         atomic_store_explicit(base_of(s, at), serve_counter_sum(s, at), memory_order_relaxed);
     }
+    command_stats_reset(s);
     sum_spaces(s, sums);
     for (size_t i = 0; i < array_len(sums); i++) {
         atomic_store_explicit(&s->info_base_space[i], sums[i], memory_order_relaxed);
@@ -84,7 +86,8 @@ static void info_clients(const struct resp_client *c, struct buf *out)
     const struct server *s = c->worker->server;
     put(out, "connected_clients", atomic_load_explicit(&s->connections, memory_order_relaxed));
     put(out, "maxclients", c->worker->plan->policy->limits.connections);
-    put(out, "blocked_clients", blocked_count(s));
+    put(out, "blocked_clients",
+        blocked_count(s) + atomic_load_explicit(&s->held_clients, memory_order_relaxed));
     buf_append_str(out, "tracking_clients:0\r\n");
 }
 

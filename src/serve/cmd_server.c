@@ -177,11 +177,11 @@ static void debug_wall(struct resp_client *c, struct slice ms_text)
 /* SLEEP <seconds> holds the worker, so that the watchdog has something to find. */
 static void debug_sleep(struct resp_client *c, struct slice seconds_text)
 {
-    int64_t seconds;
-    if (!arg_integer(c, seconds_text, &seconds)) {
-        return;
-    }
-    struct timespec left = {.tv_sec = seconds};
+    char text[32] = "";
+    memcpy(text, seconds_text.ptr, seconds_text.len < 31 ? seconds_text.len : 31);
+    double seconds = strtod(text, NULL);
+    struct timespec left = {.tv_sec = (time_t)seconds};
+    left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
     while (seconds > 0 && nanosleep(&left, &left) != 0) {
     }
     reply_ok(c);

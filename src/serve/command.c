@@ -20,11 +20,11 @@ enum { SLOTS = 512, NAME_BYTES = 24 };
 
 static struct command table[] = {
 #define COMMAND(name, arity, letters, first, last, step, group, since, run, summary)               \
-    {NULL,  name, arity,   letters, first, last, step, COMMAND_GROUP_##group,                      \
-     since, run,  summary, "",      0,     {0},  NULL, 0},
+    {NULL,    name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run,          \
+     summary, "",   0,     0,       {0},   NULL, 0},
 #define SUBCOMMAND(parent, name, arity, letters, first, last, step, group, since, run, summary)    \
-    {parent, name, arity,   letters, first, last, step, COMMAND_GROUP_##group,                     \
-     since,  run,  summary, "",      0,     {0},  NULL, 0},
+    {parent,  name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run,          \
+     summary, "",   0,     0,       {0},   NULL, 0},
 #include "serve/command.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -67,11 +67,11 @@ static uint32_t parse_letters(const char *letters)
         char letter;
         uint32_t flag;
     } known[] = {
-        {'w', COMMAND_WRITE},      {'r', COMMAND_READONLY},     {'m', COMMAND_DENYOOM},
-        {'a', COMMAND_ADMIN},      {'s', COMMAND_NOSCRIPT},     {'l', COMMAND_LOADING},
-        {'t', COMMAND_STALE},      {'F', COMMAND_FAST},         {'n', COMMAND_NO_AUTH},
-        {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG}, {'d', COMMAND_DANGEROUS},
-        {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},   {'K', COMMAND_KEYSPACE},
+        {'w', COMMAND_WRITE},      {'r', COMMAND_READONLY},      {'m', COMMAND_DENYOOM},
+        {'a', COMMAND_ADMIN},      {'s', COMMAND_NOSCRIPT},      {'l', COMMAND_LOADING},
+        {'t', COMMAND_STALE},      {'F', COMMAND_FAST},          {'n', COMMAND_NO_AUTH},
+        {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG},  {'d', COMMAND_DANGEROUS},
+        {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},    {'K', COMMAND_KEYSPACE},
         {'p', COMMAND_PUBSUB},     {'y', COMMAND_MAY_REPLICATE},
     };
     uint32_t flags = 0;
@@ -105,6 +105,7 @@ void command_setup(void)
     for (uint32_t i = 0; i < array_len(table); i++) {
         struct command *cmd = &table[i];
         cmd->flags = parse_letters(cmd->letters);
+        cmd->place = i;
         check(fold(slice_of(cmd->name), cmd->word));
         if (cmd->parent == NULL) {
             (void)snprintf(cmd->full_name, sizeof(cmd->full_name), "%s", cmd->name);
@@ -164,6 +165,11 @@ const struct command *command_find_full(struct slice name)
 bool command_takes(const struct command *cmd, uint32_t argc)
 {
     return cmd->arity >= 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
+}
+
+uint32_t command_total(void)
+{
+    return array_len(table);
 }
 
 uint32_t command_count(void)

@@ -26,8 +26,8 @@ enum command_flag {
     COMMAND_NO_AUTH = 1 << 8,
     COMMAND_ALLOW_BUSY = 1 << 9,
     COMMAND_SKIP_SLOWLOG = 1 << 10,
-    COMMAND_DANGEROUS = 1 << 11,  /* ACL category only */
-    COMMAND_KEYSPACE = 1 << 14,   /* ACL category beside the group's */
+    COMMAND_DANGEROUS = 1 << 11, /* ACL category only */
+    COMMAND_KEYSPACE = 1 << 14,  /* ACL category beside the group's */
     COMMAND_PUBSUB = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_UNQUEUED = 1 << 12,   /* runs at once even inside MULTI */
@@ -70,6 +70,7 @@ struct command {
     /* completed by command_setup() */
     char full_name[32]; /* "client|setname" */
     uint32_t flags;
+    uint32_t place;   /* among all commands and subcommands, below command_total() */
     uint64_t word[3]; /* the folded name, for comparing */
     const struct command *subs;
     uint32_t sub_count;
@@ -84,6 +85,7 @@ const struct command *command_find_full(struct slice name);
 bool command_takes(const struct command *cmd, uint32_t argc);
 /* Top-level commands, in table order. */
 uint32_t command_count(void);
+uint32_t command_total(void); /* with subcommands */
 const struct command *command_at(uint32_t index);
 
 /* Prototypes of every function in the table. */

@@ -63,6 +63,7 @@ struct subscriber {
     struct buf pushes;    /* while its own command runs */
     struct list overfull; /* its worker's list; self: not on it */
     struct resp_client *client;
+    uint64_t soft_since_ms; /* more waits than the soft limit; 0: less */
 };
 
 struct message {
@@ -235,14 +236,33 @@ static void make_frame(struct buf *frame, int proto, const struct topic *t, cons
     resp_bulk(frame, m->payload);
 }
 
+/* client-output-buffer-limit's second pair: above so much for so long. */
+static bool waits_too_long(struct resp_client *c, const struct server_settings *settings,
+                           size_t waits)
+{
+    uint64_t soft = setting_get(&settings->subscriber_soft);
+    if (soft == 0 || waits <= soft) {
+        c->subscriber->soft_since_ms = 0;
+        return false;
+    }
+    uint64_t now = client_now(c);
+    if (c->subscriber->soft_since_ms == 0) {
+        c->subscriber->soft_since_ms = now;
+    }
+    return now - c->subscriber->soft_since_ms > setting_get(&settings->subscriber_soft_ms);
+}
+
 static void send_frame(struct inbox *in, struct resp_client *c, struct slice frame)
 {
     struct buf *out = c->running ? &c->subscriber->pushes : &c->conn.out;
-    uint64_t max = in->worker->server->started_with->limits.subscriber_max;
+    const struct server_settings *settings = &in->worker->server->settings;
+    uint64_t max = setting_get(&settings->subscriber_max);
+    size_t waits = buf_len(out) + frame.len;
     if (c->conn.dead || c->conn.closing || !list_empty(&c->subscriber->overfull)) {
         return;
     }
-    if (buf_len(out) + frame.len > max || buf_try_reserve(out, frame.len) == NULL) {
+    if ((max > 0 && waits > max) || waits_too_long(c, settings, waits) ||
+        buf_try_reserve(out, frame.len) == NULL) {
         mark_overfull(in, c->subscriber);
         return;
     }

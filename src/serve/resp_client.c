@@ -57,6 +57,7 @@ void client_discard(struct resp_client *c)
     c->in_multi = false;
     c->multi_failed = false;
     c->queued = 0;
+    c->queued_flags = 0;
     buf_fini(&c->queue);
     resp_watch_clear(c);
 }

@@ -52,6 +52,7 @@ struct resp_client {
     bool running;  /* runs a command: what is pushed to it waits for the reply's end */
     bool detached; /* has no connection: see detached.h */
     bool no_touch;
+    bool no_evict;     /* told by CLIENT LIST; connections are never evicted */
     bool reply_failed; /* the command being run says more than may be sent */
     enum reply_mode reply;
     const struct policy_space *space;
@@ -63,17 +64,19 @@ struct resp_client {
     bool would_block;  /* in_exec or detached: the command run last would have waited */
     bool multi_failed; /* a command could not be queued */
     uint32_t queued;
-    struct buf queue; /* queued commands, as they came */
+    uint32_t queued_flags; /* of all queued commands together */
+    struct buf queue;      /* queued commands, as they came */
     struct resp_watch *watches;
 
     /* rare */
     size_t proven;                 /* bytes of the input that the last proof covers */
     struct resp_proof *proof;      /* being waited for */
+    struct list held;              /* by CLIENT PAUSE; self: not */
     struct subscriber *subscriber; /* pubsub.c's; NULL: never subscribed */
     struct roll_call *roll_call;   /* CLIENT LIST or KILL being gathered from the workers */
     struct waiter *waiter;         /* blocked on keys: see blocked.h */
-    struct herd_waiter *herd;    /* waiting for another client's fill */
-    struct list fills;           /* what others may wait for; with the next, under the herd's lock */
+    struct herd_waiter *herd;      /* waiting for another client's fill */
+    struct list fills; /* what others may wait for; with the next, under the herd's lock */
     uint32_t fill_count;
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
@@ -83,6 +86,9 @@ struct resp_client {
 };
 
 bool resp_client_is(const struct conn *conn);
+/* How long an idle connection is kept, for those opened from now on; 0: for ever. */
+void resp_set_idle(uint32_t idle_ms);
+uint32_t resp_idle(void);
 
 /* resp_face.c: what a connection's opening and closing have in common with a detached client's. */
 void resp_client_begin(struct resp_client *c, struct worker *w);

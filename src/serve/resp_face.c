@@ -16,10 +16,15 @@
  * bytes.
  */
 #include "serve/blocked.h"
+#include "serve/command_stats.h"
+#include "serve/events.h"
 #include "serve/herd.h"
+#include "serve/monitor.h"
+#include "serve/pause.h"
 #include "serve/pubsub.h"
 #include "serve/resp_proof.h"
 #include "serve/roll_call.h"
+#include "serve/slowlog.h"
 #include "serve/touched.h"
 
 #include "base/clock.h"
@@ -161,19 +166,58 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
     }
     if (!command_takes(cmd, argc)) {
         refuse_arity(c, cmd);
+        command_stats_rejected(c->worker, cmd);
         return NULL;
     }
-    return __builtin_expect(c->guarded, 0) && !is_open_to(c, cmd) ? NULL : cmd;
+    if (__builtin_expect(c->guarded, 0) && !is_open_to(c, cmd)) {
+        command_stats_rejected(c->worker, cmd);
+        return NULL;
+    }
+    return cmd;
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static inline void count_reply(struct resp_client *c, size_t before)
+/* True: it was an error. */
+static inline bool count_reply(struct resp_client *c, size_t before)
 {
     const struct buf *out = &c->conn.out;
-    if (buf_len(out) > before && out->mem[out->start + before] == '-') {
+    bool failed = buf_len(out) > before && out->mem[out->start + before] == '-';
+    if (__builtin_expect(failed, 0)) {
+        struct slice text = slice_from(buf_readable(out), before + 1);
         serve_count(c->worker, resp_errors);
-        trace(TRACE_REPLY_ERROR, c->conn.id, 0, slice_from(buf_readable(out), before + 1));
+        command_stats_error(c->worker, text);
+        trace(TRACE_REPLY_ERROR, c->conn.id, 0, text);
+    }
+    return failed;
+}
+
+/* A command that ran has cost this much. What was slow is kept for those who ask. */
+static void note_slow(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                      uint32_t argc, uint64_t us)
+{
+    struct server *s = c->worker->server;
+    int64_t slow_us = atomic_load_explicit(&s->settings.slowlog_us, memory_order_relaxed);
+    if (slow_us >= 0 && us >= (uint64_t)slow_us && !c->detached &&
+        (cmd->flags & COMMAND_SKIP_SLOWLOG) == 0 && setting_get(&s->settings.slowlog_max) > 0) {
+        slowlog_note(c, cmd, argv, argc, us);
+    }
+    if (latency_is_slow(s, us / 1000) && cmd->run != cmd_exec) {
+        latency_note(s, (cmd->flags & COMMAND_FAST) != 0 ? "fast-command" : "command", us / 1000);
+    }
+}
+
+static inline void account(struct resp_client *c, const struct command *cmd,
+                           const struct slice *argv, uint32_t argc, uint64_t began_us, bool failed)
+{
+    struct worker *w = c->worker;
+    const struct server_settings *settings = &w->server->settings;
+    w->clock_us = clock_now_us();
+    uint64_t us = w->clock_us - began_us;
+    command_stats_ran(w, cmd, us, failed);
+    int64_t slow_us = atomic_load_explicit(&settings->slowlog_us, memory_order_relaxed);
+    if (__builtin_expect(us >= (uint64_t)slow_us || latency_is_slow(w->server, us / 1000), 0)) {
+        note_slow(c, cmd, argv, argc, us);
     }
 }
 
@@ -210,7 +254,7 @@ void resp_finish(struct resp_client *c, size_t before)
     if (__builtin_expect(c->reply_failed || client_says_too_much(c), 0)) {
         refuse_reply(c, before);
     }
-    count_reply(c, before);
+    (void)count_reply(c, before);
 }
 
 /* Every command finds room for a small reply. An EXEC's parts have been judged one by one. */
@@ -240,14 +284,28 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
     }
     c->last = cmd;
     serve_count(c->worker, resp_commands);
+    char exec_name[4]; /* as the client wrote it; what EXEC runs is parsed into the same place */
+    memcpy(exec_name, argv[0].ptr, argv[0].len < 4 ? argv[0].len : 4);
+    uint64_t began_us = c->detached ? clock_now_us() : c->worker->clock_us;
+    uint32_t alert = atomic_load_explicit(&c->worker->server->alert, memory_order_relaxed);
+    if (__builtin_expect((alert & ALERT_MONITOR) != 0, 0) && cmd->run != cmd_exec) {
+        monitor_show(c, cmd, argv, argc);
+    }
     thread_does(cmd->full_name, key);
     trace(TRACE_COMMAND, c->conn.id, cmd->word[0], key);
     resp_perform(c, cmd, argv, argc);
     thread_done();
-    count_reply(c, before);
+    if (__builtin_expect(events_wait(c->worker), 0)) {
+        events_send(c->worker);
+    }
+    bool failed = count_reply(c, before);
+    if (__builtin_expect((alert & ALERT_MONITOR) != 0, 0) && cmd->run == cmd_exec) {
+        monitor_show(c, cmd, &(struct slice){exec_name, 4}, 1); /* behind what it ran */
+    }
+    account(c, cmd, argv, argc, began_us, failed);
 }
 
-static void queue_command(struct resp_client *c)
+static void queue_command(struct resp_client *c, const struct command *cmd)
 {
     if (buf_len(&c->queue) + c->raw.len > REQUEST_BULKS * known_limits.bulk_max) {
         c->multi_failed = true;
@@ -261,6 +319,7 @@ static void queue_command(struct resp_client *c)
     }
     buf_append_slice(&c->queue, c->raw);
     c->queued++;
+    c->queued_flags |= cmd->flags;
     buf_append_str(&c->conn.out, "+QUEUED\r\n");
 }
 
@@ -277,19 +336,29 @@ static void apply_reply_mode(struct resp_client *c, const struct command *cmd, s
     }
 }
 
+static inline bool is_to_queue(const struct resp_client *c, const struct command *cmd)
+{
+    return c->in_multi && (cmd->flags & COMMAND_UNQUEUED) == 0;
+}
+
 /* Answers the parsed command. False: it must wait, offer it again. */
 static bool answer(struct resp_client *c, size_t used)
 {
     const struct slice *argv = c->parser.argv;
     uint32_t argc = c->parser.argc;
     size_t before = buf_len(&c->conn.out);
+    uint32_t alert = atomic_load_explicit(&c->worker->server->alert, memory_order_relaxed);
     c->running = true;
     const struct command *cmd = resp_admit(c, argv, argc);
     if (__builtin_expect(cmd == NULL, 0)) {
         c->multi_failed = c->in_multi;
-        count_reply(c, before);
-    } else if (__builtin_expect(c->in_multi && (cmd->flags & COMMAND_UNQUEUED) == 0, 0)) {
-        queue_command(c);
+        (void)count_reply(c, before);
+    } else if (__builtin_expect((alert & ALERT_PAUSE) != 0, 0) && !is_to_queue(c, cmd) &&
+               pause_holds(c, cmd)) {
+        c->running = false;
+        return false;
+    } else if (__builtin_expect(is_to_queue(c, cmd), 0)) {
+        queue_command(c, cmd);
     } else if (__builtin_expect(c->strict, 0) && resp_proof_needed(c, cmd, argv, argc, used)) {
         c->running = false;
         resp_proof_ask(c);
@@ -337,6 +406,7 @@ static size_t data(struct conn *conn, struct slice in)
     if (atomic_load_explicit(&c->worker->has_messages, memory_order_relaxed)) {
         pubsub_deliver(c->worker);
     }
+    c->worker->clock_us = clock_now_us();
     resp_proof_begin(c, in);
     size_t used = 0;
     uint32_t warmed = 0; /* commands ahead */
@@ -377,6 +447,7 @@ void resp_client_begin(struct resp_client *c, struct worker *w)
     c->worker = w;
     list_init(&c->fills);
     c->proto = 2;
+    list_init(&c->held);
     c->conn.face = &plain_face;
     c->opened_ms = client_now(c);
     resp_parser_init(&c->parser, &known_limits);
@@ -424,7 +495,8 @@ void resp_client_end(struct resp_client *c)
 /* Who listens may be silent for as long as it likes. */
 static void idle(struct conn *conn)
 {
-    if (!client_is_subscribed(container_of(conn, struct resp_client, conn))) {
+    const struct resp_client *c = container_of(conn, struct resp_client, conn);
+    if (!client_is_subscribed(c) && pubsub_subscriptions(c, TOPIC_MONITOR) == 0) {
         conn_cut(conn, CONN_CUT_IDLE);
     }
 }
@@ -436,6 +508,8 @@ static void closed(struct conn *conn)
     roll_call_forget(c);
     blocked_forget(c);
     herd_forget(c);
+    pause_forget(c);
+    monitor_end(c);
     resp_client_end(c);
     serve_connection_closed(c->worker, conn);
 }
@@ -476,6 +550,16 @@ static const struct conn_face affinity_face = {
     .last_word = last_word,
     .closed = closed,
 };
+
+void resp_set_idle(uint32_t idle_ms)
+{
+    atomic_store_explicit(&conn_limits.idle_ms, idle_ms, memory_order_relaxed);
+}
+
+uint32_t resp_idle(void)
+{
+    return atomic_load_explicit(&conn_limits.idle_ms, memory_order_relaxed);
+}
 
 const struct conn_face *resp_face(const struct policy *p)
 {

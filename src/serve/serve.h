@@ -24,6 +24,7 @@
 #include "pg/pg.h"
 #include "policy/policy.h"
 #include "serve/refusals.h"
+#include "serve/settings.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -34,6 +35,10 @@ struct flights;
 struct herd;
 struct leases;
 struct pubsub;
+struct slowlog;
+struct latency;
+struct command_stats;
+struct stats_base;
 struct listen;
 struct reload;
 struct gzip;
@@ -83,7 +88,7 @@ struct serve_breaks {
     X(connections_cut_idle, "connections closed because they were idle")                           \
     X(connections_cut_buffers, "connections cut because of limits.buffers")                        \
     X(connections_cut_memory, "connections cut because the system had no memory")                  \
-    X(subscribers_cut, "subscribers cut because more than limits.subscriber waited for them")       \
+    X(subscribers_cut, "subscribers cut because more than limits.subscriber waited for them")      \
     X(resp_replies_too_large, "Redis commands whose answer was above limits.output")               \
     X(tags_dropped, "tags dropped")                                                                \
     X(herd_waits, "FRESHET.GETs that waited for another client's fill")                            \
@@ -119,6 +124,15 @@ struct server {
     struct herd *herd; /* Redis clients that wait for each other's fills */
     struct pubsub *pubsub;
     struct blocked *blocked;
+    struct slowlog *slowlog;
+    struct latency *latency;
+    struct lock watch_lock;        /* of those two and the next */
+    struct stats_base *stats_base; /* watch_lock; NULL: never reset */
+    struct server_settings settings;
+    _Atomic uint32_t alert;          /* relaxed: enum server_alert */
+    _Atomic uint32_t pause_kind;     /* relaxed: pause.c */
+    _Atomic uint64_t pause_until_ms; /* relaxed */
+    _Atomic uint64_t held_clients;   /* relaxed: commands that wait for the end of a pause */
     struct reload *reload;
     struct serve_breaks breaks;
     struct worker *workers;
@@ -148,9 +162,14 @@ struct worker {
     struct pg_pool *pool;    /* NULL without a database */
     const struct plan *plan; /* a reference; replaced by mail */
     struct serve_counters counters;
-    struct timer upkeep; /* expiry, a few times a second */
-    struct tell tell;    /* failed statements in the log */
-    struct {             /* noted by lease_holds() inside a hold, until lease_note_refused() */
+    struct command_stats *stats;
+    uint64_t clock_us;        /* when the last command ended, or its pipeline came */
+    struct buf events;        /* told by the command that runs: events.c */
+    struct list held;         /* clients that CLIENT PAUSE holds */
+    struct timer pause_timer; /* its end */
+    struct timer upkeep;      /* expiry, a few times a second */
+    struct tell tell;         /* failed statements in the log */
+    struct {                  /* noted by lease_holds() inside a hold, until lease_note_refused() */
         struct refusal refusal;
         uint32_t db;
         struct slice key;
@@ -159,7 +178,7 @@ struct worker {
     uint32_t spare_request_count;
     uint64_t stranger_told_ms;    /* when the log last heard of one */
     struct gzip *gzip;            /* NULL until it is first needed */
-    _Atomic bool has_messages; /* relaxed: its inbox (pubsub.c) is not empty */
+    _Atomic bool has_messages;    /* relaxed: its inbox (pubsub.c) is not empty */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };

@@ -19,14 +19,17 @@
 #include "base/thread.h"
 #include "fill/flight.h"
 #include "serve/blocked.h"
+#include "serve/command_stats.h"
 #include "serve/detached.h"
 #include "serve/fill_times.h"
 #include "serve/gzip.h"
 #include "serve/herd.h"
 #include "serve/listen.h"
+#include "serve/pause.h"
 #include "serve/pubsub.h"
 #include "serve/reload.h"
 #include "serve/serve.h"
+#include "serve/slowlog.h"
 #include "serve/tags.h"
 
 #include <stdio.h>
@@ -126,6 +129,11 @@ static void make_shared(struct server *s)
     s->herd = herd_create();
     s->pubsub = pubsub_create(s);
     s->blocked = blocked_create();
+    s->slowlog = slowlog_create();
+    s->latency = latency_create();
+    lock_init(&s->watch_lock, LOCK_RANK_WATCH);
+    settings_init(s);
+    command_setup();
     s->reload = reload_create(s);
 }
 
@@ -179,9 +187,17 @@ static void publish(void *arg, void *analysis, const struct follow_catalog *cata
 static void upkeep(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, upkeep);
-    (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
     if (w->server->follow == NULL && w->index == 0) {
-        fresh_sample(w->server->fresh, loop_now_ms(w->loop)); /* the follower does, if there is one */
+        fresh_sample(w->server->fresh,
+                     loop_now_ms(w->loop)); /* the follower does, if there is one */
+    }
+    if (!pause_is_on(w)) {
+        uint64_t began_us = clock_now_us();
+        (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
+        uint64_t took_ms = (clock_now_us() - began_us) / 1000;
+        if (latency_is_slow(w->server, took_ms)) {
+            latency_note(w->server, "expire-cycle", took_ms);
+        }
     }
     if (w->pool != NULL && w->server->follow != NULL) {
         pg_pool_doubt(w->pool, follow_silent(w->server->follow));
@@ -210,6 +226,8 @@ static void worker_init(struct server *s, uint32_t index)
     loop_limit_buffers(w->loop, s->started_with->limits.buffers_max / s->worker_count);
     w->gate = store_gate_take(s->store);
     w->plan = plan_blank(s->started_with);
+    w->stats = command_stats_create();
+    pause_worker_init(w);
     list_init(&w->spare_requests);
     if (db->dsn != NULL) {
         uint32_t size = (db->pool + s->worker_count - 1) / s->worker_count;
@@ -230,6 +248,7 @@ static void workers_fini(struct server *s)
     herd_stop(s->herd);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         timer_stop(&s->workers[i].upkeep);
+        pause_worker_fini(&s->workers[i]);
         pg_pool_destroy(&s->workers[i].pool);
     }
     for (uint32_t i = 0; i < s->worker_count; i++) {
@@ -242,6 +261,8 @@ static void workers_fini(struct server *s)
         http_requests_free(&s->workers[i]);
         gzip_destroy(&s->workers[i].gzip);
         plan_unref(s->workers[i].plan);
+        command_stats_destroy(&s->workers[i].stats);
+        buf_fini(&s->workers[i].events);
     }
 }
 
@@ -263,6 +284,11 @@ static void destroy(struct server *s)
     follow_destroy(&s->follow);
     workers_fini(s);
     pubsub_destroy(&s->pubsub);
+    slowlog_destroy(&s->slowlog);
+    latency_destroy(&s->latency);
+    command_stats_free_base(s);
+    settings_fini(s);
+    lock_fini(&s->watch_lock);
     refusals_destroy(&s->refusals);
     fill_times_destroy(&s->fill_times);
     reload_destroy(&s->reload);

@@ -18,6 +18,7 @@
 #include "serve/touched.h"
 
 #include "serve/blocked.h"
+#include "serve/events.h"
 
 struct reaction {
     struct worker *worker;
@@ -60,5 +61,8 @@ void worker_disown(struct worker *w)
     }
     if (--w->own_depth == 0) {
         store_disown(w->server->store, w->gate);
+        if (events_wait(w)) {
+            events_send(w);
+        }
     }
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What CONFIG SET changes while the server runs, for all workers at once; cmd_config.c names them as
+ * Redis does. They are lost at a restart: what should last stands in the policy.
+ *
+ * Threads: any; all relaxed, a worker may see a change one command late.
+ */
+#ifndef SERVE_SETTINGS_H
+#define SERVE_SETTINGS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { SETTINGS_ALL_MAX = 160 };
+
+struct server_settings {
+    _Atomic int64_t slowlog_us;          /* commands at least so slow are kept; negative: none */
+    _Atomic uint64_t slowlog_max;        /* how many */
+    _Atomic uint64_t latency_ms;         /* events at least so slow are noted; 0: none */
+    _Atomic uint32_t events;             /* keyspace events wanted: enum event_class */
+    _Atomic uint64_t tracking_keys_max;  /* keys in the table of tracked reads; 0: any number */
+    _Atomic uint64_t subscriber_max;     /* bytes waiting for a subscriber; 0: any number */
+    _Atomic uint64_t subscriber_soft;    /* the same, if for so long: */
+    _Atomic uint64_t subscriber_soft_ms; /* 0 together with the former: no such limit */
+    _Atomic uint64_t acllog_max;         /* entries of ACL LOG */
+    _Atomic uint64_t
+        busy_reply_ms; /* a script that runs for longer may be killed; others hear BUSY */
+    /* Where Redis would change an encoding: what OBJECT ENCODING tells goes by these. */
+    _Atomic int64_t list_max_listpack_size; /* entries; negative: -1..-5 for 4..64 KB */
+    _Atomic uint64_t hash_max_listpack_entries;
+    _Atomic uint64_t hash_max_listpack_value;
+    _Atomic uint64_t set_max_intset_entries;
+    _Atomic uint64_t set_max_listpack_entries;
+    _Atomic uint64_t set_max_listpack_value;
+    _Atomic uint64_t zset_max_listpack_entries;
+    _Atomic uint64_t zset_max_listpack_value;
+    char *kept
+        [SETTINGS_ALL_MAX]; /* watch_lock: values without effect, as they were set; NULL: preset */
+};
+
+struct server;
+/* Every setting at its preset. Before threads exist. */
+void settings_init(struct server *s);
+void settings_fini(struct server *s);
+
+/* What a worker must look at before or after a command: struct server's `alert`, one load a command. */
+enum server_alert {
+    ALERT_PAUSE = 1 << 0,    /* CLIENT PAUSE */
+    ALERT_MONITOR = 1 << 1,  /* somebody watches */
+    ALERT_TRACKING = 1 << 2, /* some client caches what it reads */
+};
+
+static inline uint64_t setting_get(const _Atomic uint64_t *setting)
+{
+    return atomic_load_explicit(setting, memory_order_relaxed);
+}
+
+#endif

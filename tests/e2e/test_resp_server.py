@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The server seen through the Redis face: CLIENT PAUSE, SLOWLOG, LATENCY, MONITOR, CONFIG."""
+import re
+import shutil
+import threading
+
+import pytest
+
+from daemon import until
+from resp_client import RespError
+from resp_helpers import PLAIN, RedisServer, plain
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+def refusal(client, *words):
+    with pytest.raises(RespError) as caught:
+        client(*words)
+    return str(caught.value)
+
+
+def info(client, section="everything"):
+    return dict(line.split(":", 1) for line in client("INFO", section).decode().split("\r\n") if ":" in line)
+
+
+# --- CLIENT PAUSE -------------------------------------------------------------------------------------
+
+def test_a_write_pause_holds_writers_and_lets_readers_through(freshet):
+    daemon = freshet(PLAIN)
+    admin, others = daemon.resp(), [daemon.resp() for _ in range(4)]
+    admin("SET", "k", "old")
+    admin("CLIENT", "PAUSE", "100000000", "WRITE")
+    for i, client in enumerate(others):
+        client.raw(client.encode("SET", f"k{i}", "new") + client.encode("GET", f"k{i}"))
+    until(lambda: info(admin)["blocked_clients"] == "4", "four writers to wait")
+    assert admin("GET", "k") == b"old" and admin("MGET", "k0", "k1", "k2", "k3") == [None] * 4
+    assert admin("CLIENT", "UNPAUSE") == "OK"
+    for client in others:
+        assert [client.reply(), client.reply()] == ["OK", b"new"]
+    assert info(admin)["blocked_clients"] == "0"
+
+
+def test_a_full_pause_holds_everybody_until_its_time_is_over(freshet):
+    daemon = freshet(PLAIN)
+    admin, other = daemon.resp(), daemon.resp()
+    admin("CLIENT", "PAUSE", "100000000")
+    other.raw(other.encode("PING"))
+    admin.raw(admin.encode("GET", "k"))
+    other.socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        other.socket.recv(10)
+    other.socket.settimeout(30)
+    fresh = daemon.resp()
+    fresh.close()  # one that goes away while the others wait
+    second = freshet(PLAIN).resp()
+    second.raw(second.encode("CLIENT", "PAUSE", "50") + second.encode("PING"))
+    assert [second.reply(), second.reply()] == ["OK", "PONG"]
+
+
+def test_a_transaction_is_held_as_a_whole_and_only_if_it_writes(freshet):
+    daemon = freshet(PLAIN)
+    admin, reader, writer = daemon.resp(), daemon.resp(), daemon.resp()
+    admin.pipeline(["MULTI"], ["SET", "k", "1"], ["CLIENT", "PAUSE", "100000000", "WRITE"], ["SET", "k", "2"])
+    assert admin("EXEC") == ["OK", "OK", "OK"]
+    reader.pipeline(["MULTI"], ["GET", "k"])
+    assert reader("EXEC") == [b"2"]
+    writer.pipeline(["MULTI"], ["SET", "k", "3"])
+    writer.raw(writer.encode("EXEC"))
+    reader.raw(reader.encode("PUBLISH", "c", "x"))
+    until(lambda: info(admin)["blocked_clients"] == "2", "EXEC and PUBLISH to wait")
+    admin("CLIENT", "UNPAUSE")
+    assert writer.reply() == ["OK"] and reader.reply() == 0
+
+
+def test_a_second_pause_cannot_make_the_first_shorter(freshet):
+    daemon = freshet(PLAIN)
+    admin, other = daemon.resp(), daemon.resp()
+    admin("CLIENT", "PAUSE", "100000000", "WRITE")
+    admin("CLIENT", "PAUSE", "10", "WRITE")
+    other.raw(other.encode("SET", "k", "v"))
+    until(lambda: info(admin)["blocked_clients"] == "1", "the writer to wait")
+    admin("DEBUG", "CLOCK", "ADVANCE", "5000")
+    assert info(admin)["blocked_clients"] == "1"
+    admin("DEBUG", "CLOCK", "ADVANCE", "100000000")
+    assert other.reply() == "OK"
+
+
+# --- SLOWLOG ------------------------------------------------------------------------------------------
+
+def test_slow_commands_are_kept_and_cut_as_redis_cuts_them(freshet, redis_server):
+    ours, theirs = freshet(PLAIN).resp(), redis_server.resp()
+    seen = []
+    for client in (ours, theirs):
+        client("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        client("SLOWLOG", "RESET")
+        client("CLIENT", "SETNAME", "me")
+        client("SET", "k", "x" * 300)
+        client("MSET", *[f"a{i}" for i in range(60)])
+        client.raw(client.encode("AUTH", "secret") + client.encode("AUTH", "u", "secret") +
+                   client.encode("HELLO", "2", "AUTH", "u", "secret") +
+                   client.encode("CONFIG", "SET", "requirepass", "secret", "nosuch", "1"))
+        errors = [client.reply() for _ in range(4)]
+        assert all(isinstance(e, RespError) for e in errors)
+        client("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+        entries = client("SLOWLOG", "GET", "-1")
+        assert client("SLOWLOG", "LEN") == len(entries)
+        assert [e[0] for e in entries] == list(range(entries[0][0], entries[0][0] - len(entries), -1))
+        seen.append([(e[3], e[5]) for e in entries])
+        assert client("SLOWLOG", "RESET") == "OK" and client("SLOWLOG", "LEN") == 0
+    assert seen[0] == seen[1]
+    assert b"secret" not in repr(seen[0]).encode()
+
+
+def test_the_slow_log_keeps_the_newest_only(freshet):
+    client = freshet(PLAIN).resp()
+    client("CONFIG", "SET", "slowlog-max-len", "3", "slowlog-log-slower-than", "0")
+    for i in range(6):
+        client("GET", f"k{i}")
+    client("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+    assert [e[3][1] for e in client("SLOWLOG", "GET")][:2] == [b"k5", b"k4"]
+    assert client("SLOWLOG", "LEN") == 3 and len(client("SLOWLOG", "GET", "2")) == 2
+
+
+def test_only_what_is_slow_enough_is_kept(freshet):
+    client = freshet(PLAIN).resp()
+    client("CONFIG", "SET", "slowlog-log-slower-than", "150000")
+    client("GET", "k")
+    client("DEBUG", "SLEEP", "0.2")
+    entries = client("SLOWLOG", "GET")
+    assert [e[3] for e in entries] == [[b"DEBUG", b"SLEEP", b"0.2"]]
+    assert entries[0][2] >= 200_000
+
+
+# --- LATENCY ------------------------------------------------------------------------------------------
+
+def test_latency_notes_slow_moments_once_it_is_asked_to(freshet):
+    client = freshet(PLAIN).resp()
+    client("DEBUG", "SLEEP", "0.01")
+    assert client("LATENCY", "LATEST") == [] and b"disabled" in client("LATENCY", "DOCTOR")
+    client("CONFIG", "SET", "latency-monitor-threshold", "5")
+    assert b"no latency spike was observed" in client("LATENCY", "DOCTOR")
+    client("DEBUG", "SLEEP", "0.02")
+    (name, at, last, worst), = [e for e in client("LATENCY", "LATEST") if e[0] == b"command"]
+    assert last == worst >= 20
+    assert client("LATENCY", "HISTORY", "command") == [[at, last]]
+    assert client("LATENCY", "GRAPH", "command").startswith(b"command - high %d ms" % worst)
+    assert b"1. command: 1 latency spikes" in client("LATENCY", "DOCTOR")
+    assert client("LATENCY", "RESET", "command", "nosuch") == 1
+    assert client("LATENCY", "HISTORY", "command") == []
+    assert refusal(client, "LATENCY", "GRAPH", "command") == "ERR No samples available for event 'command'"
+
+
+def test_histograms_count_every_call(freshet):
+    client = freshet(PLAIN).resp()
+    for _ in range(50):
+        client("SET", "k", "v")
+    client("DEBUG", "SLEEP", "0.003")
+    found = client("LATENCY", "HISTOGRAM", "set", "debug", "nosuch")
+    assert found[0::2] == [b"set", b"debug"]
+    assert found[1][:2] == [b"calls", 50] and found[1][3][-1] == 50
+    assert found[3][3][0] >= 3000
+    client("CONFIG", "RESETSTAT")
+    assert client("LATENCY", "HISTOGRAM", "set") == []
+
+
+# --- MONITOR ------------------------------------------------------------------------------------------
+
+def test_a_monitor_sees_every_worker_s_commands_and_no_secrets(freshet):
+    daemon = freshet(PLAIN.replace("workers: 2", "workers: 3"))
+    monitor, clients = daemon.resp(), [daemon.resp(db=i) for i in range(4)]
+    assert monitor("MONITOR") == "OK"
+    for i, client in enumerate(clients):
+        client("SET", f"key {i}", b'\x00"\\\n\xff')
+    one = clients[0]
+    one.pipeline(["MULTI"], ["GET", "a"], ["EXEC"], ["AUTH", "u", "hush"], ["HELLO", "2", "AUTH", "u", "hush"],
+                 ["CONFIG", "GET", "save"], ["PING"])
+    lines = []
+    while not lines or '"PING"' not in lines[-1]:
+        lines.append(monitor.reply())
+    assert all(re.fullmatch(r'\d+\.\d{6} \[\d+ 127\.0\.0\.1:\d+\] ".*', line) for line in lines)
+    shown = [line.split("] ", 1)[1] for line in lines]
+    for i in range(4):
+        assert f'"SET" "key {i}" "\\x00\\"\\\\\\n\\xff"' in shown
+    assert shown[4:] == ['"MULTI"', '"GET" "a"', '"EXEC"', '"AUTH" "(redacted)" "(redacted)"',
+                         '"HELLO" "2" "AUTH" "(redacted)" "(redacted)"', '"PING"']
+    assert monitor("RESET") == "RESET"
+    one("SET", "k", "v")
+    assert monitor("ECHO", "alone") == b"alone"
+
+
+# --- CONFIG -------------------------------------------------------------------------------------------
+
+SETTABLE = {
+    "slowlog-log-slower-than": "77", "slowlog-max-len": "5", "latency-monitor-threshold": "100", "timeout": "70",
+    "tracking-table-max-keys": "10", "hash-max-listpack-entries": "7", "zset-max-ziplist-value": "9",
+    "notify-keyspace-events": "AKE", "lua-time-limit": "100", "maxmemory-samples": "3", "hz": "20",
+    "lazyfree-lazy-user-del": "yes", "list-max-listpack-size": "-1", "repl-backlog-size": "20mb",
+    "client-output-buffer-limit": "pubsub 100000 0 0",
+}
+
+
+def test_settings_are_told_again_as_they_were_set(freshet, redis_server):
+    ours, theirs = freshet(PLAIN).resp(), redis_server.resp()
+    for name, value in SETTABLE.items():
+        told = []
+        for client in (ours, theirs):
+            assert client("CONFIG", "SET", name, value) == "OK"
+            told.append(client("CONFIG", "GET", name)[1])
+        if name == "client-output-buffer-limit":
+            told = [text[text.index(b"pubsub"):] for text in told]
+        assert told[0] == told[1], name
+    alias = ours("CONFIG", "GET", "zset-max-listpack-value")
+    assert alias == [b"zset-max-listpack-value", b"9"]
+
+
+@pytest.mark.parametrize("words", [
+    "nosuch 1", "slowlog-max-len abc", "slowlog-max-len", "hz 1 hz 2", "notify-keyspace-events Q",
+    "activedefrag maybe", "slowlog-max-len 9 nosuch 1", "client-output-buffer-limit wrong",
+    "client-output-buffer-limit pubsub_a_b_c", "client-output-buffer-limit other_1_1_1",
+])
+def test_a_setting_that_is_refused_is_refused_in_redis_s_words(freshet, redis_server, words):
+    ours, theirs = freshet(PLAIN).resp(), redis_server.resp()
+    words = [word.replace("_", " ") for word in words.split()]
+    said = []
+    for client in (ours, theirs):
+        before = client("CONFIG", "GET", "slowlog-max-len")
+        client.raw(client.encode("CONFIG", "SET", *words))
+        said.append(plain(client.reply()))
+        assert client("CONFIG", "GET", "slowlog-max-len") == before
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("flags", ["", "A", "K", "KE", "Elg", "g$lshzxetd", "AKE", "Km", "KEn", "AKEm", "xe", "$"])
+def test_event_classes_are_told_as_redis_tells_them(freshet, redis_server, flags):
+    ours, theirs = freshet(PLAIN).resp(), redis_server.resp()
+    for client in (ours, theirs):
+        client("CONFIG", "SET", "notify-keyspace-events", flags)
+    assert ours("CONFIG", "GET", "notify*") == theirs("CONFIG", "GET", "notify*")
+
+
+def test_an_idle_time_holds_for_connections_opened_from_then_on(freshet):
+    daemon = freshet(PLAIN)
+    daemon.resp()("CONFIG", "SET", "timeout", "1")
+    idle, listener = daemon.resp(), daemon.resp()
+    listener("SUBSCRIBE", "c")
+    assert idle.at_end()
+    assert listener("PING") == [b"pong", b""]
+
+
+def test_many_threads_of_statistics_and_monitors_at_once(freshet):
+    """Nothing is lost while monitors come and go and everybody's figures are read."""
+    daemon = freshet(PLAIN.replace("workers: 2", "workers: 4"))
+    clients = [daemon.resp() for _ in range(6)]
+
+    def work(client, number):
+        for i in range(200):
+            client("INCR", "n")
+            if i % 20 == number:
+                client("INFO", "everything")
+                client("LATENCY", "HISTOGRAM")
+    threads = [threading.Thread(target=work, args=(c, n)) for n, c in enumerate(clients)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        monitor = daemon.resp()
+        monitor("MONITOR")
+        monitor.close()
+    for thread in threads:
+        thread.join()
+    assert clients[0]("GET", "n") == b"1200"
+    assert clients[0]("LATENCY", "HISTOGRAM", "incr")[1][1] == 1200
