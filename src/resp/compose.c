@@ -10,8 +10,8 @@
 #include "resp/resp.h"
 
 #include "base/number.h"
+#include "base/real.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,39 +134,16 @@ void resp_bool(struct buf *out, int proto, bool value)
     }
 }
 
-/* The shortest decimal that reads back as the same double; 64 bytes of room. */
-static int format_double(char *at, double value)
-{
-    enum { ROOM = 64 };
-    if (isnan(value)) {
-        return snprintf(at, ROOM, "nan");
-    }
-    if (isinf(value)) {
-        return snprintf(at, ROOM, value > 0 ? "inf" : "-inf");
-    }
-    if (value == rint(value) && fabs(value) < 1e15) {
-        return snprintf(at, ROOM, "%.0f", value == 0 ? fabs(value) : value);
-    }
-    int len = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        len = snprintf(at, ROOM, "%.*g", digits, value);
-        if (strtod(at, NULL) == value) {
-            break;
-        }
-    }
-    return len;
-}
-
 void resp_double(struct buf *out, int proto, double value)
 {
-    char text[64];
-    int len = format_double(text, value);
+    char text[REAL_MAX_LEN];
+    size_t len = real_format(text, value);
     if (proto < 3) {
-        resp_bulk(out, (struct slice){text, (size_t)len});
+        resp_bulk(out, (struct slice){text, len});
         return;
     }
     buf_append_char(out, ',');
-    buf_append(out, text, (size_t)len);
+    buf_append(out, text, len);
     buf_append(out, "\r\n", 2);
 }
 

@@ -24,6 +24,7 @@ static const struct flag_name flag_names[] = {
     {COMMAND_ADMIN, "admin"},
     {COMMAND_PUBSUB, "pubsub"},
     {COMMAND_NOSCRIPT, "noscript"},
+    {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {COMMAND_LOADING, "loading"},
     {COMMAND_STALE, "stale"},
     {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},

@@ -3,12 +3,11 @@
  * Keys as such: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE, RANDOMKEY.
  *
  * A value that moves to another name is true as of its own stamp, not of now: it is stored again
- * under what the new name depends on, with the old stamp (DESIGN section 3). The value is copied
- * out first, since storing may move or evict anything.
+ * under what the new name depends on, with the old stamp (DESIGN section 3).
  *
  * Several keys are changed at one moment: the store is owned.
  */
-#include "serve/resp_client.h"
+#include "serve/edit.h"
 
 /* --- counting --------------------------------------------------------------------------------- */
 
@@ -76,67 +75,17 @@ void cmd_touch(struct resp_client *c, const struct slice *argv, uint32_t argc)
 
 void cmd_type(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    resp_simple(&c->conn.out, key_exists(c, argv[1]) ? "string" : "none");
+    struct store_hold h;
+    struct store_item *item;
+    if (client_peek(c, argv[1], &h, &item)) {
+        resp_simple(&c->conn.out, kind_name(store_item_kind(item)));
+        store_drop(&h);
+    } else {
+        resp_simple(&c->conn.out, "none");
+    }
 }
 
 /* --- to another name -------------------------------------------------------------------------- */
-
-/* A value between its old name and its new one. */
-struct moving {
-    struct buf value;
-    uint64_t expiry_ms;
-    fresh_pos stamp;
-};
-
-/* False when absent. */
-static bool take_copy(struct resp_client *c, struct slice key, struct moving *ret_moving)
-{
-    struct store_hold h;
-    struct store_item *item;
-    if (!client_peek(c, key, &h, &item)) {
-        return false;
-    }
-    struct moving m = {.expiry_ms = store_item_expiry(item), .stamp = store_item_stamp(item)};
-    buf_init(&m.value);
-    buf_append_slice(&m.value, store_item_value(item));
-    store_drop(&h);
-    *ret_moving = m;
-    return true;
-}
-
-static bool exists_in(struct resp_client *c, uint32_t db, struct slice key)
-{
-    struct store_hold h;
-    store_hold(client_store(c), c->worker->gate, db, key, client_now(c), &h);
-    bool found = store_peek(&h, NULL) != NULL;
-    store_drop(&h);
-    return found;
-}
-
-static enum err put_moving(struct resp_client *c, uint32_t db, struct slice key,
-                           const struct moving *m)
-{
-    LEASE_ROOM(room);
-    const struct lease *lease = NULL;
-    if (lease_db_followed(c->worker, db)) {
-        lease_with_stamp(c->worker, db, key, m->stamp, &room);
-        lease = &room;
-    }
-    struct store_hold h;
-    store_hold(client_store(c), c->worker->gate, db, key, client_now(c), &h);
-    struct store_write w = {.value = buf_readable(&m->value), .expiry_ms = m->expiry_ms};
-    enum err err = client_put_exact(c, &h, lease, &w);
-    store_drop(&h);
-    return err;
-}
-
-static void remove_key(struct resp_client *c, struct slice key)
-{
-    struct store_hold h;
-    client_hold(c, key, &h);
-    (void)store_remove(&h);
-    store_drop(&h);
-}
 
 enum move_result { MOVE_DONE, MOVE_NO_SOURCE, MOVE_TARGET_EXISTS, MOVE_FAILED };
 
@@ -148,27 +97,61 @@ struct move {
     bool keep_source;
 };
 
+static bool exists_in(struct resp_client *c, uint32_t db, struct slice key)
+{
+    struct store_hold h;
+    store_hold(client_store(c), c->worker->gate, db, key, client_now(c), &h);
+    bool found = store_peek(&h, NULL) != NULL;
+    store_drop(&h);
+    return found;
+}
+
+/* With the source, `item`, held. */
+static enum err put_moving(struct resp_client *c, const struct move *mv, struct store_hold *from,
+                           const struct store_item *item)
+{
+    LEASE_ROOM(room);
+    bool is_followed = lease_db_followed(c->worker, mv->to_db);
+    struct store_write meta = {.expiry_ms = store_item_expiry(item)};
+    if (is_followed) {
+        lease_with_stamp(c->worker, mv->to_db, mv->to, store_item_stamp(item), &room);
+    }
+    struct store_hold to;
+    enum err err = ERR_OK;
+    store_hold(client_store(c), c->worker->gate, mv->to_db, mv->to, client_now(c), &to);
+    if (is_followed && !lease_holds(c->worker, &room, &to)) {
+        (void)store_remove(&to);
+        if (!mv->keep_source) {
+            (void)store_remove(from);
+        }
+    } else {
+        if (is_followed) {
+            lease_apply(&room, &meta);
+        }
+        err = mv->keep_source ? store_copy(from, &to, &meta) : store_move(from, &to, &meta);
+    }
+    store_drop(&to);
+    return err;
+}
+
 /* With the store owned. */
 static enum move_result move_value(struct resp_client *c, const struct move *mv, enum err *ret_err)
 {
-    struct moving m;
-    if (!take_copy(c, mv->from, &m)) {
+    struct store_hold h;
+    struct store_item *item;
+    if (!client_peek(c, mv->from, &h, &item)) {
         return MOVE_NO_SOURCE;
     }
     enum move_result result = MOVE_DONE;
-    enum err err = ERR_OK;
     bool onto_itself = mv->to_db == c->db && slice_eq(mv->from, mv->to);
     if (!mv->replace && exists_in(c, mv->to_db, mv->to)) {
         result = MOVE_TARGET_EXISTS;
     } else if (!onto_itself) {
-        err = put_moving(c, mv->to_db, mv->to, &m);
-        if (err == ERR_OK && !mv->keep_source) {
-            remove_key(c, mv->from);
-        }
+        *ret_err = put_moving(c, mv, &h, item);
+        result = *ret_err == ERR_OK ? MOVE_DONE : MOVE_FAILED;
     }
-    buf_fini(&m.value);
-    *ret_err = err;
-    return err == ERR_OK ? result : MOVE_FAILED;
+    store_drop(&h);
+    return result;
 }
 
 static enum move_result run_move(struct resp_client *c, const struct move *mv)

@@ -9,14 +9,9 @@
 #include "serve/resp_client.h"
 
 #include "base/number.h"
+#include "base/real.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { FLOAT_TEXT_MAX = 5 * 1024 };
 
 /* Inside the hold: replaces the value of `item`, or creates the key. */
 static enum err put_number(struct resp_client *c, struct store_hold *h, const struct lease *lease,
@@ -37,6 +32,9 @@ static enum err add_integer(struct resp_client *c, struct store_hold *h, const s
 {
     struct store_item *item = client_item(c, h);
     int64_t sum = 0;
+    if (item != NULL && store_item_kind(item) != STORE_STRING) {
+        return ERR_WRONG_TYPE;
+    }
     if (item != NULL && !number_parse_i64(store_item_value(item), &sum)) {
         return ERR_NOT_INTEGER;
     }
@@ -98,62 +96,32 @@ void cmd_decrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
 
 /* --- fractions -------------------------------------------------------------------------------- */
 
-static bool parse_float(struct slice text, long double *ret_value)
-{
-    char copy[FLOAT_TEXT_MAX];
-    if (text.len == 0 || text.len >= sizeof(copy) || isspace((unsigned char)text.ptr[0])) {
-        return false;
-    }
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    char *end;
-    errno = 0;
-    long double value = strtold(copy, &end);
-    if (end != copy + text.len || errno != 0 || isnan(value)) {
-        return false;
-    }
-    *ret_value = value;
-    return true;
-}
-
-static size_t format_float(char *out, long double value)
-{
-    int len = snprintf(out, FLOAT_TEXT_MAX, "%.17Lf", value);
-    check(len > 0 && len < FLOAT_TEXT_MAX);
-    while (out[len - 1] == '0') {
-        len--;
-    }
-    len -= out[len - 1] == '.' ? 1 : 0;
-    if (len == 2 && out[0] == '-' && out[1] == '0') {
-        out[0] = '0';
-        len = 1;
-    }
-    return (size_t)len;
-}
-
-/* NULL, or the error to reply. On success the new value's text has been appended to `out`. */
-static const char *add_float(struct resp_client *c, struct store_hold *h, const struct lease *lease,
-                             struct slice delta_text)
+/* ERR_OK, also with the error that no code is for replied. On success the sum has been replied. */
+static enum err add_float(struct resp_client *c, struct store_hold *h, const struct lease *lease,
+                          struct slice delta_text)
 {
     struct store_item *item = client_item(c, h);
     long double sum = 0;
     long double delta;
-    if ((item != NULL && !parse_float(store_item_value(item), &sum)) ||
-        !parse_float(delta_text, &delta)) {
-        return err_text(ERR_NOT_FLOAT);
+    if (item != NULL && store_item_kind(item) != STORE_STRING) {
+        return ERR_WRONG_TYPE;
+    }
+    if ((item != NULL && !real_parse_long(store_item_value(item), &sum)) ||
+        !real_parse_long(delta_text, &delta)) {
+        return ERR_NOT_FLOAT;
     }
     sum += delta;
     if (isnan(sum) || isinf(sum)) {
-        return "increment would produce NaN or Infinity";
+        resp_error(&c->conn.out, "ERR increment would produce NaN or Infinity");
+        return ERR_OK;
     }
-    char text[FLOAT_TEXT_MAX];
-    struct slice value = {text, format_float(text, sum)};
+    char text[REAL_LONG_MAX_LEN] __attribute__((uninitialized));
+    struct slice value = {text, real_format_long(text, sum)};
     enum err err = put_number(c, h, lease, item, value);
-    if (err != ERR_OK) {
-        return err_text(err);
+    if (err == ERR_OK) {
+        reply_bulk(c, value);
     }
-    reply_bulk(c, value);
-    return NULL;
+    return err;
 }
 
 void cmd_incrbyfloat(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -162,10 +130,9 @@ void cmd_incrbyfloat(struct resp_client *c, const struct slice *argv, uint32_t a
     const struct lease *lease = client_lease(c, argv[1], &room);
     struct store_hold h;
     client_hold(c, argv[1], &h);
-    const char *why = add_float(c, &h, lease, argv[2]);
+    enum err err = add_float(c, &h, lease, argv[2]);
     store_drop(&h);
-    if (why != NULL) {
-        bool full = why == err_text(ERR_NOSPACE);
-        resp_error(&c->conn.out, "%s %s", full ? err_prefix(ERR_NOSPACE) : "ERR", why);
+    if (err != ERR_OK) {
+        reply_err(c, err);
     }
 }

@@ -3,9 +3,9 @@
  * OBJECT and MEMORY: looking into how a value is kept.
  *
  * Encodings are those that Redis would choose, since clients and tests compare them; the store
- * itself keeps every string the same way.
+ * itself keeps every string the same way, and notes which were edited in place ("raw").
  */
-#include "serve/resp_client.h"
+#include "serve/edit.h"
 
 #include "base/number.h"
 
@@ -22,9 +22,16 @@ static bool hold_or_null(struct resp_client *c, struct slice key, struct store_h
     return true;
 }
 
-static const char *encoding_of(struct slice value)
+static const char *encoding_of(const struct store_item *item)
 {
     int64_t ignored;
+    if (store_item_kind(item) != STORE_STRING) {
+        return coll_encoding(item);
+    }
+    struct slice value = store_item_value(item);
+    if (store_item_was_edited(item)) {
+        return "raw";
+    }
     if (number_parse_i64(value, &ignored)) {
         return "int";
     }
@@ -36,7 +43,7 @@ void cmd_object_encoding(struct resp_client *c, const struct slice *argv, uint32
     struct store_hold h;
     struct store_item *item;
     if (hold_or_null(c, argv[2], &h, &item)) {
-        resp_bulk_str(&c->conn.out, encoding_of(store_item_value(item)));
+        resp_bulk_str(&c->conn.out, encoding_of(item));
         store_drop(&h);
     }
 }

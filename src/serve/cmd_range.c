@@ -4,7 +4,7 @@
  *
  * An existing entry is edited in place and keeps its expiry, stamp and dependencies.
  */
-#include "serve/resp_client.h"
+#include "serve/edit.h"
 
 #include "base/alloc.h"
 
@@ -57,6 +57,7 @@ static enum err patch_item(struct store_hold *h, const struct store_item *item, 
         err = store_edit(h, len, &like, &value);
         if (err == ERR_OK) {
             memcpy(value + at, patch.ptr, patch.len);
+            store_edited(h, at, patch.len);
         }
         return err;
     }
@@ -76,6 +77,11 @@ static void patch_value(struct resp_client *c, struct slice key, const uint64_t 
     struct store_hold h;
     client_hold(c, key, &h);
     const struct store_item *item = client_item(c, &h);
+    if (item != NULL && store_item_kind(item) != STORE_STRING) {
+        store_drop(&h);
+        reply_wrong_kind(c);
+        return;
+    }
     size_t old_len = item != NULL ? store_item_value(item).len : 0;
     size_t at = offset != NULL ? (size_t)*offset : old_len;
     size_t len = at + patch.len > old_len ? at + patch.len : old_len;
@@ -147,10 +153,15 @@ void cmd_getrange(struct resp_client *c, const struct slice *argv, uint32_t argc
     }
     struct store_hold h;
     struct store_item *item;
-    if (!client_read(c, argv[1], &h, &item)) {
+    switch (client_read_kind(c, argv[1], STORE_STRING, &h, &item)) {
+    case CLIENT_FOUND:
+        reply_bulk(c, cut(store_item_value(item), start, end));
+        store_drop(&h);
+        break;
+    case CLIENT_ABSENT:
         reply_bulk(c, SLICE(""));
-        return;
+        break;
+    case CLIENT_WRONG_KIND:
+        break;
     }
-    reply_bulk(c, cut(store_item_value(item), start, end));
-    store_drop(&h);
 }

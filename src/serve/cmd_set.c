@@ -6,6 +6,7 @@
  * put. The others look at the old value inside the same hold, so a condition and its store are one
  * step.
  */
+#include "serve/edit.h"
 #include "serve/set_options.h"
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -118,6 +119,11 @@ void set_with_lease(struct resp_client *c, struct slice key, struct slice value,
     struct store_hold h;
     client_hold(c, key, &h);
     struct store_item *old = client_item(c, &h);
+    if (o->get && old != NULL && store_item_kind(old) != STORE_STRING) {
+        store_drop(&h);
+        reply_wrong_kind(c);
+        return;
+    }
     if (o->get && old != NULL) {
         reply_bulk(c, store_item_value(old));
     } else if (o->get) {
@@ -223,8 +229,11 @@ void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
     struct store_hold h;
     struct store_item *item;
-    if (!client_read(c, argv[1], &h, &item)) {
+    enum client_found found = client_read_kind(c, argv[1], STORE_STRING, &h, &item);
+    if (found == CLIENT_ABSENT) {
         reply_null(c);
+    }
+    if (found != CLIENT_FOUND) {
         return;
     }
     if (!set_options_end(c, "getex", &o)) {

@@ -5,26 +5,34 @@
  * Several keys are read or written at one moment (the store is owned), as Redis does. A MSET that
  * runs out of space in the middle answers the error and leaves what was stored until then.
  */
-#include "serve/resp_client.h"
+#include "serve/edit.h"
+
+/* A string is held; else nil, or the error, was replied. */
+static bool read_or_null(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
+                         struct store_item **ret_item)
+{
+    enum client_found found = client_read_kind(c, key, STORE_STRING, ret_hold, ret_item);
+    if (found == CLIENT_ABSENT) {
+        reply_null(c);
+    }
+    return __builtin_expect(found == CLIENT_FOUND, 1);
+}
 
 void cmd_get(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct store_hold h;
     struct store_item *item;
-    if (!client_read(c, argv[1], &h, &item)) {
-        reply_null(c);
-        return;
+    if (read_or_null(c, argv[1], &h, &item)) {
+        reply_bulk(c, store_item_value(item));
+        store_drop(&h);
     }
-    reply_bulk(c, store_item_value(item));
-    store_drop(&h);
 }
 
 void cmd_getdel(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct store_hold h;
     struct store_item *item;
-    if (!client_read(c, argv[1], &h, &item)) {
-        reply_null(c);
+    if (!read_or_null(c, argv[1], &h, &item)) {
         return;
     }
     if (reply_bulk(c, store_item_value(item))) {
@@ -37,11 +45,33 @@ void cmd_strlen(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct store_hold h;
     struct store_item *item;
-    if (!client_read(c, argv[1], &h, &item)) {
+    switch (client_read_kind(c, argv[1], STORE_STRING, &h, &item)) {
+    case CLIENT_FOUND:
+        reply_integer(c, (int64_t)store_item_value(item).len);
+        store_drop(&h);
+        break;
+    case CLIENT_ABSENT:
         reply_integer(c, 0);
+        break;
+    case CLIENT_WRONG_KIND:
+        break;
+    }
+}
+
+/* Other kinds are nil too. */
+static void mget_one(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    struct store_item *item;
+    if (!client_read(c, key, &h, &item)) {
+        reply_null(c);
         return;
     }
-    reply_integer(c, (int64_t)store_item_value(item).len);
+    if (store_item_kind(item) == STORE_STRING) {
+        reply_bulk(c, store_item_value(item));
+    } else {
+        reply_null(c);
+    }
     store_drop(&h);
 }
 
@@ -53,7 +83,7 @@ void cmd_mget(struct resp_client *c, const struct slice *argv, uint32_t argc)
         client_own(c);
     }
     for (uint32_t i = 1; i < argc && client_room(c, REPLY_FRAME); i++) {
-        cmd_get(c, &argv[i - 1], 2);
+        mget_one(c, argv[i]);
     }
     if (several) {
         client_disown(c);

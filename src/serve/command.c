@@ -72,7 +72,7 @@ static uint32_t parse_letters(const char *letters)
         {'t', COMMAND_STALE},      {'F', COMMAND_FAST},          {'n', COMMAND_NO_AUTH},
         {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG},  {'d', COMMAND_DANGEROUS},
         {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},    {'K', COMMAND_KEYSPACE},
-        {'p', COMMAND_PUBSUB},     {'y', COMMAND_MAY_REPLICATE},
+        {'p', COMMAND_PUBSUB},     {'y', COMMAND_MAY_REPLICATE}, {'M', COMMAND_MOVABLE_KEYS},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {

@@ -11,6 +11,15 @@ void reply_wrong_kind(struct resp_client *c)
     resp_error(&c->conn.out, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
+const char *kind_name(enum store_kind kind)
+{
+    static const char *const names[] = {
+        [STORE_STRING] = "string", [STORE_LIST] = "list", [STORE_SET] = "set",
+        [STORE_ZSET] = "zset",     [STORE_HASH] = "hash", [STORE_STREAM] = "stream",
+    };
+    return (size_t)kind < array_len(names) ? names[kind] : "";
+}
+
 enum client_found client_read_kind(struct resp_client *c, struct slice key, enum store_kind kind,
                                    struct store_hold *ret_hold, struct store_item **ret_item)
 {
@@ -25,6 +34,42 @@ enum client_found client_read_kind(struct resp_client *c, struct slice key, enum
     return CLIENT_FOUND;
 }
 
+enum client_found client_find_kind(struct resp_client *c, struct slice key, enum store_kind kind,
+                                   struct store_hold *ret_hold, struct store_item **ret_item)
+{
+    client_hold(c, key, ret_hold);
+    *ret_item = client_item(c, ret_hold);
+    if (*ret_item == NULL) {
+        store_drop(ret_hold);
+        return CLIENT_ABSENT;
+    }
+    if (__builtin_expect(store_item_kind(*ret_item) != kind, 0)) {
+        store_drop(ret_hold);
+        reply_wrong_kind(c);
+        return CLIENT_WRONG_KIND;
+    }
+    return CLIENT_FOUND;
+}
+
+/* What the key is to be created with: also if it is there, since a mark may rise at any moment and make it
+ * absent to the write; then it must follow the database as before, and be outdated as before. */
+static void prepare_meta(struct resp_client *c, struct client_edit *e)
+{
+    e->is_void = false;
+    e->meta = (struct store_write){.expiry_ms = 0};
+    if (c->space->ttl_ms > 0) {
+        e->meta.expiry_ms = e->hold.now_ms + c->space->ttl_ms;
+    }
+    if (e->lease == NULL) {
+        return;
+    }
+    lease_apply(e->lease, &e->meta);
+    if (e->item == NULL && !lease_holds(c->worker, e->lease, &e->hold)) {
+        e->is_void = true;
+        (void)store_remove(&e->hold); /* unproven: it must not come back */
+    }
+}
+
 bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind kind,
                        struct client_edit *ret_edit)
 {
@@ -32,27 +77,28 @@ bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind 
     e->lease = client_lease(c, key, &e->room);
     client_hold(c, key, &e->hold);
     e->item = client_item(c, &e->hold);
-    e->is_void = false;
     if (e->item != NULL && store_item_kind(e->item) != kind) {
         store_drop(&e->hold);
         reply_wrong_kind(c);
         return false;
     }
-    e->meta = (struct store_write){.expiry_ms = 0};
-    if (e->item == NULL) {
-        if (c->space->ttl_ms > 0) {
-            e->meta.expiry_ms = e->hold.now_ms + c->space->ttl_ms;
-        }
-        if (e->lease != NULL) {
-            e->is_void = !lease_holds(c->worker, e->lease, &e->hold);
-            if (e->is_void) {
-                (void)store_remove(&e->hold); /* unproven: it must not come back */
-            } else {
-                lease_apply(e->lease, &e->meta);
-            }
-        }
-    }
+    prepare_meta(c, e);
     return true;
+}
+
+void client_edit_anew(struct resp_client *c, struct slice key, fresh_pos stamp,
+                      struct client_edit *ret_edit)
+{
+    struct client_edit *e = ret_edit;
+    e->lease = NULL;
+    if (c->followed) {
+        e->lease = &e->room;
+        lease_with_stamp(c->worker, c->db, key, stamp, &e->room);
+    }
+    client_hold(c, key, &e->hold);
+    (void)store_remove(&e->hold);
+    e->item = NULL;
+    prepare_meta(c, e);
 }
 
 void client_edit_end(struct resp_client *c, struct client_edit *e)
@@ -61,4 +107,54 @@ void client_edit_end(struct resp_client *c, struct client_edit *e)
         (void)store_remove(&e->hold);
     }
     store_drop(&e->hold);
+}
+
+void reply_count(struct resp_client *c, struct slice key, enum store_kind kind)
+{
+    struct store_hold h;
+    struct store_item *item;
+    enum client_found found = client_read_kind(c, key, kind, &h, &item);
+    uint64_t count = 0;
+    if (found == CLIENT_FOUND) {
+        count = coll_count(item);
+        store_drop(&h);
+    }
+    if (found != CLIENT_WRONG_KIND) {
+        reply_integer(c, (int64_t)count);
+    }
+}
+
+void reply_removed(struct resp_client *c, enum store_kind kind, const struct slice *argv,
+                   uint32_t argc)
+{
+    struct store_hold h;
+    struct store_item *item;
+    enum client_found found = client_find_kind(c, argv[1], kind, &h, &item);
+    if (found == CLIENT_WRONG_KIND) {
+        return;
+    }
+    int64_t removed = 0;
+    if (found == CLIENT_FOUND) {
+        uint64_t left = coll_count(item);
+        for (uint32_t i = 2; i < argc && left > 0; i++) {
+            bool was = coll_remove(&h, argv[i]);
+            removed += was ? 1 : 0;
+            left -= was ? 1 : 0;
+        }
+        store_drop(&h);
+    }
+    reply_integer(c, removed);
+}
+
+bool reply_scored(struct resp_client *c, const struct coll_element *e, bool as_pair)
+{
+    if (!client_room(c, e->name.len + 2 * REPLY_FRAME)) {
+        return false;
+    }
+    if (as_pair) {
+        resp_array(&c->conn.out, 2);
+    }
+    resp_bulk(&c->conn.out, e->name);
+    resp_double(&c->conn.out, c->proto, e->score);
+    return true;
 }

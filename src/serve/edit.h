@@ -49,6 +49,26 @@ bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind 
                        struct client_edit *ret_edit);
 void client_edit_end(struct resp_client *c, struct client_edit *e);
 
+/* For a command that only takes away (HDEL, SPOP): nothing is created, so no lease is asked. As
+ * client_read_kind(), but neither hit nor miss. */
+enum client_found client_find_kind(struct resp_client *c, struct slice key, enum store_kind kind,
+                                   struct store_hold *ret_hold, struct store_item **ret_item);
+
+/* For a whole new value made from other keys (SUNIONSTORE), with the store owned: whatever the key held is
+ * gone, and the edit has begun as for an absent key. `stamp`: the oldest of the followed keys it was made
+ * from, 0: of none. */
+void client_edit_anew(struct resp_client *c, struct slice key, fresh_pos stamp,
+                      struct client_edit *ret_edit);
+
 void reply_wrong_kind(struct resp_client *c);
+/* "string", "list" ..., as TYPE says; "" above STORE_STREAM. */
+const char *kind_name(enum store_kind kind);
+/* How many elements the key's collection has (HLEN, SCARD, ZCARD, LLEN); 0 when absent. */
+void reply_count(struct resp_client *c, struct slice key, enum store_kind kind);
+/* Removes the elements argv[2..] of key argv[1] and replies how many there were (HDEL, SREM, ZREM). */
+void reply_removed(struct resp_client *c, enum store_kind kind, const struct slice *argv,
+                   uint32_t argc);
+/* A member and its score, as an array of its own if wanted. False: no room. */
+bool reply_scored(struct resp_client *c, const struct coll_element *e, bool as_pair);
 
 #endif

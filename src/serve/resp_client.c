@@ -15,6 +15,7 @@
 #include "serve/tags.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* --- connection state ------------------------------------------------------------------------- */
@@ -267,15 +268,31 @@ bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value)
     return true;
 }
 
-bool arg_database(struct resp_client *c, struct slice arg, int64_t *ret_db)
+bool arg_integer_between(struct resp_client *c, struct slice arg, int64_t min, int64_t max,
+                         int64_t *ret_value)
 {
-    if (!arg_integer(c, arg, ret_db)) {
+    if (!arg_integer(c, arg, ret_value)) {
         return false;
     }
-    if (*ret_db < INT32_MIN || *ret_db > INT32_MAX) {
-        resp_error(&c->conn.out, "ERR value is out of range, value must between %d and %d",
-                   INT32_MIN, INT32_MAX);
+    if (*ret_value < min || *ret_value > max) {
+        resp_error(&c->conn.out,
+                   "ERR value is out of range, value must between %" PRId64 " and %" PRId64, min,
+                   max);
         return false;
     }
     return true;
+}
+
+bool arg_count(struct resp_client *c, struct slice arg, int64_t *ret_value)
+{
+    if (!number_parse_i64(arg, ret_value) || *ret_value < 0) {
+        resp_error(&c->conn.out, "ERR value is out of range, must be positive");
+        return false;
+    }
+    return true;
+}
+
+bool arg_database(struct resp_client *c, struct slice arg, int64_t *ret_db)
+{
+    return arg_integer_between(c, arg, INT32_MIN, INT32_MAX, ret_db);
 }

@@ -221,6 +221,11 @@ void reply_help(struct resp_client *c, const char *container, const char *const 
 
 /* False after replying "value is not an integer or out of range". */
 bool arg_integer(struct resp_client *c, struct slice arg, int64_t *ret_value);
+/* The same for a number from `min` to `max`, "value is out of range, value must between ..." */
+bool arg_integer_between(struct resp_client *c, struct slice arg, int64_t min, int64_t max,
+                         int64_t *ret_value);
+/* How many: "value is out of range, must be positive" for what is below 0 or no number. */
+bool arg_count(struct resp_client *c, struct slice arg, int64_t *ret_value);
 /* A database's number, which may still be none of ours; false after replying that it is no int. */
 bool arg_database(struct resp_client *c, struct slice arg, int64_t *ret_db);
 

@@ -11,11 +11,14 @@
 enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
 {
     check(from->owned && to->owned);
-    struct store_item *source = store_peek(from, NULL);
+    /* Not judged again: a mark may have risen since the caller looked. Then the copy is as outdated. */
+    struct store_item *source = store_inspect(from);
     check(source != NULL);
+    unsigned is_edited = source->is_edited;
     struct store_item *it;
     enum err e = entry_put(to, meta, (enum store_kind)source->kind, item_value(source), &it);
     if (e == ERR_OK) {
+        it->is_edited = is_edited & 1;
         effect_item(to, it);
     }
     return e;

@@ -134,7 +134,7 @@ uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t
 /* --- random key ---------------------------------------------------------------------------------
  */
 
-static uint32_t draw(struct store_gate *g)
+uint32_t store_draw(struct store_gate *g)
 {
     g->random ^= g->random << 13;
     g->random ^= g->random >> 7;
@@ -154,7 +154,7 @@ static void lot_item(void *arg, const struct store_item *it)
 {
     struct lot *lot = arg;
     lot->seen++;
-    if (draw(lot->gate) % lot->seen == 0) {
+    if (store_draw(lot->gate) % lot->seen == 0) {
         buf_clear(lot->out);
         buf_append_slice(lot->out, item_key(it));
     }
@@ -170,8 +170,8 @@ bool store_random_key(struct store *s, struct store_gate *g, uint32_t db, uint64
     lot.scan = (struct scan){.store = s, .now_ms = now_ms, .visit = lot_item, .arg = &lot};
     uint64_t total = store_db_size(s, db);
     for (int i = 0; i < DRAWS && total > 0 && lot.seen == 0; i++) {
-        struct shard *sh = &s->shards[draw(g) & (s->shard_count - 1)];
-        uint32_t point = draw(g);
+        struct shard *sh = &s->shards[store_draw(g) & (s->shard_count - 1)];
+        uint32_t point = store_draw(g);
         store_enter(g, sh);
         (void)table_scan(&sh->tables[store_table_of(s, db)], &point, scan_item, &lot.scan);
         store_leave(g, sh);

@@ -43,8 +43,9 @@ void item_write(struct store_item *it, const struct item_parts *p)
     bool is_long = p->key.len >= ITEM_LONG_KEY;
     it->value_len = p->value_len & ITEM_VALUE_MAX;
     it->kind = p->kind & 7U;
+    it->is_edited = p->is_edited;
     it->key_len = (uint8_t)(is_long ? ITEM_LONG_KEY : p->key.len);
-    it->dep_count = (uint8_t)p->dep_count;
+    it->dep_count = p->dep_count & 0x7fU;
     it->worth = p->worth;
     it->place = (uint8_t)(p->table | ITEM_LIVE | (p->expiry_ms != 0 ? ITEM_EXPIRES : 0));
     char *at = it->fields;
@@ -75,6 +76,7 @@ void item_read(const struct store_item *it, struct item_parts *ret_parts)
         .worth = it->worth,
         .table = it->place & ITEM_TABLE,
         .kind = (uint8_t)it->kind,
+        .is_edited = it->is_edited,
     };
     ret_parts->deps = store_item_deps(it, &ret_parts->dep_count);
 }
@@ -86,6 +88,11 @@ uint8_t item_worth_of_cost(uint32_t cost_us)
     uint32_t octaves = cost_us == 0 ? 0 : 32 - (uint32_t)__builtin_clz(cost_us);
     uint32_t cost = (octaves + 1) / 2;
     return (uint8_t)((cost > 15 ? 15 : cost) << ITEM_COST_SHIFT);
+}
+
+bool store_item_was_edited(const struct store_item *it)
+{
+    return it->is_edited;
 }
 
 enum store_kind store_item_kind(const struct store_item *it)

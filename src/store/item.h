@@ -5,7 +5,7 @@
  *      OFFSET  SIZE  MEANING
  *      0       4     value length (29 bits) and kind (3)
  *      4       1     key length; ITEM_LONG_KEY: the real one is in the long-key field
- *      5       1     how many dependencies (0: not followed)
+ *      5       1     how many dependencies (7 bits, 0: not followed), edited in place (1)
  *      6       1     worth: low half hits (saturating), high half what the fill cost (log scale)
  *      7       1     place: number of the table (6 bits), ITEM_EXPIRES, ITEM_LIVE
  *      8       8     expiry, monotonic ms            only with ITEM_EXPIRES
@@ -38,7 +38,8 @@ struct store_item {
     uint32_t value_len : 29;
     uint32_t kind : 3; /* enum store_kind */
     uint8_t key_len;
-    uint8_t dep_count;
+    uint8_t dep_count : 7;
+    uint8_t is_edited : 1; /* a string changed in place: APPEND, SETRANGE, SETBIT */
     uint8_t worth;
     uint8_t place;
     char fields[];
@@ -58,6 +59,7 @@ struct item_parts {
     uint8_t worth;
     uint8_t table;
     uint8_t kind;
+    bool is_edited;
 };
 
 size_t item_parts_size(const struct item_parts *p);

@@ -136,6 +136,8 @@ enum store_kind store_item_kind(const struct store_item *it);
 /* A string's bytes. Of a collection: how it is kept, for nobody outside store/. */
 struct slice store_item_value(const struct store_item *it);
 struct slice store_item_key(const struct store_item *it);
+/* A string that store_edit() has changed since it was put whole (OBJECT ENCODING: raw). */
+bool store_item_was_edited(const struct store_item *it);
 /* Monotonic ms; 0: none. */
 uint64_t store_item_expiry(const struct store_item *it);
 /* 0 and no deps when the item is not followed. */
@@ -201,6 +203,8 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b);
 typedef void store_visit_fn(void *arg, const struct store_item *it);
 uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
                     uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg);
+/* Random bits for drawing lots, not for secrets; the gate's thread. */
+uint32_t store_draw(struct store_gate *g);
 /* A random live key, copied into `out`; false when the database is empty. */
 struct buf;
 bool store_random_key(struct store *s, struct store_gate *g, uint32_t db, uint64_t now_ms,

@@ -233,12 +233,14 @@ enum err store_edit(struct store_hold *h, size_t len, const struct store_write *
             if (len > old_len) {
                 memset(value + old_len, 0, len - old_len);
             }
+            old->is_edited = true;
             written(h, old);
             *ret_value = value;
             return ERR_OK;
         }
         item_read(old, &parts);
         parts.key = h->key;
+        parts.is_edited = true;
         parts.value.len = old_len < len ? old_len : len;
     } else {
         at = table_find(h->table, h->hash, h->key); /* unproven: replaced */

@@ -53,10 +53,28 @@ def run(client, script):
     lines = [line.strip() for line in script.strip().splitlines()]
     replies = []
     for line in lines:
-        client.raw(client.encode(*words(line)))
-        reply = client.reply()
-        replies.append((line, plain(reply)))
+        command = words(line)
+        client.raw(client.encode(*command))
+        replies.append((line, ordered(command, plain(client.reply()))))
     return replies
+
+
+# Replies without an order of their own: members, and pairs of field and value.
+MEMBERS = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"SPOP", b"SRANDMEMBER", b"HKEYS", b"HVALS", b"KEYS"}
+PAIRS = {b"HGETALL"}
+SCANS = {b"SSCAN": MEMBERS, b"SCAN": MEMBERS, b"HSCAN": PAIRS}
+
+
+def ordered(command, reply):
+    """The reply to `command` (words), put in order where the server need not."""
+    name = command[0].upper()
+    if name in SCANS and isinstance(reply, list):
+        return [reply[0], ordered([min(SCANS[name])], reply[1])]
+    if name in MEMBERS and isinstance(reply, list):
+        return sorted(reply)
+    if name in PAIRS and isinstance(reply, list):
+        return sorted(zip(reply[::2], reply[1::2]))
+    return reply
 
 
 def plain(reply):

@@ -100,7 +100,7 @@ static void doubles_are_the_shortest_that_read_back(void **state)
         const char *want;
     } rows[] = {
         {0, ",0\r\n"},
-        {-0.0, ",0\r\n"},
+        {-0.0, ",-0\r\n"},
         {3, ",3\r\n"},
         {-2.5, ",-2.5\r\n"},
         {0.1, ",0.1\r\n"},

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ZPOPMIN, ZPOPMAX, ZMPOP, and the popping that the blocking commands share (zpop.h).
+ *
+ * The reply is composed first and the members are cut afterwards, so a reply that may not be sent loses
+ * nothing.
+ */
+#include "serve/zpop.h"
+
+#include "base/number.h"
+
+/* --- popping ---------------------------------------------------------------------------------- */
+
+/* Returns whether each member is a pair of its own. */
+static bool reply_head(struct resp_client *c, struct slice key, uint64_t count,
+                       enum zpop_reply form)
+{
+    bool as_pairs = form == ZPOP_KEY_MANY || (form == ZPOP_SEVERAL && c->proto >= 3);
+    switch (form) {
+    case ZPOP_ONE:
+    case ZPOP_SEVERAL:
+        resp_array(&c->conn.out, as_pairs ? count : 2 * count);
+        break;
+    case ZPOP_KEY_ONE:
+        resp_array(&c->conn.out, 3);
+        reply_bulk(c, key);
+        break;
+    case ZPOP_KEY_MANY:
+        resp_array(&c->conn.out, 2);
+        if (reply_bulk(c, key)) {
+            resp_array(&c->conn.out, count);
+        }
+        break;
+    }
+    return as_pairs;
+}
+
+enum client_found zpop(struct resp_client *c, struct slice key, bool highest, uint64_t count,
+                       enum zpop_reply form)
+{
+    struct store_hold h;
+    struct store_item *item;
+    enum client_found found = client_find_kind(c, key, STORE_ZSET, &h, &item);
+    if (found != CLIENT_FOUND) {
+        return found;
+    }
+    uint64_t total = coll_count(item);
+    count = count < total ? count : total;
+    bool as_pairs = reply_head(c, key, count, form);
+    struct coll_walk walk __attribute__((uninitialized));
+    struct coll_element e;
+    bool fits = !c->reply_failed;
+    coll_walk_begin(&h, item, highest ? total - 1 : 0, highest, &walk);
+    for (uint64_t i = 0; i < count && fits && coll_walk_next(&walk, &e); i++) {
+        fits = reply_scored(c, &e, as_pairs);
+    }
+    if (fits && count > 0) {
+        coll_cut(&h, highest ? total - count : 0, count);
+    }
+    store_drop(&h);
+    return CLIENT_FOUND;
+}
+
+/* --- ZPOPMIN, ZPOPMAX ------------------------------------------------------------------------- */
+
+static void pop_command(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                        bool highest)
+{
+    int64_t count = 1;
+    if (argc > 3) {
+        reply_syntax(c);
+        return;
+    }
+    if (argc == 3 && !arg_count(c, argv[2], &count)) {
+        return;
+    }
+    enum zpop_reply form = argc == 3 ? ZPOP_SEVERAL : ZPOP_ONE;
+    if (zpop(c, argv[1], highest, (uint64_t)count, form) == CLIENT_ABSENT) {
+        resp_array(&c->conn.out, 0);
+    }
+}
+
+void cmd_zpopmin(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    pop_command(c, argv, argc, false);
+}
+
+void cmd_zpopmax(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    pop_command(c, argv, argc, true);
+}
+
+/* --- ZMPOP ------------------------------------------------------------------------------------ */
+
+struct zmpop {
+    uint32_t keys; /* from argv[2] on */
+    bool highest;
+    int64_t count;
+};
+
+static bool parse_count(struct resp_client *c, const struct slice *argv, uint32_t argc, uint32_t at,
+                        int64_t *ret_count)
+{
+    if (at == argc) {
+        return true;
+    }
+    bool named = at + 1 < argc && slice_is_nocase(argv[at], "count");
+    if (named && (!number_parse_i64(argv[at + 1], ret_count) || *ret_count < 1)) {
+        resp_error(&c->conn.out, "ERR count should be greater than 0");
+        return false;
+    }
+    if (!named || at + 2 != argc) {
+        reply_syntax(c);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_zmpop(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                        struct zmpop *ret_zmpop)
+{
+    int64_t keys;
+    if (!number_parse_i64(argv[1], &keys) || keys < 1) {
+        resp_error(&c->conn.out, "ERR numkeys should be greater than 0");
+        return false;
+    }
+    if (keys > (int64_t)argc - 3) {
+        reply_syntax(c);
+        return false;
+    }
+    uint32_t where = 2 + (uint32_t)keys;
+    struct zmpop z = {.keys = (uint32_t)keys, .count = 1};
+    z.highest = slice_is_nocase(argv[where], "max");
+    if (!z.highest && !slice_is_nocase(argv[where], "min")) {
+        reply_syntax(c);
+        return false;
+    }
+    if (!parse_count(c, argv, argc, where + 1, &z.count)) {
+        return false;
+    }
+    *ret_zmpop = z;
+    return true;
+}
+
+void cmd_zmpop(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct zmpop z;
+    if (!parse_zmpop(c, argv, argc, &z)) {
+        return;
+    }
+    enum client_found found = CLIENT_ABSENT;
+    client_own(c);
+    for (uint32_t i = 0; i < z.keys && found == CLIENT_ABSENT; i++) {
+        found = zpop(c, argv[2 + i], z.highest, (uint64_t)z.count, ZPOP_KEY_MANY);
+    }
+    client_disown(c);
+    if (found == CLIENT_ABSENT) {
+        resp_null_array(&c->conn.out, c->proto);
+    }
+}
