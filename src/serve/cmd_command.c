@@ -24,6 +24,7 @@ static const struct flag_name flag_names[] = {
     {COMMAND_ADMIN, "admin"},
     {COMMAND_PUBSUB, "pubsub"},
     {COMMAND_NOSCRIPT, "noscript"},
+    {COMMAND_BLOCKING, "blocking"},
     {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {COMMAND_LOADING, "loading"},
     {COMMAND_STALE, "stale"},
@@ -72,6 +73,9 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
         ret_names[n++] = "@dangerous";
     }
     ret_names[n++] = (cmd->flags & COMMAND_FAST) != 0 ? "@fast" : "@slow";
+    if ((cmd->flags & COMMAND_BLOCKING) != 0) {
+        ret_names[n++] = "@blocking";
+    }
     if ((cmd->flags & COMMAND_KEYSPACE) != 0) {
         ret_names[n++] = "@keyspace";
     }

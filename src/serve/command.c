@@ -73,6 +73,7 @@ static uint32_t parse_letters(const char *letters)
         {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG},  {'d', COMMAND_DANGEROUS},
         {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},    {'K', COMMAND_KEYSPACE},
         {'p', COMMAND_PUBSUB},     {'y', COMMAND_MAY_REPLICATE}, {'M', COMMAND_MOVABLE_KEYS},
+        {'B', COMMAND_BLOCKING},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {

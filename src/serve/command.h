@@ -30,6 +30,7 @@ enum command_flag {
     COMMAND_KEYSPACE = 1 << 14,  /* ACL category beside the group's */
     COMMAND_PUBSUB = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
+    COMMAND_BLOCKING = 1 << 17,
     COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
     COMMAND_UNQUEUED = 1 << 12,   /* runs at once even inside MULTI */
     COMMAND_OVERWRITES = 1 << 13, /* looks at no value: needs no proof in a strict space */
