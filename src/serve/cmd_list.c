@@ -101,7 +101,7 @@ static struct span span_of(int64_t start, int64_t stop, uint64_t length)
 static void reply_span(struct resp_client *c, const struct store_hold *h,
                        const struct store_item *item, struct span span)
 {
-    struct coll_walk walk;
+    struct coll_walk walk __attribute__((uninitialized));
     struct coll_element e;
     resp_array(&c->conn.out, span.count);
     if (span.count == 0) {

@@ -17,7 +17,7 @@ static void pop(struct resp_client *c, struct store_hold *h, const struct store_
                 enum coll_end end, uint64_t count)
 {
     uint64_t length = coll_count(item);
-    struct coll_walk walk;
+    struct coll_walk walk __attribute__((uninitialized));
     struct coll_element e;
     coll_walk_begin(h, item, end == COLL_HEAD ? 0 : length - 1, end == COLL_TAIL, &walk);
     for (uint64_t i = 0; i < count && coll_walk_next(&walk, &e); i++) {

@@ -82,7 +82,7 @@ static uint64_t append_matches(const struct store_hold *h, const struct store_it
     uint64_t length = coll_count(item);
     uint64_t looks = s.max_looked_at > 0 && s.max_looked_at < length ? s.max_looked_at : length;
     uint64_t found = 0;
-    struct coll_walk walk;
+    struct coll_walk walk __attribute__((uninitialized));
     struct coll_element e;
     coll_walk_begin(h, item, s.backward ? length - 1 : 0, s.backward, &walk);
     for (uint64_t i = 0; i < looks && coll_walk_next(&walk, &e); i++) {

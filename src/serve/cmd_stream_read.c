@@ -46,7 +46,7 @@ void reply_stream_entries(struct resp_client *c, const struct store_hold *h,
     if (count == 0) {
         return;
     }
-    struct coll_walk walk;
+    struct coll_walk walk __attribute__((uninitialized));
     struct coll_element e;
     coll_walk_begin(h, item, rank, backward, &walk);
     for (uint64_t i = 0; i < count && coll_walk_next(&walk, &e); i++) {

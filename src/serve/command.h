@@ -32,8 +32,8 @@ enum command_flag {
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_BLOCKING = 1 << 17,
     COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
-    COMMAND_UNQUEUED = 1 << 12,   /* runs at once even inside MULTI */
-    COMMAND_OVERWRITES = 1 << 13, /* looks at no value: needs no proof in a strict space */
+    COMMAND_UNQUEUED = 1 << 12,     /* runs at once even inside MULTI */
+    COMMAND_OVERWRITES = 1 << 13,   /* looks at no value: needs no proof in a strict space */
 };
 
 enum command_group {
