@@ -9,10 +9,11 @@
  *   any  ──close_after_flush──> closing ──flushed──> lingering ──peer closed, or 1 s──> dead
  *   any  ──close, error, hang-up, cut──> dead ──end of turn──> freed
  *
- * A face is called from two places only: read_ready() with new bytes, and flush() with buffered ones
- * after a pause or a full output. What it answers at once is sent at once: the answer is warm in the
- * cache, and the next connection of the turn gets the same buffer. Output buffers circulate: an idle
- * connection holds none.
+ * A face is called from two places only: with new bytes, and by flush() with buffered ones after a pause or
+ * a full output. The connections of a turn are read first and offered then (conn_go_on()), so that a face
+ * that looks things up can overlap their waits for memory. What it answers at once is sent at once: the
+ * answer is warm in the cache, and the next connection of the turn gets the same buffer. Output buffers
+ * circulate: an idle connection holds none.
  *
  * Lingering: closing a socket with unread input makes the kernel reset the connection, and the peer may
  * lose the answer that says why. So after the last byte only our half is shut; what still comes is
@@ -122,11 +123,12 @@ static void refuse_input(struct conn *c, enum conn_cut why)
     conn_cut(c, why);
 }
 
-/* Offers bytes that are not in c->in yet and keeps what the face did not use. */
+/* Offers bytes that are not in c->in yet and keeps what the face did not use; all of them when it was
+ * paused since they were read. */
 static void offer_new(struct conn *c, struct slice bytes)
 {
     borrow_out(c);
-    size_t used = c->face->data(c, bytes);
+    size_t used = c->paused ? 0 : c->face->data(c, bytes);
     if (c->dead) {
         return;
     }
@@ -150,16 +152,10 @@ static void offer_buffered(struct conn *c)
     buf_shrink(&c->in, 0);
 }
 
-static ssize_t read_some(struct conn *c)
+/* Into `in`, behind the unfinished rest of a request. */
+static ssize_t read_more(struct conn *c)
 {
-    if (buf_len(&c->in) == 0) {
-        ssize_t got = read(c->source.fd, c->loop->scratch, LOOP_SCRATCH);
-        if (got > 0) {
-            offer_new(c, (struct slice){c->loop->scratch, (size_t)got});
-        }
-        return got;
-    }
-    char *room = buf_try_reserve(&c->in, LOOP_SCRATCH);
+    char *room = buf_try_reserve(&c->in, LOOP_READ_MAX);
     if (room == NULL) {
         refuse_input(c, CONN_CUT_MEMORY);
         return 0;
@@ -172,29 +168,84 @@ static ssize_t read_some(struct conn *c)
     return got;
 }
 
-static void read_ready(struct conn *c)
+/* What was read has been offered: looks after what came of it. */
+static void offered(struct conn *c)
 {
-    ssize_t got = read_some(c);
     if (c->dead || c->cut != CONN_NOT_CUT) {
         return;
     }
+    c->active_ms = c->loop->now_ms;
+    if (buf_len(&c->in) > c->face->limits->input_max) {
+        refuse_input(c, CONN_CUT_INPUT);
+        return;
+    }
+    c->again = conn_full(c) && buf_len(&c->in) > 0;
+    if (!answered(c)) {
+        conn_dirty(c);
+    }
+}
+
+/* Nothing was read: the peer is done, the connection broke, or it was an error of the moment. */
+static void ended(struct conn *c, ssize_t got)
+{
     if (got == 0 && buf_len(&c->out) > 0) {
         conn_close_after_flush(c);
-    } else if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        conn_dirty(c);
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
         conn_close(c);
-        return;
-    } else if (got > 0) {
-        c->active_ms = c->loop->now_ms;
-        if (buf_len(&c->in) > c->face->limits->input_max) {
-            refuse_input(c, CONN_CUT_INPUT);
-            return;
-        }
-        c->again = conn_full(c) && buf_len(&c->in) > 0;
-        if (answered(c)) {
-            return;
+    }
+}
+
+void conn_go_on(struct loop *l)
+{
+    uint32_t count = l->ahead.count;
+    const struct conn_face *face = count > 1 ? l->ahead.conn[0]->face : NULL;
+    if (face != NULL && face->ahead != NULL) {
+        face->ahead(l->ahead.conn, l->ahead.in, count);
+    }
+    l->ahead.count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct conn *c = l->ahead.conn[i];
+        if (!c->dead) {
+            offer_new(c, l->ahead.in[i]);
+            offered(c);
         }
     }
-    conn_dirty(c);
+    l->ahead.used = 0;
+}
+
+/* Reads into the scratch buffer behind what other connections have read in this turn; it is offered once
+ * all of them have. Those that differ in their face, or want the room, are offered first. */
+static void read_ahead(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if (l->ahead.count == LOOP_AHEAD || l->ahead.used + LOOP_READ_MAX > LOOP_SCRATCH ||
+        (l->ahead.count > 0 && l->ahead.conn[0]->face != c->face)) {
+        conn_go_on(l);
+    }
+    char *room = l->scratch + l->ahead.used;
+    ssize_t got = read(c->source.fd, room, LOOP_READ_MAX);
+    if (got <= 0) {
+        ended(c, got);
+        return;
+    }
+    l->ahead.conn[l->ahead.count] = c;
+    l->ahead.in[l->ahead.count++] = (struct slice){room, (size_t)got};
+    l->ahead.used += (size_t)got;
+}
+
+static void read_ready(struct conn *c)
+{
+    if (buf_len(&c->in) == 0) {
+        read_ahead(c);
+        return;
+    }
+    ssize_t got = read_more(c);
+    if (got > 0) {
+        offered(c);
+    } else if (!c->dead && c->cut == CONN_NOT_CUT) {
+        ended(c, got);
+    }
 }
 
 static void conn_ready(struct loop_source *src, unsigned events)
@@ -207,7 +258,8 @@ static void conn_ready(struct loop_source *src, unsigned events)
         return;
     }
     if (c->lingering) {
-        ssize_t got = read(src->fd, c->loop->scratch, LOOP_SCRATCH);
+        char nothing[4096] __attribute__((uninitialized));
+        ssize_t got = read(src->fd, nothing, sizeof(nothing));
         if (got == 0 || (got < 0 && errno != EAGAIN)) {
             conn_close(c);
         }

@@ -174,6 +174,7 @@ static void run_ready(struct loop *l)
         }
     }
     l->ready_count = 0;
+    conn_go_on(l);
 }
 
 void loop_run(struct loop *l)

@@ -128,6 +128,9 @@ struct conn_face {
     /* Bytes arrived: returns how many were used, the rest is offered again with more behind it. Not
      * called while paused. After conn_close() inside, the return value does not matter. */
     size_t (*data)(struct conn *c, struct slice in);
+    /* A hint, or NULL: these connections of the face have read `in[i]`, and data() will be called for each
+     * of them right afterwards. Overlaps their waits for memory; may not answer, nor close one. */
+    void (*ahead)(struct conn *const *conns, const struct slice *in, uint32_t count);
     /* The idle time is over: answer or close. NULL: close. */
     void (*idle)(struct conn *c);
     /* The connection is cut because of what it sent (CONN_CUT_INPUT, CONN_CUT_MEMORY): append an answer

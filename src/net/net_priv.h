@@ -8,7 +8,14 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
-enum { LOOP_BATCH = 128, LOOP_SCRATCH = 64 * 1024, LOOP_SPARE = 32, LOOP_SPARE_CAP = 64 * 1024 };
+enum {
+    LOOP_BATCH = 128,
+    LOOP_READ_MAX = 64 * 1024,
+    LOOP_SCRATCH = 128 * 1024,
+    LOOP_AHEAD = 16,
+    LOOP_SPARE = 32,
+    LOOP_SPARE_CAP = 64 * 1024
+};
 
 struct loop {
     int epoll;
@@ -32,7 +39,13 @@ struct loop {
     struct loop_task shed;
     _Atomic uint64_t buffer_bytes; /* relaxed: a figure; written by the owner only */
     char *scratch;                 /* every connection reads here first */
-    struct buf spare[LOOP_SPARE];  /* output buffers waiting for a connection */
+    struct {                       /* read, not yet offered: see conn_go_on() */
+        struct conn *conn[LOOP_AHEAD];
+        struct slice in[LOOP_AHEAD]; /* in `scratch` */
+        uint32_t count;
+        size_t used; /* of `scratch` */
+    } ahead;
+    struct buf spare[LOOP_SPARE]; /* output buffers waiting for a connection */
     uint32_t spare_count;
 };
 
@@ -46,5 +59,8 @@ void conn_watch_idle(struct conn *c);
 /* Milliseconds until the next timer, 0 when due, -1 when none. */
 int timers_wait_ms(const struct loop *l);
 void timers_run(struct loop *l);
+
+/* Offers what the connections of this turn have read. conn.c. */
+void conn_go_on(struct loop *l);
 
 #endif

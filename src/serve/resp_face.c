@@ -399,6 +399,23 @@ static uint32_t warm_ahead(struct resp_client *c, struct slice in)
     return count > 0 ? count - 1 : 0;
 }
 
+/* The first key that each of the connections asks for. */
+static void ahead(struct conn *const *conns, const struct slice *in, uint32_t count)
+{
+    struct slice keys[STORE_WARM_MAX];
+    uint32_t found = 0;
+    const struct resp_client *first = container_of(conns[0], struct resp_client, conn);
+    for (uint32_t i = 0; i < count && found < STORE_WARM_MAX; i++) {
+        const struct resp_client *c = container_of(conns[i], struct resp_client, conn);
+        if (c->db == first->db) {
+            found += resp_peek_keys(in[i], &keys[found], 1);
+        }
+    }
+    if (found > 1) {
+        store_warm(client_store(first), first->worker->gate, first->db, keys, found);
+    }
+}
+
 static size_t data(struct conn *conn, struct slice in)
 {
     struct resp_client *c = container_of(conn, struct resp_client, conn);
@@ -536,6 +553,7 @@ static const struct conn_face plain_face = {
     .limits = &conn_limits,
     .open = open_client,
     .data = data,
+    .ahead = ahead,
     .idle = idle,
     .last_word = last_word,
     .closed = closed,
@@ -546,6 +564,7 @@ static const struct conn_face affinity_face = {
     .limits = &conn_limits,
     .open = open_affinity_client,
     .data = data,
+    .ahead = ahead,
     .idle = idle,
     .last_word = last_word,
     .closed = closed,
