@@ -21,6 +21,7 @@ enum lock_rank {
     LOCK_RANK_FRESH,   /* registration and recent commits */
     LOCK_RANK_WATCH,   /* slow log, latency, bases of statistics */
     LOCK_RANK_PUBSUB,  /* topics and inboxes */
+    LOCK_RANK_SCRIPT,  /* which scripts exist */
     LOCK_RANK_MAILBOX, /* message queues */
     LOCK_RANK_LOG,     /* innermost */
 };

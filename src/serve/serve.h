@@ -43,6 +43,8 @@ struct listen;
 struct reload;
 struct gzip;
 struct tags;
+struct scripting;
+struct scripting_state;
 
 /* Ways to break the rule on purpose (debug only): the checker must notice each. */
 struct serve_breaks {
@@ -146,6 +148,7 @@ struct server {
     uint32_t http_db;                    /* the store's database that holds HTTP answers */
     _Atomic uint32_t connections;        /* relaxed: a limit, not an order */
     _Atomic bool draining;               /* relaxed: new work is turned away soon enough */
+    struct scripting_state *scripting; /* see scripting.h */
     struct buf told_routes; /* keeper: what was last logged of routes that are not cached */
     void (*request_shutdown)(void *arg); /* SHUTDOWN command; any thread */
     void *request_shutdown_arg;
@@ -179,6 +182,7 @@ struct worker {
     uint64_t stranger_told_ms;    /* when the log last heard of one */
     struct gzip *gzip;            /* NULL until it is first needed */
     _Atomic bool has_messages;    /* relaxed: its inbox (pubsub.c) is not empty */
+    struct scripting *scripting;  /* the same */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
     pthread_t thread;
 };

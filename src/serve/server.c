@@ -28,6 +28,7 @@
 #include "serve/pause.h"
 #include "serve/pubsub.h"
 #include "serve/reload.h"
+#include "serve/scripting.h"
 #include "serve/serve.h"
 #include "serve/slowlog.h"
 #include "serve/tags.h"
@@ -134,6 +135,7 @@ static void make_shared(struct server *s)
     lock_init(&s->watch_lock, LOCK_RANK_WATCH);
     settings_init(s);
     command_setup();
+    s->scripting = scripting_state_create(p);
     s->reload = reload_create(s);
 }
 
@@ -260,6 +262,7 @@ static void workers_fini(struct server *s)
         detached_destroy(&s->workers[i].hand);
         http_requests_free(&s->workers[i]);
         gzip_destroy(&s->workers[i].gzip);
+        scripting_destroy(&s->workers[i].scripting);
         plan_unref(s->workers[i].plan);
         command_stats_destroy(&s->workers[i].stats);
         buf_fini(&s->workers[i].events);
@@ -299,6 +302,7 @@ static void destroy(struct server *s)
     flights_destroy(&s->flights);
     store_destroy(&s->store);
     fresh_destroy(&s->fresh);
+    scripting_state_destroy(&s->scripting);
     buf_fini(&s->told_routes);
     free(s->workers);
     policy_unload(&s->started_with);

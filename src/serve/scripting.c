@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See scripting.h. The worker's vm is made at its first script.
+ *
+ * A script's commands are run by one detached client, which takes over what they depend on from the caller:
+ * database, authority, leases (so that a miss of the connection and a write in a script belong together), and
+ * whether a strict space's proof has failed. It has no time of its own: commands see the loop's, which stands
+ * still while the script runs.
+ *
+ * Commands run inside the script's ownership, and change nothing but the store and that client: those that
+ * would (SUBSCRIBE, MULTI, ...) are refused, and blocking ones do not block for a detached client.
+ *
+ * Invariants: C1. between client_own() and client_disown() nothing but the script's commands touches the
+ * store. C2. the reply of a failed script is an error, whatever it has changed stays, as in Redis.
+ * Threads: the worker's.
+ */
+#include "serve/scripting.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "serve/cmd_server.h"
+#include "serve/detached.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+enum { REPLY_KEEP = 64 * 1024 };
+
+struct scripting {
+    struct script_vm *vm;
+    struct resp_client *inner; /* runs the script's commands */
+    uint64_t generation;       /* of the sources that the vm's scripts come from */
+    /* the run */
+    struct resp_client *caller;
+    bool read_only;
+    uint64_t started_ms;
+};
+
+struct scripting_state *scripting_state_create(const struct policy *p)
+{
+    struct scripting_state *s = xcalloc(1, sizeof(*s));
+    s->sources = script_sources_create();
+    atomic_init(&s->limit_ms, p->limits.script_ms);
+    return s;
+}
+
+void scripting_state_destroy(struct scripting_state **sp)
+{
+    struct scripting_state *s = *sp;
+    if (s == NULL) {
+        return;
+    }
+    script_sources_destroy(&s->sources);
+    free(s);
+    *sp = NULL;
+}
+
+void scripting_destroy(struct scripting **sp)
+{
+    struct scripting *s = *sp;
+    if (s == NULL) {
+        return;
+    }
+    script_vm_destroy(&s->vm);
+    detached_destroy(&s->inner);
+    free(s);
+    *sp = NULL;
+}
+
+static struct scripting_state *state_of(const struct scripting *s)
+{
+    return s->inner->worker->server->scripting;
+}
+
+/* --- commands of a script ----------------------------------------------------------------------- */
+
+/* NULL: no such command. A container without its subcommand is none. */
+static const struct command *find_command(const struct slice *argv, uint32_t argc)
+{
+    const struct command *cmd = command_find(argv[0]);
+    if (cmd != NULL && cmd->sub_count > 0 && argc > 1) {
+        cmd = command_find_sub(cmd, argv[1]);
+    }
+    return cmd;
+}
+
+/* May this user run the command? The one place that asks for scripts. */
+static bool user_may(const struct resp_client *caller, const struct command *cmd,
+                     const struct slice *argv, uint32_t argc)
+{
+    return caller->authenticated;
+}
+
+/* Why the script may not run it, in Redis's words; NULL: it may. */
+static const char *refusal_of(const struct scripting *s, const struct command *cmd,
+                              const struct slice *argv, uint32_t argc)
+{
+    if (cmd == NULL) {
+        return "ERR Unknown Redis command called from script";
+    }
+    if (!command_takes(cmd, argc)) {
+        return "ERR Wrong number of args calling Redis command from script";
+    }
+    if ((cmd->flags & COMMAND_NOSCRIPT) != 0) {
+        return "ERR This Redis command is not allowed from script";
+    }
+    if ((cmd->flags & COMMAND_WRITE) != 0 && s->read_only) {
+        return "ERR Write commands are not allowed from read-only scripts.";
+    }
+    return NULL;
+}
+
+static struct slice run_command(struct scripting *s, const struct command *cmd,
+                                const struct slice *argv, uint32_t argc, int proto)
+{
+    struct resp_client *inner = s->inner;
+    buf_clear(&inner->conn.out);
+    const char *why = refusal_of(s, cmd, argv, argc);
+    if (why != NULL) {
+        resp_error(&inner->conn.out, "%s", why);
+    } else if (!user_may(s->caller, cmd, argv, argc)) {
+        resp_error(&inner->conn.out,
+                   "ERR ACL failure in script: User default has no permissions to run the '%s' "
+                   "command",
+                   cmd->full_name);
+    } else {
+        if ((cmd->flags & COMMAND_WRITE) != 0) {
+            atomic_store_explicit(&state_of(s)->has_written, true, memory_order_relaxed);
+        }
+        inner->proto = proto;
+        resp_run(inner, cmd, argv, argc);
+        check(buf_len(&inner->conn.out) > 0);
+    }
+    return buf_readable(&inner->conn.out);
+}
+
+static struct slice host_call(void *arg, const struct slice *argv, uint32_t argc, int proto)
+{
+    return run_command(arg, find_command(argv, argc), argv, argc, proto);
+}
+
+static enum script_acl host_acl_check(void *arg, const struct slice *argv, uint32_t argc)
+{
+    const struct scripting *s = arg;
+    const struct command *cmd = find_command(argv, argc);
+    if (cmd == NULL) {
+        return SCRIPT_ACL_NO_COMMAND;
+    }
+    return user_may(s->caller, cmd, argv, argc) ? SCRIPT_ACL_ALLOWED : SCRIPT_ACL_DENIED;
+}
+
+static void host_log(void *arg, int level, struct slice text)
+{
+    static const enum log_level levels[] = {LOG_DEBUG, LOG_DEBUG, LOG_INFO, LOG_WARN};
+    log_event(levels[level], "script", "a script says", log_slice("text", text));
+}
+
+/* The watchdog sees that the worker lives. */
+static bool host_beat(void *arg)
+{
+    struct scripting *s = arg;
+    thread_turn(clock_now_us());
+    return !atomic_load_explicit(&state_of(s)->is_killed, memory_order_relaxed);
+}
+
+static const struct script_host host = {
+    .version = REDIS_VERSION,
+    .version_number = 0x070204,
+    .call = host_call,
+    .acl_check = host_acl_check,
+    .log = host_log,
+    .beat = host_beat,
+};
+
+/* --- finding and compiling ---------------------------------------------------------------------- */
+
+/* The worker's, with no script in it that has been flushed elsewhere. */
+static struct scripting *scripting_of(struct worker *w)
+{
+    if (w->scripting == NULL) {
+        struct scripting *s = xcalloc(1, sizeof(*s));
+        s->vm = script_vm_create(&host, s, w->server->started_with->limits.script_memory);
+        s->inner = detached_create(w);
+        w->scripting = s;
+    }
+    struct scripting *s = w->scripting;
+    uint64_t generation = script_sources_generation(w->server->scripting->sources);
+    if (s->generation != generation) {
+        script_vm_flush(s->vm);
+        s->generation = generation;
+    }
+    return s;
+}
+
+static bool compile(struct scripting *s, struct resp_client *c, const char *sha,
+                    struct slice source)
+{
+    struct buf error;
+    buf_init(&error);
+    bool ok = script_vm_load(s->vm, sha, source, &error);
+    if (ok) {
+        script_sources_add(state_of(s)->sources, sha, source);
+    } else {
+        struct slice text = buf_readable(&error);
+        resp_error(&c->conn.out, "%.*s", (int)text.len, text.ptr);
+    }
+    buf_fini(&error);
+    return ok;
+}
+
+static bool compile_known(struct scripting *s, struct resp_client *c, const char *sha)
+{
+    struct buf source;
+    buf_init(&source);
+    bool known = script_sources_get(state_of(s)->sources, sha, &source);
+    if (!known) {
+        resp_error(&c->conn.out, "NOSCRIPT No matching script. Please use EVAL.");
+    }
+    bool ok = known && compile(s, c, sha, buf_readable(&source));
+    buf_fini(&source);
+    return ok;
+}
+
+/* Makes the vm know the script; false after replying why not. */
+static bool prepare(struct scripting *s, struct resp_client *c, const struct scripting_call *call,
+                    char sha[SCRIPT_SHA_SIZE], uint32_t *ret_flags)
+{
+    if (call->source.ptr != NULL) {
+        script_sha1(call->source, sha);
+    } else {
+        bool could_be = call->sha.len == SCRIPT_SHA_LEN;
+        for (size_t i = 0; i < SCRIPT_SHA_LEN; i++) {
+            sha[i] = could_be ? (char)tolower((unsigned char)call->sha.ptr[i]) : 'x';
+        }
+        sha[SCRIPT_SHA_LEN] = '\0';
+    }
+    if (script_vm_find(s->vm, sha, ret_flags)) {
+        return true;
+    }
+    bool ok =
+        call->source.ptr != NULL ? compile(s, c, sha, call->source) : compile_known(s, c, sha);
+    return ok && script_vm_find(s->vm, sha, ret_flags);
+}
+
+void scripting_load(struct resp_client *c, struct slice source)
+{
+    struct scripting *s = scripting_of(c->worker);
+    char sha[SCRIPT_SHA_SIZE];
+    uint32_t flags = 0;
+    if (prepare(s, c, &(struct scripting_call){.source = source}, sha, &flags)) {
+        script_sources_add(state_of(s)->sources, sha, source);
+        resp_bulk_str(&c->conn.out, sha);
+    }
+}
+
+/* --- running ------------------------------------------------------------------------------------ */
+
+/* What the script's commands take over from the caller. */
+static void begin(struct scripting *s, struct resp_client *c)
+{
+    struct resp_client *inner = s->inner;
+    s->caller = c;
+    s->started_ms = clock_now_ms();
+    check(client_select(inner, c->db));
+    inner->strict = false; /* the caller has the proof, or lacks it */
+    inner->proof_failed = c->proof_failed;
+    inner->no_touch = c->no_touch;
+    inner->in_exec = true;
+    inner->leases = c->leases;
+    struct scripting_state *state = state_of(s);
+    atomic_store_explicit(&state->has_written, false, memory_order_relaxed);
+    atomic_store_explicit(&state->is_killed, false, memory_order_relaxed);
+    atomic_store_explicit(&state->is_running, true, memory_order_relaxed);
+}
+
+static void end(struct scripting *s)
+{
+    struct scripting_state *state = state_of(s);
+    atomic_store_explicit(&state->is_running, false, memory_order_relaxed);
+    s->caller->leases = s->inner->leases;
+    s->caller = NULL;
+    s->inner->in_exec = false;
+    buf_clear(&s->inner->conn.out);
+    buf_shrink(&s->inner->conn.out, REPLY_KEEP);
+}
+
+void scripting_run(struct resp_client *c, const struct scripting_call *call)
+{
+    struct scripting *s = scripting_of(c->worker);
+    char sha[SCRIPT_SHA_SIZE];
+    uint32_t flags = 0;
+    if (!prepare(s, c, call, sha, &flags)) {
+        return;
+    }
+    if (call->read_only && (flags & (SCRIPT_NO_WRITES | SCRIPT_OLD_STYLE)) == 0) {
+        resp_error(&c->conn.out,
+                   "ERR Can not execute a script with write flag using *_ro command.");
+        return;
+    }
+    s->read_only = call->read_only || (flags & SCRIPT_NO_WRITES) != 0;
+    struct script_run run = {
+        .sha = sha,
+        .keys = call->keys,
+        .key_count = call->key_count,
+        .args = call->args,
+        .arg_count = call->arg_count,
+        .proto = c->proto,
+        .out = &c->conn.out,
+        .reply_max = c->conn.face->limits->output_max,
+    };
+    client_own(c);
+    begin(s, c);
+    c->reply_failed |= !script_vm_run(s->vm, &run);
+    end(s);
+    client_disown(c);
+}
