@@ -2,11 +2,13 @@
 """Fixtures: a private PostgreSQL per worker, a fresh copy of the example shop per test, freshet on free
 ports. FRESHET_BIN chooses the binary (default build/debug/freshet)."""
 import os
+import shutil
 
 import pytest
 
 from cluster import Cluster
 from daemon import Freshet, cli, shop_policy
+from resp_helpers import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +76,13 @@ def shared(postgres, shop_template, tmp_path_factory):
     print(f"--- {daemon.log}\n{daemon.log_text()}")
     postgres.drop(database)
     assert code == 0
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory):
+    """Debian's redis-server, to compare with; one for each file of tests."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()

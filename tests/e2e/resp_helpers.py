@@ -62,7 +62,7 @@ def run(client, script):
 # Replies without an order of their own: members, and pairs of field and value.
 MEMBERS = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"SPOP", b"SRANDMEMBER", b"HKEYS", b"HVALS", b"KEYS"}
 PAIRS = {b"HGETALL"}
-SCANS = {b"SSCAN": MEMBERS, b"SCAN": MEMBERS, b"HSCAN": PAIRS}
+SCANS = {b"SSCAN": MEMBERS, b"SCAN": MEMBERS, b"HSCAN": PAIRS, b"ZSCAN": PAIRS}
 
 
 def ordered(command, reply):

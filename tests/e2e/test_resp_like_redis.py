@@ -8,22 +8,12 @@ purpose otherwise is in the other test_resp files.
 import pathlib
 import random
 import re
-import shutil
 
 import pytest
 
-from resp_helpers import PLAIN, RedisServer, plain, run
+from resp_helpers import PLAIN, plain, run
 
 SCRIPTS = {path.stem: path for path in sorted(pathlib.Path(__file__).parent.glob("resp_scripts/*.txt"))}
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
