@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/http.h"
 #include "serve/answer.h"
+#include "serve/edit.h"
 #include "serve/explain_deps.h"
 #include "serve/params.h"
 #include "serve/serve.h"
@@ -126,6 +127,18 @@ static void put_age(struct worker *w, struct buf *out, fresh_pos stamp,
     }
 }
 
+static void put_size(const struct store_item *it, struct buf *out)
+{
+    if (store_item_kind(it) == STORE_STRING) {
+        buf_printf(out, "entry: %zu bytes", store_item_value(it).len);
+    } else {
+        buf_printf(out, "entry: %s of %" PRIu64 " elements", kind_name(store_item_kind(it)),
+                   coll_count(it));
+    }
+    buf_printf(out, ", %zu in memory, used %u times lately\n", store_item_bytes(it),
+               store_item_hits(it));
+}
+
 /* What is stored under the key, and the verdict on it. */
 static void put_entry(struct worker *w, uint32_t db, struct slice key,
                       const struct explain_names *names, struct buf *out, bool http)
@@ -146,8 +159,7 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key,
     uint64_t expiry = store_item_expiry(it);
     bool expired = expiry != 0 && expiry <= now_ms;
     struct slice value = store_item_value(it);
-    buf_printf(out, "entry: %zu bytes, %zu in memory, used %u times lately\n", value.len,
-               store_item_bytes(it), store_item_hits(it));
+    put_size(it, out);
     /* Positions of the database say nothing about an entry that does not follow it. */
     put_age(w, out, has_tags_only(s->fresh, deps, count) ? 0 : stamp, http ? &value : NULL, now_ms);
     if (expiry == 0) {
