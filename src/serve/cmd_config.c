@@ -151,6 +151,7 @@ static bool set_events(struct resp_client *c, struct slice value, bool apply,
     }
     if (apply) {
         atomic_store_explicit(&c->worker->server->settings.events, classes, memory_order_relaxed);
+        events_observe(c->worker->server);
     }
     return true;
 }

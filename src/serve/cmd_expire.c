@@ -6,6 +6,7 @@
  * converted at once, on the way in and on the way out. A deadline that is already over deletes the
  * key.
  */
+#include "serve/events.h"
 #include "serve/resp_expiry.h"
 
 #include "base/clock.h"
@@ -140,6 +141,9 @@ static void expire(struct resp_client *c, const struct slice *argv, uint32_t arg
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {
+        if (done) {
+            client_event(c, EVENT_GENERIC, e.past ? "del" : "expire", argv[1]);
+        }
         reply_integer(c, done ? 1 : 0);
     }
 }
@@ -179,6 +183,9 @@ void cmd_persist(struct resp_client *c, const struct slice *argv, uint32_t argc)
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {
+        if (done) {
+            client_event(c, EVENT_GENERIC, "persist", argv[1]);
+        }
         reply_integer(c, done ? 1 : 0);
     }
 }

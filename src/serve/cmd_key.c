@@ -8,6 +8,7 @@
  * Several keys are changed at one moment: the store is owned.
  */
 #include "serve/edit.h"
+#include "serve/events.h"
 
 /* --- counting --------------------------------------------------------------------------------- */
 
@@ -35,6 +36,9 @@ static bool delete_key(struct resp_client *c, struct slice key)
     client_hold(c, key, &h);
     bool was_live = store_remove(&h);
     store_drop(&h);
+    if (was_live) {
+        client_event(c, EVENT_GENERIC, "del", key);
+    }
     return was_live;
 }
 
@@ -154,6 +158,19 @@ static enum move_result move_value(struct resp_client *c, const struct move *mv,
     return result;
 }
 
+static void tell_move(struct resp_client *c, const struct move *mv)
+{
+    if (mv->keep_source) {
+        client_event_in(c, EVENT_GENERIC, mv->to_db, "copy_to", mv->to);
+    } else if (mv->to_db != c->db) {
+        client_event(c, EVENT_GENERIC, "move_from", mv->from);
+        client_event_in(c, EVENT_GENERIC, mv->to_db, "move_to", mv->to);
+    } else if (!slice_eq(mv->from, mv->to)) {
+        client_event(c, EVENT_GENERIC, "rename_from", mv->from);
+        client_event(c, EVENT_GENERIC, "rename_to", mv->to);
+    }
+}
+
 static enum move_result run_move(struct resp_client *c, const struct move *mv)
 {
     enum err err = ERR_OK;
@@ -162,6 +179,8 @@ static enum move_result run_move(struct resp_client *c, const struct move *mv)
     client_disown(c);
     if (result == MOVE_FAILED) {
         reply_err(c, err);
+    } else if (result == MOVE_DONE) {
+        tell_move(c, mv);
     }
     return result;
 }

@@ -6,7 +6,7 @@
  * created under a lease like any other. Fractions are long doubles with 17 digits after the point,
  * trailing zeros cut, as Redis writes them.
  */
-#include "serve/resp_client.h"
+#include "serve/events.h"
 
 #include "base/number.h"
 #include "base/real.h"
@@ -59,6 +59,7 @@ static void increment(struct resp_client *c, struct slice key, int64_t delta)
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {
+        client_event(c, EVENT_STRING, "incrby", key);
         reply_integer(c, sum);
     }
 }
@@ -119,6 +120,7 @@ static enum err add_float(struct resp_client *c, struct store_hold *h, const str
     struct slice value = {text, real_format_long(text, sum)};
     enum err err = put_number(c, h, lease, item, value);
     if (err == ERR_OK) {
+        client_event(c, EVENT_STRING, "incrbyfloat", h->key);
         reply_bulk(c, value);
     }
     return err;

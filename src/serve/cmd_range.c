@@ -5,6 +5,7 @@
  * An existing entry is edited in place and keeps its expiry, stamp and dependencies.
  */
 #include "serve/edit.h"
+#include "serve/events.h"
 
 #include "base/alloc.h"
 
@@ -99,6 +100,7 @@ static void patch_value(struct resp_client *c, struct slice key, const uint64_t 
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {
+        client_event(c, EVENT_STRING, offset != NULL ? "setrange" : "append", key);
         reply_integer(c, (int64_t)len);
     }
 }

@@ -7,6 +7,7 @@
  * step.
  */
 #include "serve/edit.h"
+#include "serve/events.h"
 #include "serve/set_options.h"
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -76,15 +77,28 @@ bool set_options_end(struct resp_client *c, const char *command, struct set_opti
 
 /* --- SET -------------------------------------------------------------------------------------- */
 
+static enum err tell_set(struct resp_client *c, struct store_hold *h, enum err err, bool expires)
+{
+    if (err == ERR_OK) {
+        client_event(c, EVENT_STRING, "set", h->key);
+    }
+    if (err == ERR_OK && expires) {
+        client_event(c, EVENT_GENERIC, "expire", h->key);
+    }
+    return err;
+}
+
 static enum err put_value(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                           struct slice value, const struct expiry *e)
 {
     if (e->past) {
         (void)store_remove(h);
+        (void)tell_set(c, h, ERR_OK, true);
+        client_event(c, EVENT_EXPIRED, "expired", h->key);
         return ERR_OK;
     }
     struct store_write w = {.value = value, .expiry_ms = e->at_ms};
-    return client_put(c, h, lease, &w);
+    return tell_set(c, h, client_put(c, h, lease, &w), e->at_ms != 0);
 }
 
 static void set_plain(struct resp_client *c, struct slice key, struct slice value,
@@ -106,7 +120,7 @@ static enum err put_with_options(struct resp_client *c, struct store_hold *h,
 {
     if (o->keep_ttl && old != NULL) {
         struct store_write w = {.value = value, .expiry_ms = store_item_expiry(old)};
-        return client_put_exact(c, h, lease, &w);
+        return tell_set(c, h, client_put_exact(c, h, lease, &w), false);
     }
     return put_value(c, h, lease, value, &o->expiry);
 }
@@ -127,6 +141,7 @@ void set_with_lease(struct resp_client *c, struct slice key, struct slice value,
     if (o->get && old != NULL) {
         reply_bulk(c, store_item_value(old));
     } else if (o->get) {
+        client_event(c, EVENT_MISS, "keymiss", key);
         reply_null(c);
     }
     bool wanted = !(o->nx && old != NULL) && !(o->xx && old == NULL);
@@ -191,7 +206,7 @@ void cmd_setnx(struct resp_client *c, const struct slice *argv, uint32_t argc)
     client_hold(c, argv[1], &h);
     bool wanted = client_item(c, &h) == NULL;
     struct store_write w = {.value = argv[2]};
-    enum err err = wanted ? client_put(c, &h, lease, &w) : ERR_OK;
+    enum err err = wanted ? tell_set(c, &h, client_put(c, &h, lease, &w), false) : ERR_OK;
     store_drop(&h);
     if (err != ERR_OK) {
         reply_err(c, err);
@@ -209,15 +224,19 @@ void cmd_getset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 /* --- GETEX ------------------------------------------------------------------------------------ */
 
 /* Inside the hold, after the value was replied. */
-static enum err change_expiry(struct store_hold *h, const struct store_item *item,
-                              const struct set_options *o)
+static enum err change_expiry(struct resp_client *c, struct store_hold *h,
+                              const struct store_item *item, const struct set_options *o)
 {
     bool found;
     if (o->expiry.past) {
         (void)store_remove(h);
+        client_event(c, EVENT_GENERIC, "del", h->key);
         return ERR_OK;
     }
     bool changes = o->has_expiry || (o->persist && store_item_expiry(item) != 0);
+    if (changes) {
+        client_event(c, EVENT_GENERIC, o->has_expiry ? "expire" : "persist", h->key);
+    }
     return changes ? store_expire(h, o->expiry.at_ms, &found) : ERR_OK;
 }
 
@@ -242,7 +261,7 @@ void cmd_getex(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
     size_t before = buf_len(&c->conn.out);
     reply_bulk(c, store_item_value(item));
-    enum err err = change_expiry(&h, item, &o);
+    enum err err = change_expiry(c, &h, item, &o);
     store_drop(&h);
     if (err != ERR_OK) {
         buf_truncate(&c->conn.out, before);

@@ -6,6 +6,7 @@
  * runs out of space in the middle answers the error and leaves what was stored until then.
  */
 #include "serve/edit.h"
+#include "serve/events.h"
 
 /* A string is held; else nil, or the error, was replied. */
 static bool read_or_null(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
@@ -37,6 +38,7 @@ void cmd_getdel(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
     if (reply_bulk(c, store_item_value(item))) {
         (void)store_remove(&h);
+        client_event(c, EVENT_GENERIC, "del", argv[1]);
     }
     store_drop(&h);
 }
@@ -102,6 +104,9 @@ static enum err put_pairs(struct resp_client *c, const struct slice *argv, uint3
         struct store_write w = {.value = argv[i + 1]};
         err = client_put(c, &h, lease, &w);
         store_drop(&h);
+        if (err == ERR_OK) {
+            client_event(c, EVENT_STRING, "set", argv[i]);
+        }
     }
     return err;
 }

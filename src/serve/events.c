@@ -47,6 +47,29 @@ void client_event_in(struct resp_client *c, uint32_t class, uint32_t db, const c
     }
 }
 
+void events_note_touch(struct worker *w, enum store_touch what, uint32_t db, struct slice key)
+{
+    uint32_t wanted = classes_wanted(w);
+    if (what == STORE_TOUCH_EXPIRED && (wanted & EVENT_EXPIRED) != 0) {
+        note(w, db, "expired", key);
+    } else if (what == STORE_TOUCH_EVICTED && (wanted & EVENT_EVICTED) != 0) {
+        note(w, db, "evicted", key);
+    }
+}
+
+void events_observe(struct server *s)
+{
+    lock_acquire(&s->watch_lock);
+    uint32_t classes = atomic_load_explicit(&s->settings.events, memory_order_relaxed);
+    uint32_t alert = atomic_load_explicit(&s->alert, memory_order_relaxed);
+    bool wanted = (classes & (EVENT_EXPIRED | EVENT_EVICTED)) != 0 || (alert & ALERT_TRACKING) != 0;
+    if (wanted != s->observes_store) {
+        s->observes_store = wanted;
+        store_observe(s->store, wanted ? 1 : -1);
+    }
+    lock_release(&s->watch_lock);
+}
+
 /* Both channels of one event, as far as they are wanted. */
 static void publish(struct worker *w, uint32_t db, const char *event, struct slice key)
 {

@@ -31,13 +31,17 @@ enum event_class {
     EVENT_NEW = 1 << 13,        /* n: not part of A */
 };
 
+static inline bool client_wants_event(const struct resp_client *c, uint32_t class)
+{
+    uint32_t wanted =
+        atomic_load_explicit(&c->worker->server->settings.events, memory_order_relaxed);
+    return __builtin_expect((wanted & class) != 0, 0);
+}
 void client_event_note(struct resp_client *c, const char *event, struct slice key);
 static inline void client_event(struct resp_client *c, uint32_t class, const char *event,
                                 struct slice key)
 {
-    uint32_t wanted =
-        atomic_load_explicit(&c->worker->server->settings.events, memory_order_relaxed);
-    if (__builtin_expect((wanted & class) != 0, 0)) {
+    if (client_wants_event(c, class)) {
         client_event_note(c, event, key);
     }
 }
@@ -51,6 +55,11 @@ static inline bool events_wait(const struct worker *w)
 {
     return w->events.end > 0;
 }
+/* From the note of a change that no command made: expiry and eviction. Sent by events_send(). */
+void events_note_touch(struct worker *w, enum store_touch what, uint32_t db, struct slice key);
+/* The server observes the store's changes while somebody reacts to them: after settings.events or tracking
+ * has changed. */
+void events_observe(struct server *s);
 /* At once, for what no command did: "expired", "evicted". Not while a key is held. */
 void events_publish(struct worker *w, uint32_t class, uint32_t db, const char *event,
                     struct slice key);

@@ -6,7 +6,7 @@
  * Invariants: R1. Nothing creates a key but client_put() and client_put_exact(), which ask the
  * lease. R2. A miss is reported after the hold is dropped and before the reply can leave.
  */
-#include "serve/resp_client.h"
+#include "serve/events.h"
 
 #include "base/alloc.h"
 #include "base/number.h"
@@ -147,6 +147,7 @@ bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret
     store_drop(ret_hold);
     serve_count(c->worker, resp_misses);
     trace(TRACE_KEY_MISS, c->conn.id, why, key);
+    client_event(c, EVENT_MISS, "keymiss", key);
     report_refusal(c, key, why);
     client_missed(c, key);
     return false;
@@ -163,6 +164,7 @@ bool client_peek(struct resp_client *c, struct slice key, struct store_hold *ret
         return true;
     }
     store_drop(ret_hold);
+    client_event(c, EVENT_MISS, "keymiss", key);
     report_refusal(c, key, why);
     client_missed(c, key);
     return false;
@@ -188,6 +190,9 @@ enum err client_put_exact(struct resp_client *c, struct store_hold *h, const str
             return ERR_OK;
         }
         lease_apply(lease, w);
+    }
+    if (client_wants_event(c, EVENT_NEW) && store_peek(h, NULL) == NULL) {
+        client_event(c, EVENT_NEW, "new", h->key);
     }
     return store_put(h, w);
 }

@@ -130,6 +130,7 @@ struct server {
     struct latency *latency;
     struct lock watch_lock;        /* of those two and the next */
     struct stats_base *stats_base; /* watch_lock; NULL: never reset */
+    bool observes_store;           /* watch_lock: events_observe() */
     struct server_settings settings;
     _Atomic uint32_t alert;          /* relaxed: enum server_alert */
     _Atomic uint32_t pause_kind;     /* relaxed: pause.c */

@@ -21,6 +21,7 @@
 #include "serve/blocked.h"
 #include "serve/command_stats.h"
 #include "serve/detached.h"
+#include "serve/events.h"
 #include "serve/fill_times.h"
 #include "serve/gzip.h"
 #include "serve/herd.h"
@@ -32,6 +33,7 @@
 #include "serve/serve.h"
 #include "serve/slowlog.h"
 #include "serve/tags.h"
+#include "serve/touched.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +202,10 @@ static void upkeep(struct timer *t)
         if (latency_is_slow(w->server, took_ms)) {
             latency_note(w->server, "expire-cycle", took_ms);
         }
+    }
+    touched_after_command(w);
+    if (events_wait(w)) {
+        events_send(w);
     }
     if (w->pool != NULL && w->server->follow != NULL) {
         pg_pool_doubt(w->pool, follow_silent(w->server->follow));

@@ -30,6 +30,7 @@ static void react(void *arg, enum store_touch what, uint32_t db, struct slice ke
 {
     struct reaction *r = arg;
     blocked_note(r->worker, what, db, key, &r->fed);
+    events_note_touch(r->worker, what, db, key);
 }
 
 void touched_drain(struct worker *w)
