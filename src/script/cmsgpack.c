@@ -4,8 +4,10 @@
  * Redis does it: pack, unpack, unpack_one, unpack_limit.
  *
  *   first byte   00-7f  integer        80-8f map   90-9f array   a0-bf string   e0-ff  -32..-1
- *                c0 nil  c2 false  c3 true   c4-c6 binary   ca float  cb double   cc-cf unsigned
+ *                c0 nil  c2 false  c3 true ca float  cb double   cc-cf unsigned
  *                d0-d3 signed   d9-db string   dc-dd array   de-df map
+ *
+ * The types binary and extension of later versions are refused, as there.
  *
  * A table whose keys are 1..n is an array, any other a map; deeper than 16 it is nil. A number that is an
  * integer is packed as the shortest of them, another as a float if nothing is lost.
@@ -324,11 +326,6 @@ static void push_typed(struct input *in, uint8_t first)
     case 0xc2:
     case 0xc3:
         push_constant(in, first);
-        break;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6:
-        push_string(in, take_number(in, (size_t)1 << (first - 0xc4)));
         break;
     case 0xca:
         push_float(in);

@@ -274,13 +274,15 @@ static void send_members(struct script_vm *vm, lua_State *lua, bool is_map)
     lua_pop(lua, 1);
 }
 
-static void send_verbatim(struct script_vm *vm, lua_State *lua)
+/* False: it lacks a part, and nothing was sent. */
+static bool send_verbatim(struct script_vm *vm, lua_State *lua)
 {
     lua_pushliteral(lua, "format");
     lua_rawget(lua, -2);
     lua_pushliteral(lua, "string");
     lua_rawget(lua, -3);
-    if (lua_isstring(lua, -1) && lua_isstring(lua, -2)) {
+    bool is_whole = lua_isstring(lua, -1) && lua_isstring(lua, -2);
+    if (is_whole) {
         struct slice text = bytes_at(lua, -1);
         char format[4] = "   ";
         const char *given = lua_tostring(lua, -2);
@@ -288,10 +290,9 @@ static void send_verbatim(struct script_vm *vm, lua_State *lua)
         if (has_room(vm, text.len)) {
             resp_verbatim(vm->run->out, vm->run->proto, format, text);
         }
-    } else {
-        resp_null(vm->run->out, vm->run->proto);
     }
     lua_pop(lua, 3);
+    return is_whole;
 }
 
 static void send_big_number(struct script_vm *vm, lua_State *lua)
@@ -347,9 +348,7 @@ static bool send_marked(struct script_vm *vm, lua_State *lua)
         send_members(vm, lua, false);
     } else if (has_field(lua, "big_number", LUA_TSTRING)) {
         send_big_number(vm, lua);
-    } else if (has_field(lua, "verbatim_string", LUA_TTABLE)) {
-        send_verbatim(vm, lua);
-    } else {
+    } else if (!has_field(lua, "verbatim_string", LUA_TTABLE) || !send_verbatim(vm, lua)) {
         return false;
     }
     lua_settop(lua, top);

@@ -4,7 +4,7 @@
  *
  * Stock Lua 5.1 has no read-only tables. So a script never sees a table of ours: it sees a *view*, an empty
  * table whose metatable reads through to the real one, refuses writes, and is itself out of reach
- * (__metatable). The globals are a view too, and each library in them:
+ * (getmetatable is ours). The globals are a view too, and each library in them:
  *
  *      script ─> view of the globals ──> globals ─┬─> view of string ──> string
  *                                                 └─> missing: "Script attempted to access ..."
@@ -78,18 +78,6 @@ void sandbox_freeze(lua_State *lua)
     lua_pushlightuserdata(lua, (void *)(uintptr_t)&real_key);
     lua_pushvalue(lua, real);
     lua_rawset(lua, -3);
-    /* What getmetatable() gives: an empty view of nothing, which refuses writes as well. */
-    lua_newtable(lua);
-    lua_createtable(lua, 0, 3);
-    lua_pushcfunction(lua, refuse_write);
-    lua_setfield(lua, -2, "__newindex");
-    lua_pushboolean(lua, 0);
-    lua_setfield(lua, -2, "__metatable");
-    lua_pushlightuserdata(lua, (void *)(uintptr_t)&real_key);
-    lua_newtable(lua);
-    lua_rawset(lua, -3);
-    lua_setmetatable(lua, -2);
-    lua_setfield(lua, -2, "__metatable");
     lua_setmetatable(lua, -2);
     lua_replace(lua, real);
 }
@@ -179,6 +167,26 @@ static int base_setmetatable(lua_State *lua)
     return 1;
 }
 
+/* A view has no metatable, but the globals', which is one that cannot be changed. */
+static int base_getmetatable(lua_State *lua)
+{
+    luaL_checkany(lua, 1);
+    if (sandbox_push_real(lua, 1)) {
+        bool is_globals = lua_getmetatable(lua, -1) != 0;
+        lua_newtable(lua);
+        if (is_globals) {
+            sandbox_freeze(lua);
+        } else {
+            lua_pushnil(lua);
+        }
+        return 1;
+    }
+    if (luaL_getmetafield(lua, 1, "__metatable") == 0 && lua_getmetatable(lua, 1) == 0) {
+        lua_pushnil(lua);
+    }
+    return 1;
+}
+
 /* Errors that are tables with a text are given as the text (Redis 7). */
 static int base_pcall(lua_State *lua)
 {
@@ -250,7 +258,7 @@ static const luaL_Reg base_functions[] = {
     {"rawset", base_rawset}, {"rawget", base_rawget},
     {"next", base_next},     {"setmetatable", base_setmetatable},
     {"pcall", base_pcall},   {"loadstring", base_loadstring},
-    {"load", base_load},
+    {"load", base_load},     {"getmetatable", base_getmetatable},
 };
 
 /* --- functions of other libraries ----------------------------------------------------------------- */
@@ -274,9 +282,10 @@ static int table_remove(lua_State *lua)
     return unless_view(lua, ORIGINAL_REMOVE);
 }
 
+/* Nothing of ours is an array. */
 static int table_sort(lua_State *lua)
 {
-    return unless_view(lua, ORIGINAL_SORT);
+    return is_view(lua, 1) ? 0 : vm_of(lua)->original[ORIGINAL_SORT](lua);
 }
 
 /* Nothing, two thousand million times, is nothing at once (X3). */

@@ -103,7 +103,7 @@ static void control(lua_State *lua, char option, struct format *f)
     case '!': {
         size_t align = read_count(lua, f, ALIGN_MAX);
         if (align == 0 || (align & (align - 1)) != 0) {
-            (void)luaL_error(lua, "alignment is not a power of 2");
+            (void)luaL_error(lua, "alignment %d is not a power of 2", (int)align);
         }
         f->align = align;
         break;
@@ -152,7 +152,7 @@ static size_t add_text(lua_State *lua, luaL_Buffer *b, int arg, char option, siz
     size_t len = 0;
     const char *text = luaL_checklstring(lua, arg, &len);
     size = size == 0 ? len : size;
-    luaL_argcheck(lua, len >= size, arg, "string too short");
+    luaL_argcheck(lua, len >= size, arg + 1, "string too short"); /* Redis counts it so */
     luaL_addlstring(b, text, size);
     if (option == 's') {
         luaL_addchar(b, '\0');
@@ -278,8 +278,9 @@ static int struct_unpack(lua_State *lua)
     struct slice data = {NULL, 0};
     data.ptr = luaL_checklstring(lua, 2, &data.len);
     lua_Number start = luaL_optnumber(lua, 3, 1);
-    luaL_argcheck(lua, start >= 1, 3, "offset must be 1 or greater");
-    size_t pos = start - 1 <= (lua_Number)data.len ? (size_t)start - 1 : data.len + 1;
+    luaL_argcheck(lua, !(start >= 0 && start < 1), 3, "offset must be 1 or greater");
+    bool is_inside = start >= 1 && start - 1 <= (lua_Number)data.len;
+    size_t pos = is_inside ? (size_t)start - 1 : data.len + 1;
     lua_settop(lua, 2);
     int first = 3;
     while (*f.at != '\0') {

@@ -251,6 +251,22 @@ static void set_list(lua_State *lua, const char *name, const struct slice *items
     sandbox_set_global(lua, name);
 }
 
+/* As tostring() would, without asking metatables. */
+static void push_text(lua_State *lua, int index)
+{
+    switch (lua_type(lua, index)) {
+    case LUA_TSTRING:
+    case LUA_TNUMBER:
+        lua_pushvalue(lua, index);
+        break;
+    case LUA_TBOOLEAN:
+        lua_pushstring(lua, lua_toboolean(lua, index) ? "true" : "false");
+        break;
+    default:
+        lua_pushstring(lua, luaL_typename(lua, index));
+    }
+}
+
 /* Makes every error a table {err =, source =, line =}: where the script was when it happened. */
 static int handle_error(lua_State *lua)
 {
@@ -263,11 +279,7 @@ static int handle_error(lua_State *lua)
     if (!lua_istable(lua, 1)) {
         lua_createtable(lua, 0, 3);
         lua_pushliteral(lua, "ERR ");
-        if (lua_isstring(lua, 1)) {
-            lua_pushvalue(lua, 1);
-        } else {
-            lua_pushstring(lua, luaL_typename(lua, 1));
-        }
+        push_text(lua, 1);
         lua_concat(lua, 2);
         lua_setfield(lua, 2, "err");
         lua_replace(lua, 1);

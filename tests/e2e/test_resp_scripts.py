@@ -189,7 +189,6 @@ return setmetatable({}, 1)
 return rawset(1, 2, 3)
 return rawset({}, 2)
 return rawget({})
-return pcall()
 return type(setmetatable({}, {__index = redis}).call)
 local t = setmetatable({}, {__index = function(t, k) return k .. '!' end}) return t.x
 local t = setmetatable({}, {__metatable = 'no'}) return getmetatable(t)
