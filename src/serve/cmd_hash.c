@@ -40,8 +40,10 @@ static bool set_fields(struct resp_client *c, const struct slice *argv, uint32_t
     client_edit_end(c, &e);
     if (err != ERR_OK) {
         reply_err(c, err);
+        return false;
     }
-    return err == ERR_OK;
+    client_event(c, EVENT_HASH, "hset", argv[1]);
+    return true;
 }
 
 void cmd_hset(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -73,9 +75,12 @@ void cmd_hsetnx(struct resp_client *c, const struct slice *argv, uint32_t argc)
     client_edit_end(c, &e);
     if (err != ERR_OK) {
         reply_err(c, err);
-    } else {
-        reply_integer(c, exists ? 0 : 1);
+        return;
     }
+    if (!exists) {
+        client_event(c, EVENT_HASH, "hset", argv[1]);
+    }
+    reply_integer(c, exists ? 0 : 1);
 }
 
 void cmd_hdel(struct resp_client *c, const struct slice *argv, uint32_t argc)

@@ -60,6 +60,7 @@ void cmd_hincrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
     } else if (err != ERR_OK) {
         reply_err(c, err);
     } else {
+        client_event(c, EVENT_HASH, "hincrby", argv[1]);
         reply_integer(c, sum);
     }
 }
@@ -111,6 +112,7 @@ void cmd_hincrbyfloat(struct resp_client *c, const struct slice *argv, uint32_t 
     } else if (err != ERR_OK) {
         reply_err(c, err);
     } else {
+        client_event(c, EVENT_HASH, "hincrbyfloat", argv[1]);
         reply_bulk(c, value);
     }
 }

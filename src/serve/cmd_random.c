@@ -264,6 +264,7 @@ static void pop_one(struct resp_client *c, struct store_hold *h, const struct st
     uint64_t rank = draw_below(c, coll_count(item));
     (void)coll_at(h, item, rank, &e);
     if (reply_bulk(c, e.name)) {
+        client_event_taken(c, EVENT_SET, "spop", h->key, coll_count(item) == 1);
         coll_cut(h, rank, 1);
     }
 }
@@ -281,6 +282,9 @@ static void pop_some(struct resp_client *c, struct store_hold *h, const struct s
     for (uint64_t i = 0; i < count && fits; i++) {
         (void)coll_at(h, item, ranks[i], &e);
         fits = reply_bulk(c, e.name);
+    }
+    if (fits && count > 0) {
+        client_event(c, EVENT_SET, "spop", h->key);
     }
     for (uint64_t i = count; i > 0 && fits; i--) {
         coll_cut(h, ranks[i - 1], 1);
@@ -300,6 +304,7 @@ static void pop_all(struct resp_client *c, struct store_hold *h, const struct st
         fits = reply_bulk(c, e.name);
     }
     if (fits) {
+        client_event_taken(c, EVENT_SET, "spop", h->key, true);
         coll_cut(h, 0, count);
     }
 }

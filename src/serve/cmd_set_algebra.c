@@ -93,9 +93,9 @@ static void unite(const struct gather_sources *s, struct gather *g)
     }
 }
 
-/* With the store owned. `into` NULL: the members are replied. */
+/* With the store owned. `to` NULL: the members are replied. */
 static void run(struct resp_client *c, enum algebra what, const struct slice *keys, uint32_t count,
-                const struct slice *into)
+                const struct gather_target *to)
 {
     struct gather_sources sources;
     if (!gather_open(c, GATHER_SETS, keys, count, &sources)) {
@@ -113,8 +113,8 @@ static void run(struct resp_client *c, enum algebra what, const struct slice *ke
         subtract(&sources, &g);
         break;
     }
-    if (into != NULL) {
-        gather_store(c, &g, &sources, *into, STORE_SET);
+    if (to != NULL) {
+        gather_store(c, &g, &sources, to);
     } else {
         gather_reply_names(c, &g, true);
         gather_close(&sources);
@@ -122,42 +122,51 @@ static void run(struct resp_client *c, enum algebra what, const struct slice *ke
     gather_fini(&g);
 }
 
-static void run_owned(struct resp_client *c, enum algebra what, const struct slice *keys,
-                      uint32_t count, const struct slice *into)
+static void reply_members(struct resp_client *c, enum algebra what, const struct slice *argv,
+                          uint32_t argc)
 {
     client_own(c);
-    run(c, what, keys, count, into);
+    run(c, what, argv + 1, argc - 1, NULL);
     client_disown(c);
 }
 
 void cmd_sinter(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    run_owned(c, ALGEBRA_INTER, argv + 1, argc - 1, NULL);
+    reply_members(c, ALGEBRA_INTER, argv, argc);
 }
 
 void cmd_sunion(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    run_owned(c, ALGEBRA_UNION, argv + 1, argc - 1, NULL);
+    reply_members(c, ALGEBRA_UNION, argv, argc);
 }
 
 void cmd_sdiff(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    run_owned(c, ALGEBRA_DIFF, argv + 1, argc - 1, NULL);
+    reply_members(c, ALGEBRA_DIFF, argv, argc);
+}
+
+static void store_members(struct resp_client *c, enum algebra what, const struct slice *argv,
+                          uint32_t argc, const char *event)
+{
+    struct gather_target to = {.key = argv[1], .kind = STORE_SET, .event = event};
+    client_own(c);
+    run(c, what, argv + 2, argc - 2, &to);
+    client_disown(c);
 }
 
 void cmd_sinterstore(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    run_owned(c, ALGEBRA_INTER, argv + 2, argc - 2, &argv[1]);
+    store_members(c, ALGEBRA_INTER, argv, argc, "sinterstore");
 }
 
 void cmd_sunionstore(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    run_owned(c, ALGEBRA_UNION, argv + 2, argc - 2, &argv[1]);
+    store_members(c, ALGEBRA_UNION, argv, argc, "sunionstore");
 }
 
 void cmd_sdiffstore(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    run_owned(c, ALGEBRA_DIFF, argv + 2, argc - 2, &argv[1]);
+    store_members(c, ALGEBRA_DIFF, argv, argc, "sdiffstore");
 }
 
 /* --- SINTERCARD --------------------------------------------------------------------------------- */

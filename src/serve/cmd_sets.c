@@ -24,6 +24,9 @@ void cmd_sadd(struct resp_client *c, const struct slice *argv, uint32_t argc)
         added += was ? 0 : 1;
     }
     client_edit_end(c, &e);
+    if (added > 0) {
+        client_event(c, EVENT_SET, "sadd", argv[1]);
+    }
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {
@@ -36,31 +39,39 @@ void cmd_srem(struct resp_client *c, const struct slice *argv, uint32_t argc)
     reply_removed(c, STORE_SET, argv, argc);
 }
 
+struct smove {
+    bool has;      /* the source has the member */
+    bool was_last; /* and no other */
+    bool was;      /* the target had it */
+};
+
 /* The target first, so that a full space loses nothing. Making room may evict the source, member and all. */
-static enum err move_member(struct resp_client *c, struct slice from, struct client_edit *to,
-                            struct slice name)
+static enum err move_member(struct resp_client *c, const struct slice *argv, struct client_edit *to,
+                            struct smove *m)
 {
-    struct coll_element member = {.name = name};
-    enum err err = coll_put(&to->hold, STORE_SET, &member, &to->meta, NULL);
+    struct coll_element member = {.name = argv[3]};
+    enum err err = coll_put(&to->hold, STORE_SET, &member, &to->meta, &m->was);
     struct store_hold h;
-    client_hold(c, from, &h);
+    client_hold(c, argv[1], &h);
     if (err == ERR_OK && store_peek(&h, NULL) != NULL) {
-        (void)coll_remove(&h, name);
+        (void)coll_remove(&h, argv[3]);
+        client_event_taken(c, EVENT_SET, "srem", argv[1], m->was_last);
     }
     store_drop(&h);
     return err;
 }
 
-/* With the store owned. */
+/* With the store owned; to itself nothing moves. */
 static void smove(struct resp_client *c, const struct slice *argv)
 {
     struct store_hold h;
     struct store_item *item;
+    struct smove m = {.has = false};
     enum client_found found = client_find_kind(c, argv[1], STORE_SET, &h, &item);
-    bool has = false;
     if (found == CLIENT_FOUND) {
         struct coll_element member;
-        has = coll_find(&h, item, argv[3], &member);
+        m.has = coll_find(&h, item, argv[3], &member);
+        m.was_last = coll_count(item) == 1;
         store_drop(&h);
     }
     struct client_edit to __attribute__((uninitialized));
@@ -69,17 +80,21 @@ static void smove(struct resp_client *c, const struct slice *argv)
         return;
     }
     enum err err = ERR_OK;
-    if (has && !slice_eq(argv[1], argv[2])) {
-        err = move_member(c, argv[1], &to, argv[3]);
+    bool moves = m.has && !slice_eq(argv[1], argv[2]);
+    if (moves) {
+        err = move_member(c, argv, &to, &m);
     }
     if (found == CLIENT_FOUND) {
         client_edit_end(c, &to);
     }
     if (err != ERR_OK) {
         reply_err(c, err);
-    } else {
-        reply_integer(c, has ? 1 : 0);
+        return;
     }
+    if (moves && !m.was) {
+        client_event(c, EVENT_SET, "sadd", argv[2]);
+    }
+    reply_integer(c, m.has ? 1 : 0);
 }
 
 void cmd_smove(struct resp_client *c, const struct slice *argv, uint32_t argc)

@@ -191,6 +191,9 @@ static void zadd(struct resp_client *c, struct slice key, const struct zadd *z)
         struct outcome o = {.added = 0};
         enum err err = put_all(&e, z, scores.all, &o);
         client_edit_end(c, &e);
+        if (o.changed > 0) {
+            client_event(c, EVENT_ZSET, z->incr ? "zincr" : "zadd", key);
+        }
         reply_outcome(c, z, err, &o);
     }
     scores_fini(&scores);

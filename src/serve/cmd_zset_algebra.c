@@ -240,7 +240,7 @@ static void answer(struct resp_client *c, const struct form *f, const struct sli
     } else {
         gather_all(f->what, &o, s, &g);
         if (f->stores) {
-            gather_store(c, &g, s, into, STORE_ZSET);
+            gather_store(c, &g, s, &(struct gather_target){into, STORE_ZSET, f->name});
         } else {
             gather_sort(&g);
             gather_reply_scores(c, &g, o.with_scores);

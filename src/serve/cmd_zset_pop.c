@@ -55,6 +55,7 @@ enum client_found zpop(struct resp_client *c, struct slice key, bool highest, ui
         fits = reply_scored(c, &e, as_pairs);
     }
     if (fits && count > 0) {
+        client_event_taken(c, EVENT_ZSET, highest ? "zpopmax" : "zpopmin", key, count == total);
         coll_cut(&h, highest ? total - count : 0, count);
     }
     store_drop(&h);

@@ -201,7 +201,7 @@ void cmd_zrangestore(struct resp_client *c, const struct slice *argv, uint32_t a
         if (sources.at[0].item != NULL) {
             gather_run(&q, &sources.at[0], &g);
         }
-        gather_store(c, &g, &sources, argv[1], STORE_ZSET);
+        gather_store(c, &g, &sources, &(struct gather_target){argv[1], STORE_ZSET, "zrangestore"});
         gather_fini(&g);
     }
     client_disown(c);
@@ -239,7 +239,8 @@ void cmd_zlexcount(struct resp_client *c, const struct slice *argv, uint32_t arg
     count_range(c, argv, ZRANGE_LEX);
 }
 
-static void remove_range(struct resp_client *c, const struct slice *argv, enum zrange_kind kind)
+static void remove_range(struct resp_client *c, const struct slice *argv, enum zrange_kind kind,
+                         const char *event)
 {
     struct zrange r = {.kind = kind};
     struct store_hold h;
@@ -253,6 +254,7 @@ static void remove_range(struct resp_client *c, const struct slice *argv, enum z
         uint64_t first;
         count = zrange_ranks(&r, &h, item, &first);
         if (count > 0) {
+            client_event_taken(c, EVENT_ZSET, event, argv[1], count == coll_count(item));
             coll_cut(&h, first, count);
         }
         store_drop(&h);
@@ -264,15 +266,15 @@ static void remove_range(struct resp_client *c, const struct slice *argv, enum z
 
 void cmd_zremrangebyrank(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    remove_range(c, argv, ZRANGE_RANK);
+    remove_range(c, argv, ZRANGE_RANK, "zremrangebyrank");
 }
 
 void cmd_zremrangebyscore(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    remove_range(c, argv, ZRANGE_SCORE);
+    remove_range(c, argv, ZRANGE_SCORE, "zremrangebyscore");
 }
 
 void cmd_zremrangebylex(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    remove_range(c, argv, ZRANGE_LEX);
+    remove_range(c, argv, ZRANGE_LEX, "zremrangebylex");
 }

@@ -82,6 +82,7 @@ bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind 
         reply_wrong_kind(c);
         return false;
     }
+    e->is_new = e->item == NULL;
     prepare_meta(c, e);
     return true;
 }
@@ -96,7 +97,7 @@ void client_edit_anew(struct resp_client *c, struct slice key, fresh_pos stamp,
         lease_with_stamp(c->worker, c->db, key, stamp, &e->room);
     }
     client_hold(c, key, &e->hold);
-    (void)store_remove(&e->hold);
+    e->is_new = !store_remove(&e->hold);
     e->item = NULL;
     prepare_meta(c, e);
 }
@@ -105,8 +106,19 @@ void client_edit_end(struct resp_client *c, struct client_edit *e)
 {
     if (__builtin_expect(e->is_void, 0)) {
         (void)store_remove(&e->hold);
+    } else if (e->is_new && client_wants_event(c, EVENT_NEW) && store_inspect(&e->hold) != NULL) {
+        client_event(c, EVENT_NEW, "new", e->hold.key);
     }
     store_drop(&e->hold);
+}
+
+void client_event_taken(struct resp_client *c, uint32_t class, const char *event, struct slice key,
+                        bool was_last)
+{
+    client_event(c, class, event, key);
+    if (was_last) {
+        client_event(c, EVENT_GENERIC, "del", key);
+    }
 }
 
 void reply_count(struct resp_client *c, struct slice key, enum store_kind kind)
@@ -121,6 +133,19 @@ void reply_count(struct resp_client *c, struct slice key, enum store_kind kind)
     }
     if (found != CLIENT_WRONG_KIND) {
         reply_integer(c, (int64_t)count);
+    }
+}
+
+/* HDEL, SREM, ZREM */
+static void tell_removed(struct resp_client *c, enum store_kind kind, struct slice key,
+                         bool was_last)
+{
+    if (kind == STORE_HASH) {
+        client_event_taken(c, EVENT_HASH, "hdel", key, was_last);
+    } else if (kind == STORE_SET) {
+        client_event_taken(c, EVENT_SET, "srem", key, was_last);
+    } else {
+        client_event_taken(c, EVENT_ZSET, "zrem", key, was_last);
     }
 }
 
@@ -140,6 +165,9 @@ void reply_removed(struct resp_client *c, enum store_kind kind, const struct sli
             bool was = coll_remove(&h, argv[i]);
             removed += was ? 1 : 0;
             left -= was ? 1 : 0;
+        }
+        if (removed > 0) {
+            tell_removed(c, kind, argv[1], left == 0);
         }
         store_drop(&h);
     }

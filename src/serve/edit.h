@@ -26,7 +26,7 @@
 #ifndef SERVE_EDIT_H
 #define SERVE_EDIT_H
 
-#include "serve/resp_client.h"
+#include "serve/events.h"
 #include "store/coll.h"
 
 enum client_found { CLIENT_ABSENT, CLIENT_FOUND, CLIENT_WRONG_KIND };
@@ -42,6 +42,7 @@ struct client_edit {
     struct lease room;
     const struct lease *lease;
     bool is_void; /* created without a lease that holds: goes at the end */
+    bool is_new;  /* the key was absent */
 };
 
 /* False after replying WRONGTYPE: nothing is held. */
@@ -59,6 +60,10 @@ enum client_found client_find_kind(struct resp_client *c, struct slice key, enum
  * from, 0: of none. */
 void client_edit_anew(struct resp_client *c, struct slice key, fresh_pos stamp,
                       struct client_edit *ret_edit);
+
+/* Tells of something taken out of a collection (events.h), and "del" when that was the last. */
+void client_event_taken(struct resp_client *c, uint32_t class, const char *event, struct slice key,
+                        bool was_last);
 
 void reply_wrong_kind(struct resp_client *c);
 /* "string", "list" ..., as TYPE says; "" above STORE_STREAM. */

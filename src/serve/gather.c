@@ -264,8 +264,31 @@ static enum err put_all(struct client_edit *e, const struct gather *g, enum stor
     return err;
 }
 
+static enum err store_new(struct resp_client *c, const struct gather *g, fresh_pos stamp,
+                          const struct gather_target *to)
+{
+    struct client_edit e __attribute__((uninitialized));
+    client_edit_anew(c, to->key, stamp, &e);
+    enum err err = put_all(&e, g, to->kind);
+    client_edit_end(c, &e);
+    if (err == ERR_OK) {
+        client_event(c, to->kind == STORE_SET ? EVENT_SET : EVENT_ZSET, to->event, to->key);
+    }
+    return err;
+}
+
+static void store_nothing(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    if (store_remove(&h)) {
+        client_event(c, EVENT_GENERIC, "del", key);
+    }
+    store_drop(&h);
+}
+
 void gather_store(struct resp_client *c, struct gather *g, struct gather_sources *s,
-                  struct slice key, enum store_kind kind)
+                  const struct gather_target *to)
 {
     bool kept = !g->failed && keep_names(g);
     gather_close(s);
@@ -275,15 +298,9 @@ void gather_store(struct resp_client *c, struct gather *g, struct gather_sources
     }
     enum err err = ERR_OK;
     if (g->count > 0) {
-        struct client_edit e __attribute__((uninitialized));
-        client_edit_anew(c, key, s->stamp, &e);
-        err = put_all(&e, g, kind);
-        client_edit_end(c, &e);
+        err = store_new(c, g, s->stamp, to);
     } else {
-        struct store_hold h;
-        client_hold(c, key, &h);
-        (void)store_remove(&h);
-        store_drop(&h);
+        store_nothing(c, to->key);
     }
     if (err != ERR_OK) {
         reply_err(c, err);

@@ -78,9 +78,15 @@ void gather_sort(struct gather *g);
 void gather_reply_names(struct resp_client *c, const struct gather *g, bool as_set);
 /* Replies names, and scores if wanted. */
 void gather_reply_scores(struct resp_client *c, const struct gather *g, bool scores);
-/* Stores everything under `key` as a set or sorted set and replies the count; an empty one removes the key.
- * Closes the sources. With the store owned. */
+/* Where to, and which event tells of it. */
+struct gather_target {
+    struct slice key;
+    enum store_kind kind; /* set or zset */
+    const char *event;
+};
+/* Stores everything there and replies the count; with nothing the key goes. Closes the sources. With the
+ * store owned. */
 void gather_store(struct resp_client *c, struct gather *g, struct gather_sources *s,
-                  struct slice key, enum store_kind kind);
+                  const struct gather_target *to);
 
 #endif

@@ -1,19 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Keyspace notifications: the same commands tell the same events as in redis-server, in the same order."""
-import shutil
-
 import pytest
 
-from resp_helpers import PLAIN, RedisServer, words
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
+from resp_helpers import PLAIN, words
 
 
 def events_of(connect, script, classes="KEA"):
@@ -90,6 +79,68 @@ SCRIPTS = {
         DEL c
         SELECT 0
         FLUSHDB""",
+    "hashes": """
+        HSET h a 1 b 2
+        HSET h a 1
+        HSETNX h a 1
+        HSETNX h c 1
+        HMSET h c 2
+        HINCRBY h a 1
+        HINCRBY h c x
+        HINCRBYFLOAT h a 1.5
+        HDEL h nosuch
+        HDEL h a
+        HDEL h b c
+        HGET h a""",
+    "sets": """
+        SADD s a b c
+        SADD s a
+        SREM s nosuch
+        SREM s a
+        SMOVE s t b
+        SMOVE s t c
+        SMOVE s t c
+        SADD s b
+        SMOVE s t b
+        SUNIONSTORE u t s
+        SINTERSTORE u t u
+        SDIFFSTORE u t nosuch
+        SDIFFSTORE u t t
+        SDIFFSTORE u t t
+        SPOP t 0
+        SPOP t 10
+        SADD t a
+        SPOP t
+        SADD t a b
+        SREM t a b""",
+    "sorted sets": """
+        ZADD z 1 a 2 b 3 c 4 d 5 e 6 f
+        ZADD z 1 a
+        ZADD z 7 a
+        ZADD z XX 1 nosuch
+        ZADD z INCR 1 a
+        ZINCRBY z 1 a
+        ZADD z GT INCR -1 a
+        ZREM z nosuch
+        ZREM z a
+        ZPOPMIN z
+        ZPOPMAX z 1
+        ZPOPMAX z 0
+        ZMPOP 2 nosuch z MAX
+        ZREMRANGEBYSCORE z 100 200
+        ZREMRANGEBYSCORE z 3 3
+        ZREMRANGEBYRANK z 0 -1
+        ZADD z 0 a 0 b 0 c
+        ZREMRANGEBYLEX z [a (b
+        ZRANGESTORE y z 0 -1
+        ZRANGESTORE y z 5 9
+        ZRANGESTORE y z 5 9
+        ZUNIONSTORE y 1 z
+        ZINTERSTORE y 2 z y
+        ZDIFFSTORE y 2 z z
+        ZPOPMIN z 5
+        ZADD z 1 a
+        ZREM z a""",
     "transactions": """
         MULTI
         SET a 1
