@@ -28,3 +28,8 @@ uint64_t hash_slice(struct slice s)
 {
     return hash_bytes(s.ptr, s.len);
 }
+
+uint64_t hash_bytes_fixed(uint64_t seed, const void *ptr, size_t len)
+{
+    return XXH3_64bits_withSeed(ptr, len, seed);
+}

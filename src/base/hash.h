@@ -17,6 +17,9 @@ void hash_setup_seed(uint64_t seed);
 uint64_t hash_bytes(const void *ptr, size_t len);
 uint64_t hash_slice(struct slice s);
 
+/* The same in every process, for what outlives one: not for what clients may choose. */
+uint64_t hash_bytes_fixed(uint64_t seed, const void *ptr, size_t len);
+
 /* Order-sensitive mixing of one more word into a running hash. */
 static inline uint64_t hash_mix(uint64_t h, uint64_t word)
 {

@@ -16,12 +16,14 @@ enum lock_rank {
     LOCK_RANK_GATE,    /* store gates, in thread order (same rank, ascending address) */
     LOCK_RANK_FILL,    /* single-flight table */
     LOCK_RANK_PLAN,    /* current plan pointer */
+    LOCK_RANK_FILE,    /* the log's file; alone held across I/O, with nothing else held before */
     LOCK_RANK_SHARD,   /* one store shard */
     LOCK_RANK_MISS,    /* miss table */
     LOCK_RANK_FRESH,   /* registration and recent commits */
     LOCK_RANK_WATCH,   /* slow log, latency, bases of statistics */
     LOCK_RANK_PUBSUB,  /* topics and inboxes */
     LOCK_RANK_SCRIPT,  /* which scripts exist */
+    LOCK_RANK_JOURNAL, /* effects on their way to the log */
     LOCK_RANK_MAILBOX, /* message queues */
     LOCK_RANK_LOG,     /* innermost */
 };

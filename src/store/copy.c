@@ -24,6 +24,14 @@ enum err store_copy(struct store_hold *from, struct store_hold *to, const struct
     return e;
 }
 
+void store_dump(struct store_hold *h)
+{
+    const struct store_item *it = store_peek(h, NULL);
+    if (it != NULL) {
+        effect_item(h, it);
+    }
+}
+
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
 {
     enum err e = store_copy(from, to, meta);

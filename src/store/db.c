@@ -55,6 +55,9 @@ void store_db_flush(struct store *s, uint32_t db)
 {
     check(db < s->db_count);
     uint32_t table = store_table_of(s, db);
+    if (store_db_size(s, db) > 0) {
+        effect_flushed(s, db);
+    }
     for (uint32_t i = 0; i < s->shard_count; i++) {
         struct shard *sh = &s->shards[i];
         if (table_count(&sh->tables[table]) > 0) {
@@ -82,6 +85,9 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
     }
     touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table_a, (struct slice){"", 0});
     touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table_b, (struct slice){"", 0});
+    if (a != b) {
+        effect_swapped(s, a, b);
+    }
     atomic_store_explicit(&s->db_table[a], (uint8_t)table_b, memory_order_relaxed);
     atomic_store_explicit(&s->db_table[b], (uint8_t)table_a, memory_order_relaxed);
     return true;

@@ -2,38 +2,97 @@
 /*
  * Effects as RESP commands in the gate's buffer; effect.h says what they are for.
  *
+ * What leaves by itself (expired, evicted) is logged too, as DEL: read back much later, an expiry could
+ * not be told from one that a PEXPIREAT had just moved away. It joins the unit of the thread that is inside
+ * the shard. A shard whose lock was only tried (room.c) has no such thread: its items are not the hold's,
+ * so their DEL goes to the journal at once, before anybody else can enter.
+ *
  * Threads: the hold's.
  */
 #include "store/effect.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "store/priv.h"
 
 #include <stdio.h>
 
-bool effect_wanted(const struct store_hold *h)
-{
-    return hold_pool(h)->slab.pages.space->durable;
-}
+enum { KEEP_BYTES = 64 * 1024 };
 
-void effect_command(struct store_hold *h, const char *name, uint32_t args)
+static void put_head(struct buf *out, const char *name, uint32_t args)
 {
-    struct buf *out = &h->gate->effects;
     buf_append_char(out, '*');
     buf_append_u64(out, args + 1);
     buf_append(out, "\r\n", 2);
-    effect_arg_str(h, name);
+    buf_append_char(out, '$');
+    buf_append_u64(out, strlen(name));
+    buf_append(out, "\r\n", 2);
+    buf_append_str(out, name);
+    buf_append(out, "\r\n", 2);
 }
 
-void effect_arg(struct store_hold *h, struct slice arg)
+static void put_arg(struct buf *out, struct slice arg)
 {
-    struct buf *out = &h->gate->effects;
     buf_append_char(out, '$');
     buf_append_u64(out, arg.len);
     buf_append(out, "\r\n", 2);
     buf_append_slice(out, arg);
     buf_append(out, "\r\n", 2);
+}
+
+static void put_number(struct buf *out, uint64_t value)
+{
+    char text[32];
+    put_arg(out, (struct slice){text, number_format_u64(text, value)});
+}
+
+static bool remembers(const struct store *s)
+{
+    return atomic_load_explicit(&s->remembers, memory_order_relaxed);
+}
+
+/* --- the gate's unit ------------------------------------------------------------------------------ */
+
+/* Begins a command of `args` arguments in the gate's unit. */
+static void begin(struct store_gate *g, uint32_t db, const char *name, uint32_t args)
+{
+    if (g->effect_count == 0) {
+        g->effect_first_db = db;
+    } else if (g->effect_db != db) {
+        put_head(&g->effects, "SELECT", 1);
+        put_number(&g->effects, db);
+    }
+    g->effect_db = db;
+    g->effect_count++;
+    put_head(&g->effects, name, args);
+}
+
+void effect_hand_over(struct store *s, struct store_gate *g)
+{
+    journal_append(s->journal, g->effect_first_db, g->effect_db, g->effect_count,
+                   buf_readable(&g->effects));
+    buf_clear(&g->effects);
+    buf_shrink(&g->effects, KEEP_BYTES);
+    g->effect_count = 0;
+    g->journalled = true;
+}
+
+/* --- for those who change keys -------------------------------------------------------------------- */
+
+bool effect_wanted(const struct store_hold *h)
+{
+    return hold_pool(h)->slab.pages.space->durable && remembers(h->store);
+}
+
+void effect_command(struct store_hold *h, const char *name, uint32_t args)
+{
+    begin(h->gate, h->db, name, args);
+}
+
+void effect_arg(struct store_hold *h, struct slice arg)
+{
+    put_arg(&h->gate->effects, arg);
 }
 
 void effect_arg_str(struct store_hold *h, const char *arg)
@@ -97,5 +156,52 @@ void effect_expiry(struct store_hold *h, uint64_t expiry_ms)
     effect_arg(h, h->key);
     if (expiry_ms != 0) {
         effect_arg_time(h, expiry_ms);
+    }
+}
+
+/* --- for what happens to keys by itself, and to all of them ---------------------------------------- */
+
+void effect_dropped(struct shard *sh, uint32_t table, struct slice key)
+{
+    struct store *s = sh->store;
+    if (!remembers(s)) {
+        return;
+    }
+    uint32_t db = store_db_of_table(s, table);
+    struct store_gate *g = s->owner != NULL ? s->owner : sh->gate;
+    if (g != NULL) {
+        begin(g, db, "DEL", 1);
+        put_arg(&g->effects, key);
+        return;
+    }
+    struct buf unit;
+    buf_init(&unit);
+    put_head(&unit, "DEL", 1);
+    put_arg(&unit, key);
+    journal_append(s->journal, db, db, 1, buf_readable(&unit));
+    buf_fini(&unit);
+}
+
+static bool db_is_durable(const struct store *s, uint32_t db)
+{
+    return s->spaces[s->table_space[store_table_of(s, db)]].durable && remembers(s);
+}
+
+void effect_flushed(struct store *s, uint32_t db)
+{
+    if (db_is_durable(s, db)) {
+        check(s->owner != NULL);
+        begin(s->owner, db, "FLUSHDB", 0);
+    }
+}
+
+void effect_swapped(struct store *s, uint32_t a, uint32_t b)
+{
+    if (db_is_durable(s, a)) {
+        check(s->owner != NULL);
+        begin(s->owner, a, "SWAPDB", 2);
+        put_number(&s->owner->effects, a);
+        put_number(&s->owner->effects, b);
+        journal_note_swap(s->journal);
     }
 }

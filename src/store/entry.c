@@ -53,6 +53,9 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
     } else if (why == STORE_TOUCH_EVICTED) {
         figure_add(&p->figures.evicted, 1);
     }
+    if (why != STORE_TOUCH_REMOVED && p->slab.pages.space->durable) {
+        effect_dropped(sh, it->place & ITEM_TABLE, item_key(it));
+    }
     figure_add(&p->figures.keys, (uint64_t)-1);
     table_remove(t, hash, at);
     slab_free(t->slab, it);

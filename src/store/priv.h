@@ -11,6 +11,7 @@
  *      watch.c   WATCH                       figures.c statistics, validation
  *      touch.c   notes of changed keys       effect.c  what durable spaces must remember
  *      coll_*.c  collections, see coll.h     pack.c    bytes of their elements
+ *      journal.c effects on their way to disk
  *
  * A *pool* is what one shard owns in one space. Several tables of a shard share it.
  */
@@ -21,6 +22,7 @@
 #include "base/lock.h"
 #include "store/evict.h"
 #include "store/item.h"
+#include "store/journal.h"
 #include "store/slab.h"
 #include "store/space.h"
 #include "store/table.h"
@@ -51,14 +53,20 @@ struct shard {
     struct store_watch *watches; /* shard lock */
     struct buf touched;          /* shard lock; notes of touch.c */
     bool touched_too_much;       /* shard lock; notes were dropped for want of room */
+    struct store_gate *gate;     /* shard lock; whose thread is inside, NULL: one that only tried */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct store_gate {
     struct lock lock;
     bool is_owning; /* the gate's thread, with the rest */
     uint64_t random;
-    struct buf effects; /* of the unit being made: see effect.h */
     struct buf scratch; /* new elements of a collection, packed */
+    /* of the unit being made: see effect.h */
+    struct buf effects;
+    uint32_t effect_count;
+    uint32_t effect_first_db;
+    uint32_t effect_db; /* that of the last effect */
+    bool journalled;    /* a unit went to the journal since the thread last asked */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct store {
@@ -81,6 +89,9 @@ struct store {
     _Atomic int observers_of_all;              /* of every key */
     _Atomic uint32_t observed[OBSERVED_SLOTS]; /* by the hash of the key */
     _Atomic uint64_t touched;                  /* a bit for the shards that hold notes */
+    _Atomic bool remembers;    /* relaxed: changes only while nobody else writes */
+    struct store_gate *owner;  /* all gates; NULL: nobody owns the store */
+    struct journal *journal;   /* NULL: no space is durable */
 };
 
 static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
@@ -157,6 +168,7 @@ struct table_at room_for_place(struct store_hold *h, struct need *n);
 uint32_t expire_turn(struct shard *sh, struct pool *p, const struct need *n);
 
 /* --- touch.c --- */
+uint32_t store_db_of_table(const struct store *s, uint32_t table);
 void touch_note_now(struct shard *sh, enum store_touch what, uint32_t table, struct slice key);
 static inline void touch_note(struct shard *sh, enum store_touch what, uint32_t table,
                               struct slice key)
@@ -173,6 +185,14 @@ void effect_removed(struct store_hold *h);
 void effect_expiry(struct store_hold *h, uint64_t expiry_ms);
 /* The value of a string, with its expiry. */
 void effect_string(struct store_hold *h, const struct store_item *it);
+
+/* An item leaves by itself: it has expired or was evicted. With the shard's lock. */
+void effect_dropped(struct shard *sh, uint32_t table, struct slice key);
+/* The whole database. With the store owned. */
+void effect_flushed(struct store *s, uint32_t db);
+void effect_swapped(struct store *s, uint32_t a, uint32_t b);
+/* Hands the gate's effects to the journal, as one unit. */
+void effect_hand_over(struct store *s, struct store_gate *g);
 
 /* --- watch.c --- */
 /* Marks the watches of this key. */

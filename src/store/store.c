@@ -97,6 +97,12 @@ struct store *store_create(const struct store_options *o)
         s->table_space[i] = o->db_space[i];
         atomic_init(&s->db_table[i], (uint8_t)i);
     }
+    for (uint32_t i = 0; i < o->space_count; i++) {
+        if (o->spaces[i].durable && s->journal == NULL) {
+            s->journal = journal_create();
+        }
+    }
+    atomic_init(&s->remembers, s->journal != NULL);
     s->gates = alloc_lines(o->threads, sizeof(*s->gates));
     for (uint32_t i = 0; i < o->threads; i++) {
         lock_init(&s->gates[i].lock, LOCK_RANK_GATE);
@@ -123,6 +129,7 @@ void store_destroy(struct store **sp)
         buf_fini(&s->gates[i].effects);
         buf_fini(&s->gates[i].scratch);
     }
+    journal_destroy(&s->journal);
     free(s->shards);
     free(s->gates);
     free(s);
@@ -146,12 +153,17 @@ NO_THREAD_SAFETY void store_enter(struct store_gate *g, struct shard *sh)
     if (!g->is_owning) {
         lock_acquire(&g->lock);
         lock_acquire(&sh->lock);
+        sh->gate = g;
     }
 }
 
 NO_THREAD_SAFETY void store_leave(struct store_gate *g, struct shard *sh)
 {
     if (!g->is_owning) {
+        if (__builtin_expect(g->effect_count > 0, 0)) {
+            effect_hand_over(sh->store, g);
+        }
+        sh->gate = NULL;
         lock_release(&sh->lock);
         lock_release(&g->lock);
     }
@@ -190,13 +202,37 @@ NO_THREAD_SAFETY void store_own(struct store *s, struct store_gate *g)
         lock_acquire(&s->gates[i].lock);
     }
     g->is_owning = true;
+    s->owner = g;
 }
 
 NO_THREAD_SAFETY void store_disown(struct store *s, struct store_gate *g)
 {
     check(g->is_owning);
+    if (__builtin_expect(g->effect_count > 0, 0)) {
+        effect_hand_over(s, g);
+    }
     g->is_owning = false;
+    s->owner = NULL;
     for (uint32_t i = s->gate_count; i > 0; i--) {
         lock_release(&s->gates[i - 1].lock);
     }
+}
+
+/* --- remembering -------------------------------------------------------------------------------- */
+
+struct journal *store_journal(const struct store *s)
+{
+    return s->journal;
+}
+
+void store_remember(struct store *s, bool remembers)
+{
+    atomic_store_explicit(&s->remembers, remembers && s->journal != NULL, memory_order_relaxed);
+}
+
+bool store_gate_journalled(struct store_gate *g)
+{
+    bool journalled = g->journalled;
+    g->journalled = false;
+    return journalled;
 }

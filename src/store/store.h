@@ -229,6 +229,19 @@ void store_watch_remove(struct store *s, struct store_gate *g, struct store_watc
 bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch *w,
                        uint64_t now_ms);
 
+/* --- remembering -------------------------------------------------------------------------------- */
+
+struct journal;
+/* Where the effects of durable spaces go (journal.h); NULL when no space is durable. */
+struct journal *store_journal(const struct store *s);
+/* Whether changes leave effects, as they do at first. Off while the log is read back: before other
+ * threads change durable spaces. */
+void store_remember(struct store *s, bool remembers);
+/* Has this gate's thread appended to the journal since it last asked? */
+bool store_gate_journalled(struct store_gate *g);
+/* Leaves what rebuilds the held key as its effect, if it is live: nothing changes. */
+void store_dump(struct store_hold *h);
+
 /* --- touched keys ------------------------------------------------------------------------------- */
 
 /* While somebody observes a key, each change of it is noted in its shard, for those who react to keys

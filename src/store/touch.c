@@ -82,7 +82,7 @@ void touch_note_now(struct shard *sh, enum store_touch what, uint32_t table, str
     atomic_fetch_or_explicit(&sh->store->touched, bit_of(sh), memory_order_relaxed);
 }
 
-static uint32_t db_of_table(const struct store *s, uint32_t table)
+uint32_t store_db_of_table(const struct store *s, uint32_t table)
 {
     for (uint32_t db = 0; db < s->db_count; db++) {
         if (store_table_of(s, db) == table) {
@@ -97,7 +97,7 @@ static void tell_notes(const struct store *s, struct slice notes, store_touch_fn
     while (notes.len > 0) {
         uint32_t len;
         memcpy(&len, notes.ptr + 2, sizeof(len));
-        fn(arg, (enum store_touch)notes.ptr[0], db_of_table(s, (uint8_t)notes.ptr[1]),
+        fn(arg, (enum store_touch)notes.ptr[0], store_db_of_table(s, (uint8_t)notes.ptr[1]),
            (struct slice){notes.ptr + NOTE_HEAD, len});
         notes = slice_from(notes, NOTE_HEAD + len);
     }

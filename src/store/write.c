@@ -272,6 +272,9 @@ void store_edited(struct store_hold *h, size_t offset, size_t len)
     effect_arg(h, h->key);
     effect_arg_unsigned(h, offset);
     effect_arg(h, (struct slice){value.ptr + offset, len});
+    if (item_expiry(it) != 0) { /* it may be new */
+        effect_expiry(h, item_expiry(it));
+    }
 }
 
 bool store_remove(struct store_hold *h)

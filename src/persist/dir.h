@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dir: the directory of the log: who owns it, and which files make up the log, in order.
+ *
+ *      lock         held by the daemon that uses the directory, as long as it lives
+ *      manifest     the names of the log's files in order, and a line that proves the others
+ *      log-N.resp   a log file (group.h)
+ *
+ * The manifest is replaced as a whole (written beside, synced, renamed), so the log always is either what it
+ * was or what it became. A log file that no manifest names was never part of the log, or no longer is:
+ * it is removed when the directory is opened for writing.
+ *
+ * Threads: one owner. Every function logs nothing; failures come back as a text that says what, where and
+ * what to do (malloc'ed, the caller frees).
+ */
+#ifndef PERSIST_DIR_H
+#define PERSIST_DIR_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LOG_FILES_MAX = 64, LOG_NAME_MAX = 32, LOG_HEADER_MAX = 256 };
+
+struct log_dir {
+    char *path;
+    int fd;      /* of the directory */
+    int lock_fd; /* -1: not locked */
+    uint32_t count;
+    uint64_t files[LOG_FILES_MAX]; /* numbers, in order */
+    uint64_t next;                 /* number of the next new file */
+};
+
+/* Opens the directory, creates it (not its parents) when `is_owner`, and takes the lock then. A directory
+ * without manifest is an empty log. False and a reason. */
+bool log_dir_open(struct log_dir *d, const char *path, bool is_owner, char **ret_why);
+void log_dir_close(struct log_dir *d);
+void log_dir_name(uint64_t number, char ret_name[LOG_NAME_MAX]);
+/* "/path/log-1.resp", malloc'ed. */
+char *log_dir_file_path(const struct log_dir *d, uint64_t number);
+uint64_t log_dir_size(const struct log_dir *d, uint64_t number); /* 0: no such file */
+/* A new file, opened for writing; its number is `d->next`, which rises. -1: errno says why. */
+int log_dir_create(struct log_dir *d, uint64_t *ret_number);
+/* Makes these files the log. False: errno says why, and the log is what it was. */
+bool log_dir_commit(struct log_dir *d, const uint64_t *files, uint32_t count);
+/* Removes log files that are not part of the log. */
+void log_dir_sweep(const struct log_dir *d);
+
+/* A file's bytes, mapped for reading. */
+struct log_map {
+    struct slice bytes;
+    void *mem;
+};
+bool log_map_open(struct log_map *m, const struct log_dir *d, uint64_t number, char **ret_why);
+void log_map_close(struct log_map *m);
+
+#endif

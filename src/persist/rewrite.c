@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Rewriting the log: a new file that needs no older one, made while writers go on. No fork, no second copy
+ * of the data, no pause.
+ *
+ *      manifest   [old]        [old, new]                         [new]
+ *      old        units ──┐
+ *      new                └─ units and keys, as they come ── COMPLETE ─ units ─>
+ *
+ * From a cut on, all units go to the new file. A walk visits every key of the durable databases and, with
+ * its shard locked, leaves `DEL key` and what rebuilds the key in the journal: an effect like others, in
+ * order with them. So the new file, read behind the old ones, is right at every moment: rebuilding a key
+ * changes nothing. Read alone, its units speak of keys that do not exist yet; but each of those is rebuilt
+ * later as a whole. (What takes a value from one key to another is always logged as the value itself:
+ * the source may be missing here.) Behind the mark COMPLETE the new file is enough.
+ *
+ * A crash meanwhile leaves both files in the manifest, and nothing to repair: the next rewrite replaces
+ * both. When two databases changed places, the walk may have missed keys: the rewrite is given up in the
+ * same way, and begun again.
+ *
+ * Bounded: a turn dumps TURN_BYTES or so, then the log's thread writes. Not bounded: one huge key is dumped
+ * in one go, with its shard locked.
+ *
+ * Threads: the log's.
+ */
+#include "persist/persist_priv.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+    SCAN_KEYS = 64,
+    TURN_BYTES = 512 * 1024,
+    REST_MS = 5000, /* after one that failed */
+    FILES_SPARE = 4,
+};
+
+/* --- when --------------------------------------------------------------------------------------- */
+
+static bool is_due(struct persist *p)
+{
+    uint64_t bytes = persist_get(p->all_bytes);
+    uint64_t base = persist_get(p->base_bytes);
+    bool asked = persist_get(p->wants_rewrite);
+    bool grown = p->options.rewrite_growth > 0 && bytes >= p->options.rewrite_min_bytes &&
+                 (bytes - base) / p->options.rewrite_growth >= base / 100 && bytes > base;
+    return (asked || grown) && persist_get(p->trouble) == 0 &&
+           clock_now_ms() >= p->rewrite.rest_until_ms;
+}
+
+/* The old files stay until the new one is whole. */
+static bool disk_has_room(struct persist *p)
+{
+    struct statvfs fs;
+    if (fstatvfs(p->dir.fd, &fs) != 0) {
+        return true;
+    }
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < p->options.db_count; i++) {
+        keys += store_db_size(p->options.store, p->options.dbs[i]);
+    }
+    uint64_t avail = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return avail > persist_get(p->all_bytes) || (keys == 0 && avail > TURN_BYTES);
+}
+
+static void give_up(struct persist *p, const char *what, int why)
+{
+    log_event(LOG_WARN, "persist",
+              "the log was not rewritten; it goes on as it is and this is tried again",
+              log_text("dir", p->options.dir), log_text("step", what),
+              log_text("reason", strerror(why)));
+    p->rewrite.is_running = false;
+    p->rewrite.rest_until_ms = clock_now_ms() + REST_MS;
+    persist_set(p->is_rewriting, false);
+    persist_set(p->rewrite_failed, true);
+}
+
+/* --- the cut ------------------------------------------------------------------------------------ */
+
+/* Everything up to now in the old file, synced; the new one takes over. */
+static bool cut_over(struct persist *p, int fd, uint64_t nonce, uint64_t size)
+{
+    bool ok = false;
+    int old = -1;
+    writer_sync(p, false); /* most of it without the lock */
+    lock_acquire(&p->file);
+    if (writer_flush(p)) {
+        writer_sync(p, false);
+        old = p->fd;
+        p->old_bytes += p->size;
+        (void)ftruncate(p->fd, (off_t)p->size);
+        writer_use(p, fd, nonce, size);
+        ok = true;
+    }
+    lock_release(&p->file);
+    if (old >= 0) {
+        (void)close(old);
+    }
+    return ok;
+}
+
+static void begin(struct persist *p)
+{
+    struct rewrite *rw = &p->rewrite;
+    uint64_t files[LOG_FILES_MAX];
+    uint64_t nonce;
+    uint64_t size;
+    uint32_t count = p->dir.count;
+    if (count + FILES_SPARE > LOG_FILES_MAX || !disk_has_room(p)) {
+        give_up(p, "room for a second log", ENOSPC);
+        return;
+    }
+    memcpy(files, p->dir.files, count * sizeof(*files));
+    int fd = writer_new_file(p, true, &files[count], &nonce, &size);
+    if (fd < 0) {
+        give_up(p, "new file", errno);
+        return;
+    }
+    /* A crash from here on finds an empty last file, which is no harm. */
+    if (!log_dir_commit(&p->dir, files, count + 1)) {
+        int why = errno;
+        (void)close(fd);
+        give_up(p, "manifest", why);
+        return;
+    }
+    rw->swaps = journal_swaps(p->journal);
+    if (!cut_over(p, fd, nonce, size)) {
+        (void)close(fd);
+        p->dir.count = count; /* the old file stays the last; a later commit says so */
+        give_up(p, "last write to the old file", persist_get(p->trouble));
+        return;
+    }
+    rw->is_running = true;
+    rw->db_at = 0;
+    rw->cursor = 0;
+    rw->keys = 0;
+    rw->began_us = clock_now_us();
+    persist_set(p->wants_rewrite, false);
+    persist_set(p->is_rewriting, true);
+    log_event(LOG_INFO, "persist", "rewriting the log", log_text("dir", p->options.dir),
+              log_number("bytes", p->old_bytes));
+}
+
+/* --- the walk ----------------------------------------------------------------------------------- */
+
+static void collect(void *arg, const struct store_item *it)
+{
+    struct buf *keys = arg;
+    struct slice key = store_item_key(it);
+    buf_append(keys, &key.len, sizeof(key.len));
+    buf_append_slice(keys, key);
+}
+
+static void dump_key(struct persist *p, uint32_t db, struct slice key, uint64_t now_ms)
+{
+    struct store_hold h;
+    store_hold(p->options.store, p->options.gate, db, key, now_ms, &h);
+    store_dump(&h);
+    store_drop(&h);
+    p->rewrite.keys++;
+}
+
+static void dump_found(struct persist *p, uint32_t db, uint64_t now_ms)
+{
+    struct slice rest = buf_readable(&p->rewrite.keys_found);
+    while (rest.len > 0) {
+        size_t len;
+        memcpy(&len, rest.ptr, sizeof(len));
+        dump_key(p, db, (struct slice){rest.ptr + sizeof(len), len}, now_ms);
+        rest = slice_from(rest, sizeof(len) + len);
+    }
+    buf_clear(&p->rewrite.keys_found);
+    buf_shrink(&p->rewrite.keys_found, TURN_BYTES);
+}
+
+/* False: the walk is over. */
+static bool walk_turn(struct persist *p)
+{
+    struct rewrite *rw = &p->rewrite;
+    uint64_t stop = journal_end(p->journal) + TURN_BYTES;
+    while (rw->db_at < p->options.db_count && journal_end(p->journal) < stop) {
+        uint32_t db = p->options.dbs[rw->db_at];
+        uint64_t now_ms = clock_now_ms();
+        rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS, now_ms,
+                                collect, &rw->keys_found);
+        dump_found(p, db, now_ms);
+        rw->db_at += rw->cursor == 0;
+    }
+    return rw->db_at < p->options.db_count;
+}
+
+/* --- the end ------------------------------------------------------------------------------------ */
+
+static bool put_mark(struct persist *p)
+{
+    lock_acquire(&p->file);
+    bool ok = writer_flush(p);
+    if (ok) {
+        group_put_complete(&p->group);
+        group_put_proof(&p->group, p->nonce, p->size);
+        p->group_end = persist_get(p->written);
+        ok = writer_flush(p);
+    }
+    lock_release(&p->file);
+    return ok;
+}
+
+static void finish(struct persist *p)
+{
+    uint64_t file = p->dir.files[p->dir.count - 1];
+    if (journal_swaps(p->journal) != p->rewrite.swaps) {
+        give_up(p, "two databases changed places", EAGAIN);
+        p->rewrite.rest_until_ms = 0;
+        persist_set(p->wants_rewrite, true);
+        return;
+    }
+    if (!put_mark(p)) {
+        return; /* trouble: again when it is over */
+    }
+    writer_sync(p, true);
+    if (!log_dir_commit(&p->dir, &file, 1)) {
+        give_up(p, "manifest", errno);
+        return;
+    }
+    log_dir_sweep(&p->dir);
+    lock_acquire(&p->file);
+    uint64_t before = p->old_bytes;
+    p->old_bytes = 0;
+    persist_set(p->all_bytes, p->size);
+    persist_set(p->base_bytes, p->size);
+    lock_release(&p->file);
+    p->rewrite.is_running = false;
+    persist_set(p->is_rewriting, false);
+    persist_set(p->rewrite_failed, false);
+    persist_add(p->rewrites, 1);
+    log_event(LOG_INFO, "persist", "the log was rewritten", log_text("dir", p->options.dir),
+              log_number("keys", p->rewrite.keys), log_number("bytes_before", before),
+              log_number("bytes", persist_get(p->all_bytes)),
+              log_number("ms", (clock_now_us() - p->rewrite.began_us) / 1000));
+}
+
+void rewrite_turn(struct persist *p)
+{
+    if (persist_get(p->trouble) != 0 || persist_get(p->stop)) {
+        return;
+    }
+    if (!p->rewrite.is_running) {
+        if (is_due(p)) {
+            begin(p);
+        }
+    } else if (!walk_turn(p)) {
+        finish(p);
+    }
+}
+
+void rewrite_fini(struct persist *p)
+{
+    buf_fini(&p->rewrite.keys_found);
+}
+
+enum persist_answer persist_rewrite(struct persist *p)
+{
+    if (persist_get(p->is_rewriting)) {
+        return PERSIST_RUNNING;
+    }
+    if (persist_get(p->trouble) != 0) {
+        return PERSIST_NOT_NOW;
+    }
+    persist_set(p->wants_rewrite, true);
+    persist_wake(p, false);
+    return PERSIST_STARTED;
+}
