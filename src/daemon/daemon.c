@@ -237,10 +237,17 @@ int daemon_run(const struct daemon_options *options)
         return 1;
     }
     watchdog_start(policy->watchdog_ms);
-    say_ready(server);
-    wait_for_the_end(&set, server, options);
+    bool is_loaded = server_load(server, &why);
+    if (is_loaded) {
+        say_ready(server);
+        wait_for_the_end(&set, server, options);
+    } else if (why != NULL) {
+        (void)fprintf(stderr, "freshet: %s\n", why);
+    }
     stop(&server, &set);
     watchdog_stop();
     policy_unload(&policy);
-    return 0;
+    bool is_refused = why != NULL;
+    free(why);
+    return is_refused ? 1 : 0;
 }

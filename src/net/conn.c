@@ -4,6 +4,7 @@
  *
  * States (flags of struct conn)
  *
+ *   open ──hold───> held ──release──> open           output waits too: it may not leave yet
  *   open ──pause──> paused ──resume──> open          bytes wait in `in`, reading stops when they come
  *   open ──output above limit──> full ──drained──> open   (asked for, not stored: conn_full())
  *   any  ──close_after_flush──> closing ──flushed──> lingering ──peer closed, or 1 s──> dead
@@ -40,9 +41,9 @@ static void flush(struct loop_task *task);
 
 static void want(struct conn *c)
 {
-    bool waiting_out = buf_len(&c->out) > 0;
-    bool reading =
-        c->lingering || (!c->closing && !conn_full(c) && !(c->paused && buf_len(&c->in) > 0));
+    bool waiting_out = buf_len(&c->out) > 0 && !c->held;
+    bool reading = c->lingering || (!c->held && !c->closing && !conn_full(c) &&
+                                    !(c->paused && buf_len(&c->in) > 0));
     loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U) |
                                  (c->parked ? LOOP_PEER_SHUT : 0U));
 }
@@ -75,6 +76,9 @@ static void release_out(struct conn *c)
 /* False when the connection died. */
 static bool write_out(struct conn *c)
 {
+    if (c->held) {
+        return true;
+    }
     while (buf_len(&c->out) > 0) {
         struct slice bytes = buf_readable(&c->out);
         ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
@@ -104,7 +108,7 @@ static bool write_out(struct conn *c)
  * connection of this turn. False: there is more to do, at the end of the turn. */
 static bool answered(struct conn *c)
 {
-    if (c->again || c->closing || !write_out(c) || buf_len(&c->out) > 0) {
+    if (c->again || c->closing || c->held || !write_out(c) || buf_len(&c->out) > 0) {
         return false;
     }
     list_remove(&c->flush.node);
@@ -269,7 +273,7 @@ static void conn_ready(struct loop_source *src, unsigned events)
         conn_dirty(c);
     }
     if ((events & LOOP_READ) != 0 && !c->closing && !conn_full(c)) {
-        if (c->paused) {
+        if (c->paused || c->held) {
             /* Bytes behind a parked request: leave them in the kernel until it is answered. */
             loop_rewatch(src, src->events & ~(unsigned)LOOP_READ);
             return;
@@ -308,7 +312,7 @@ static void flush(struct loop_task *task)
 {
     struct conn *c = container_of(task, struct conn, flush);
     check_obj(c, CONN_MAGIC);
-    if (!c->dead && c->again && !c->paused && !c->closing && !conn_full(c)) {
+    if (!c->dead && c->again && !c->paused && !c->held && !c->closing && !conn_full(c)) {
         c->again = false;
         offer_buffered(c);
         c->again = !c->dead && conn_full(c) && buf_len(&c->in) > 0;
@@ -316,7 +320,7 @@ static void flush(struct loop_task *task)
     if (!c->dead && write_out(c)) {
         if (c->closing && !c->lingering && buf_len(&c->out) == 0) {
             linger(c);
-        } else if (c->again && !c->paused && !conn_full(c)) {
+        } else if (c->again && !c->paused && !c->held && !conn_full(c)) {
             conn_dirty(c); /* more of the pipeline, in the next turn: others come first */
         }
     }
@@ -443,6 +447,21 @@ void conn_resume(struct conn *c)
     c->parked = false;
     c->again = buf_len(&c->in) > 0;
     conn_dirty(c);
+}
+
+void conn_hold(struct conn *c)
+{
+    c->held = true;
+    conn_dirty(c); /* the turn does not wait while somebody is to be released at its end */
+}
+
+void conn_release(struct conn *c)
+{
+    if (c->held) {
+        c->held = false;
+        c->again = buf_len(&c->in) > 0;
+        conn_dirty(c);
+    }
 }
 
 void conn_each(struct loop *l, void (*visit)(struct conn *c, void *arg), void *arg)

@@ -71,6 +71,17 @@ uint64_t loop_now_ms(const struct loop *l)
     return l->now_ms;
 }
 
+void loop_before_flush(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    l->before_flush = fn;
+    l->before_flush_arg = arg;
+}
+
+void loop_stand_still(struct loop *l, uint64_t now_ms)
+{
+    l->now_ms = now_ms;
+}
+
 void loop_limit_buffers(struct loop *l, uint64_t max_bytes)
 {
     l->buffer_max = max_bytes;
@@ -190,6 +201,9 @@ void loop_run(struct loop *l)
         thread_turn(now_us);
         run_ready(l);
         timers_run(l);
+        if (l->before_flush != NULL) {
+            l->before_flush(l->before_flush_arg);
+        }
         run_deferred(l);
     }
     atomic_store_explicit(&l->stop, false, memory_order_relaxed);

@@ -47,6 +47,11 @@ uint64_t loop_now_ms(const struct loop *l);
 void loop_limit_buffers(struct loop *l, uint64_t max_bytes);
 uint64_t loop_buffer_bytes(const struct loop *l); /* any thread; as of the end of some turn */
 
+/* Called in each turn between phases 3 and 4; one function a loop, before it runs. */
+void loop_before_flush(struct loop *l, void (*fn)(void *arg), void *arg);
+/* A loop that does not run: its time is `now_ms` and stays it. */
+void loop_stand_still(struct loop *l, uint64_t now_ms);
+
 /* A watched descriptor, embedded in its owner. The loop does not own the fd. */
 enum {
     LOOP_READ = 1,
@@ -101,7 +106,8 @@ struct conn_limits {
     size_t input_max;    /* unparsed bytes kept; more closes the connection */
     size_t output_limit; /* reading pauses above */
     size_t output_max;   /* closes above */
-    _Atomic uint32_t idle_ms; /* closes after this long without a byte either way; 0: never. Relaxed:
+    _Atomic uint32_t
+        idle_ms;       /* closes after this long without a byte either way; 0: never. Relaxed:
                                  may be changed for connections that are opened from then on */
     uint32_t stall_ms; /* closes when output waits and the peer takes too little of it; 0: never */
     size_t stall_min;  /* too little: less than so many bytes in `stall_ms`; 0 counts as 1 */
@@ -162,6 +168,7 @@ struct conn {
     uint64_t look_ms; /* then; 0: no output waits */
     bool paused;      /* by conn_pause(), conn_park() */
     bool parked;      /* by conn_park() */
+    bool held;        /* by conn_hold() */
     bool again;       /* buffered bytes are to be offered at the end of the turn */
     bool closing;     /* flush what is there, then close */
     bool lingering;   /* flushed and half closed: waits for the peer to close */
@@ -175,6 +182,9 @@ void conn_pause(struct conn *c);
 /* The same for a wait that may never end: it does when the peer closes, even behind unread bytes. */
 void conn_park(struct conn *c);
 void conn_resume(struct conn *c);
+/* Keep the output, and do not read either; send it, at the end of this turn or the next. Both idempotent. */
+void conn_hold(struct conn *c);
+void conn_release(struct conn *c);
 void conn_close(struct conn *c);                  /* at once, output dropped */
 void conn_cut(struct conn *c, enum conn_cut why); /* the same, with a reason that is logged */
 void conn_close_after_flush(struct conn *c);      /* no more reading */

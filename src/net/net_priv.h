@@ -32,6 +32,8 @@ struct loop {
     uint32_t heap_cap;
 
     struct list deferred;
+    void (*before_flush)(void *arg); /* NULL: nothing */
+    void *before_flush_arg;
 
     struct list conns;
     uint32_t conn_count;

@@ -29,8 +29,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MANIFEST "manifest"
-#define MANIFEST_NEW "manifest.new"
+#define MANIFEST      "manifest"
+#define MANIFEST_NEW  "manifest.new"
 #define MANIFEST_HEAD "freshet log 1\n"
 
 enum { MANIFEST_MAX = 64 * 1024 };
@@ -174,9 +174,10 @@ static bool manifest_is_absent(const struct log_dir *d, char **ret_why)
     bool has_files = false;
     each_file(d, find_full, &has_files);
     if (has_files) {
-        *ret_why = xasprintf("%s has log files but no %s that says which of them count, in order. Put "
-                             "it back, or write it again with `freshet log repair %s`",
-                             d->path, MANIFEST, d->path);
+        *ret_why =
+            xasprintf("%s has log files but no %s that says which of them count, in order. Put "
+                      "it back, or write it again with `freshet log repair %s`",
+                      d->path, MANIFEST, d->path);
     }
     return !has_files;
 }
@@ -219,9 +220,10 @@ static bool take_lock(struct log_dir *d, char **ret_why)
     if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t len = read(d->lock_fd, text, sizeof(text) - 1);
         int shown = len > 0 ? (int)strcspn((text[len] = '\0', text), "\n") : 0;
-        *ret_why = xasprintf("%s is in use by another freshet (process %.*s); two cannot share a log: "
-                             "stop that one, or give this one another `durable.dir`",
-                             d->path, shown, text);
+        *ret_why =
+            xasprintf("%s is in use by another freshet (process %.*s); two cannot share a log: "
+                      "stop that one, or give this one another `durable.dir`",
+                      d->path, shown, text);
         return false;
     }
     int len = snprintf(text, sizeof(text), "%d\n", getpid());
@@ -322,8 +324,9 @@ bool log_map_open(struct log_map *m, const struct log_dir *d, uint64_t number, c
     }
     if (!ok) {
         m->mem = NULL;
-        *ret_why = xasprintf("%s/%s cannot be read: %s; the manifest says that it is part of the log",
-                             d->path, name, strerror(errno));
+        *ret_why =
+            xasprintf("%s/%s cannot be read: %s; the manifest says that it is part of the log",
+                      d->path, name, strerror(errno));
     } else if (m->mem != NULL) {
         (void)madvise(m->mem, m->bytes.len, MADV_SEQUENTIAL);
     }

@@ -16,7 +16,7 @@
 
 #include <inttypes.h>
 
-#define PROOF_HEAD "*3\r\n$11\r\nFRESHET.CRC\r\n$16\r\n"
+#define PROOF_HEAD  "*3\r\n$11\r\nFRESHET.CRC\r\n$16\r\n"
 #define HEADER_HEAD "*5\r\n$11\r\nFRESHET.LOG\r\n$5\r\nBEGIN\r\n$1\r\n1\r\n$16\r\n"
 
 enum { HOLE = 512, HEX = 16 };

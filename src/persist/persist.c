@@ -93,7 +93,8 @@ static bool run_group(struct loading *l, struct group_reader *r, struct slice re
 static enum persist_loaded refuse_damage(struct loading *l, const struct group_reader *r)
 {
     *l->ret_why = xasprintf(
-        "%s is damaged at byte %zu: %s. What follows may have been acknowledged, so nothing was cut. "
+        "%s is damaged at byte %zu: %s. What follows may have been acknowledged, so nothing was "
+        "cut. "
         "Look with `freshet log check %s`; `freshet log repair %s` keeps a copy and cuts there",
         l->path, r->at, r->why, l->p->options.dir, l->p->options.dir);
     return PERSIST_REFUSED;
@@ -133,11 +134,12 @@ static enum persist_loaded read_groups(struct loading *l, struct group_reader *r
             if (!is_last) {
                 return refuse_damage(l, r);
             }
-            log_event(LOG_WARN, "persist",
-                      "the log's last write was not finished when the process ended: it is cut; nobody "
-                      "was told that it was done",
-                      log_text("file", l->path), log_number("offset", r->at),
-                      log_number("bytes_cut", r->all.len - r->at));
+            log_event(
+                LOG_WARN, "persist",
+                "the log's last write was not finished when the process ended: it is cut; nobody "
+                "was told that it was done",
+                log_text("file", l->path), log_number("offset", r->at),
+                log_number("bytes_cut", r->all.len - r->at));
             return cut(l, r) ? PERSIST_LOADED : PERSIST_REFUSED;
         case GROUP_END:
             return PERSIST_LOADED;
@@ -187,9 +189,10 @@ static enum persist_loaded load_file(struct loading *l, uint32_t index)
     group_reader_init(&r, map.bytes);
     enum persist_loaded result = read_groups(l, &r, is_last_written(&l->p->dir, index));
     if (result == PERSIST_LOADED && l->is_partial) {
-        *l->ret_why = xasprintf("%s was made by a rewrite and lacks its end: files that the manifest "
-                                "does not name are missing. Look with `freshet log check %s`",
-                                path, l->p->options.dir);
+        *l->ret_why =
+            xasprintf("%s was made by a rewrite and lacks its end: files that the manifest "
+                      "does not name are missing. Look with `freshet log check %s`",
+                      path, l->p->options.dir);
         result = PERSIST_REFUSED;
     }
     if (result == PERSIST_LOADED && is_last && !reopen(l, &r)) {

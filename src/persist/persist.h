@@ -33,8 +33,8 @@ struct persist;
 
 struct persist_options {
     const char *dir;
-    bool always;                /* safe is on the disk, not only with the system */
-    uint32_t rewrite_growth;    /* percent above the size after the last rewrite; 0: only when asked */
+    bool always;             /* safe is on the disk, not only with the system */
+    uint32_t rewrite_growth; /* percent above the size after the last rewrite; 0: only when asked */
     uint64_t rewrite_min_bytes; /* smaller logs are left alone */
     struct store *store;
     struct store_gate *gate; /* the log's own; the loading thread's before persist_start() */
@@ -81,18 +81,18 @@ enum persist_answer { PERSIST_STARTED, PERSIST_RUNNING, PERSIST_NOT_NOW };
 enum persist_answer persist_rewrite(struct persist *p);
 
 struct persist_figures {
-    uint64_t bytes;        /* of all files */
-    uint64_t base_bytes;   /* after the last rewrite, or at the start */
-    uint64_t pending;      /* not written yet */
-    uint64_t unsynced;     /* written, not synced yet */
-    uint64_t groups;       /* writes */
+    uint64_t bytes;      /* of all files */
+    uint64_t base_bytes; /* after the last rewrite, or at the start */
+    uint64_t pending;    /* not written yet */
+    uint64_t unsynced;   /* written, not synced yet */
+    uint64_t groups;     /* writes */
     uint64_t syncs;
     uint64_t rewrites;
-    uint64_t sync_us;      /* the last one took */
-    uint64_t load_us;      /* reading at the start took */
+    uint64_t sync_us; /* the last one took */
+    uint64_t load_us; /* reading at the start took */
     uint64_t load_commands;
     uint64_t synced_wall_ms; /* when it last was, 0: never */
-    int trouble;           /* errno; 0: none */
+    int trouble;             /* errno; 0: none */
     bool is_rewriting;
     bool last_rewrite_failed;
 };

@@ -15,7 +15,7 @@ struct rewrite {
     bool is_running;
     uint32_t db_at; /* index into options.dbs */
     uint64_t cursor;
-    uint32_t swaps;   /* of databases, when it began */
+    uint32_t swaps; /* of databases, when it began */
     uint64_t keys;
     uint64_t began_us;
     uint64_t rest_until_ms; /* none begins before */
@@ -56,14 +56,15 @@ struct persist {
     _Atomic bool wants_rewrite;
     _Atomic bool stop;
     /* figures, relaxed */
-    _Atomic uint64_t all_bytes, base_bytes, groups, syncs, rewrites, sync_us, load_us, load_commands;
+    _Atomic uint64_t all_bytes, base_bytes, groups, syncs, rewrites, sync_us, load_us,
+        load_commands;
     _Atomic uint64_t synced_wall_ms;
     _Atomic bool is_rewriting, rewrite_failed;
 };
 
 #define persist_set(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
-#define persist_get(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define persist_add(field, n) atomic_fetch_add_explicit(&(field), (n), memory_order_relaxed)
+#define persist_get(field)        atomic_load_explicit(&(field), memory_order_relaxed)
+#define persist_add(field, n)     atomic_fetch_add_explicit(&(field), (n), memory_order_relaxed)
 
 /* writer.c, with `file` locked */
 bool writer_flush(struct persist *p);

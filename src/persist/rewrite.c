@@ -186,8 +186,8 @@ static bool walk_turn(struct persist *p)
     while (rw->db_at < p->options.db_count && journal_end(p->journal) < stop) {
         uint32_t db = p->options.dbs[rw->db_at];
         uint64_t now_ms = clock_now_ms();
-        rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS, now_ms,
-                                collect, &rw->keys_found);
+        rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS,
+                                now_ms, collect, &rw->keys_found);
         dump_found(p, db, now_ms);
         rw->db_at += rw->cursor == 0;
     }

@@ -29,14 +29,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 enum {
-    STEP = 8 * 1024 * 1024,    /* reserved at a time */
-    STEP_MIN = 64 * 1024,      /* less is no room */
-    SLACK = 16 * 1024,         /* proofs, and effects of commands that take none */
-    KEEP_BYTES = 1024 * 1024,  /* of the group's buffer */
+    STEP = 8 * 1024 * 1024,   /* reserved at a time */
+    STEP_MIN = 64 * 1024,     /* less is no room */
+    SLACK = 16 * 1024,        /* proofs, and effects of commands that take none */
+    KEEP_BYTES = 1024 * 1024, /* of the group's buffer */
     SYNC_EVERY_MS = 1000,
     RETRY_MS = 100,
     TELL_EVERY_MS = 10 * 1000,
@@ -129,10 +130,11 @@ bool persist_admits(struct persist *p, size_t bytes)
 void persist_trouble(const struct persist *p, struct buf *out)
 {
     int why = persist_get(p->trouble);
-    buf_printf(out,
-               "MISCONF Errors writing to the AOF file: %s (%s). Writes to durable spaces are refused "
-               "until the disk has room again; reads and other spaces go on",
-               strerror(why != 0 ? why : ENOSPC), p->options.dir);
+    buf_printf(
+        out,
+        "MISCONF Errors writing to the AOF file: %s (%s). Writes to durable spaces are refused "
+        "until the disk has room again; reads and other spaces go on",
+        strerror(why != 0 ? why : ENOSPC), p->options.dir);
 }
 
 /* --- groups ------------------------------------------------------------------------------------- */
@@ -345,8 +347,9 @@ void persist_stop(struct persist **pp)
         check(pthread_join(p->thread, NULL) == 0);
         lock_acquire(&p->file);
         if (!writer_flush(p)) {
-            log_error("persist", "%llu bytes of effects could not be written at the end; nobody was "
-                                 "told that they are safe",
+            log_error("persist",
+                      "%llu bytes of effects could not be written at the end; nobody was "
+                      "told that they are safe",
                       (unsigned long long)(journal_end(p->journal) - persist_get(p->written)));
         }
         lock_release(&p->file);

@@ -61,9 +61,15 @@ static bool same_layout(const struct policy *a, const struct policy *b)
         const struct policy_space *x = &a->spaces[i];
         const struct policy_space *y = &b->spaces[i];
         same = strcmp(x->name, y->name) == 0 && x->db == y->db && x->memory == y->memory &&
-               x->evict == y->evict;
+               x->evict == y->evict && x->durable == y->durable;
     }
     return same;
+}
+
+static bool same_durable(const struct policy_durable *a, const struct policy_durable *b)
+{
+    return same_text(a->dir, b->dir) && a->always == b->always &&
+           a->rewrite_growth == b->rewrite_growth && a->rewrite_min == b->rewrite_min;
 }
 
 bool policy_needs_restart(const struct policy *old, const struct policy *new, struct buf *ret_keys)
@@ -75,8 +81,9 @@ bool policy_needs_restart(const struct policy *old, const struct policy *new, st
         {same_listen(&old->listen, &new->listen), "listen"},
         {same_database(&old->database, &new->database), "database"},
         {old->memory == new->memory, "memory"},
-        {same_layout(old, new), "spaces (their names, db, memory and evict)"},
+        {same_layout(old, new), "spaces (their names, db, memory, evict and keep)"},
         {same_limits(&old->limits, &new->limits), "limits (all but connections)"},
+        {same_durable(&old->durable, &new->durable), "durable"},
         {old->workers == new->workers, "workers"},
         {old->watchdog_ms == new->watchdog_ms, "watchdog"},
         {same_text(old->crash_dir, new->crash_dir), "crash_dir"},

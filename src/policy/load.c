@@ -130,6 +130,7 @@ static void read_parts(struct loader *l)
     policy_read_invalidate(l);
     policy_read_routes(l);
     policy_read_spaces(l);
+    policy_read_durable(l);
     warn_about_unused(l);
 }
 

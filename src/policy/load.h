@@ -63,6 +63,8 @@ void policy_read_invalidate(struct loader *l);
 void policy_read_routes(struct loader *l);
 void policy_read_spaces(struct loader *l); /* after invalidate and routes */
 
+void policy_read_durable(struct loader *l); /* after spaces */
+
 /* Compiles `t->text` into pieces and columns (template.c). False: `ret_why` has the reason; a
  * `ret_warning` may come with success. */
 bool policy_template_compile(struct arena *arena, struct policy_template *t, const char **ret_why,

@@ -52,37 +52,16 @@ static bool is_space_name(const char *name)
     return len > 0 && len <= SPACE_NAME_MAX && name[len] == '\0';
 }
 
-static void read_keep(struct loader *l, const struct policy_node *map, const char *path)
-{
-    const struct policy_node *node = policy_node_find(map, "keep");
-    if (node == NULL) {
-        return;
-    }
-    path = policy_path_key(l, path, "keep");
-    const char *text = policy_read_text(l, node, path, "volatile");
-    uint64_t choice;
-    const char *why;
-    if (text == NULL) {
-        return;
-    }
-    if (!policy_parse_choice(&l->scratch, "volatile|durable", text, &choice, &why)) {
-        policy_complain(&l->say, node->spot, path, "`%.80s` %s", text, why);
-    } else if (choice == 1) {
-        policy_complain_later(&l->say, node->spot, path,
-                              "spaces that survive a restart (write `keep: volatile`)");
-    }
-}
-
 static void check_http_space(struct loader *l, const struct policy_node *map, const char *path)
 {
-    static const char *const not_here[] = {"db", "prefix", "ttl", "consistency"};
+    static const char *const not_here[] = {"db", "prefix", "ttl", "consistency", "keep"};
     for (size_t i = 0; i < array_len(not_here); i++) {
         const struct policy_node *node = policy_node_find(map, not_here[i]);
         if (node != NULL) {
-            policy_complain(&l->say, node->spot, policy_path_key(l, path, not_here[i]),
-                            "the space `http` holds answers of routes and has no `%s`; %s",
-                            not_here[i],
-                            i < 2 ? "remove it" : "say `fresh` and `consistency` on the routes");
+            policy_complain(
+                &l->say, node->spot, policy_path_key(l, path, not_here[i]),
+                "the space `http` holds answers of routes and has no `%s`; %s", not_here[i],
+                i == 2 || i == 3 ? "say `fresh` and `consistency` on the routes" : "remove it");
         }
     }
 }
@@ -125,13 +104,20 @@ static void read_db(struct loader *l, const struct policy_node *map, const char 
     l->policy->db_space[db] = (int8_t)index;
 }
 
-/* Followed is the default where it can mean something. */
+/* Followed is the default where it can mean something. Templates apply to volatile spaces. */
 static void read_consistency(struct loader *l, const struct policy_node *map, const char *path,
                              struct policy_space *space)
 {
     const struct policy_node *node = policy_node_find(map, "consistency");
     bool can_follow = policy_node_find(l->root, "database") != NULL;
-    if (node == NULL) {
+    if (space->durable && node != NULL && space->consistency != POLICY_TTL) {
+        policy_complain(
+            &l->say, node->spot, policy_path_key(l, path, "consistency"),
+            "a durable space follows nothing: its keys would be void after a restart; say "
+            "`ttl`, or `keep: volatile`");
+    } else if (space->durable) {
+        space->consistency = POLICY_TTL;
+    } else if (node == NULL) {
         bool has_templates = policy_node_find(l->root, "invalidate") != NULL;
         space->consistency = can_follow && has_templates ? POLICY_FOLLOW : POLICY_TTL;
     } else if (space->consistency != POLICY_TTL && !can_follow) {
@@ -157,11 +143,11 @@ static void read_space(struct loader *l, const struct policy_item *it, uint32_t 
     if (it->value->kind != POLICY_NODE_MAPPING) {
         return;
     }
-    read_keep(l, it->value, path);
     if (strcmp(it->key->text, "http") == 0) {
         check_http_space(l, it->value, path);
         l->policy->http_space = (int)index;
         space->db = -1;
+        space->durable = false;
         space->consistency = POLICY_TTL;
         return;
     }

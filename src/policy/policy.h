@@ -11,7 +11,7 @@
  * goes with the last reference. Durations are milliseconds, sizes are bytes.
  *
  * Not done yet, and refused with that reason rather than ignored: upstream routes, assets, device,
- * outbox, warm, durable spaces, tier.
+ * outbox, warm, tier.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -71,9 +71,17 @@ struct policy_limits {
     uint32_t stall_ms; /* output waits for a Redis client that takes nothing, 60 s; 0: for ever */
     uint32_t resp_idle_ms; /* idle Redis connections, 0: for ever */
     uint32_t keepalive_ms; /* TCP probes, 300 s; 0: none */
-    uint32_t script_ms;    /* after which a script lets others be told that it is busy, 5 s; 0: never */
+    uint32_t
+        script_ms; /* after which a script lets others be told that it is busy, 5 s; 0: never */
     uint64_t script_memory; /* of one worker's Lua, 64 MB */
-    uint32_t drain_ms;     /* requests in progress at a stop, 10 s */
+    uint32_t drain_ms;      /* requests in progress at a stop, 10 s */
+};
+
+struct policy_durable {
+    const char *dir;         /* NULL: no space is durable */
+    bool always;             /* fsync: always | everysec */
+    uint32_t rewrite_growth; /* percent, default 100; 0: never by itself */
+    uint64_t rewrite_min;    /* bytes, default 16 MB */
 };
 
 struct policy_space {
@@ -81,6 +89,7 @@ struct policy_space {
     int db;             /* Redis database, -1: none ("http"). "default": all, see db_space */
     uint64_t memory;    /* budget; shares are worked out while loading */
     bool evict;         /* evict: auto | never */
+    bool durable;       /* keep: durable | volatile */
     uint32_t ttl_ms;    /* default TTL, 0: none */
     const char *prefix; /* NULL: none. '*' is the shortest run without ':' */
     enum policy_consistency consistency;
@@ -174,6 +183,7 @@ struct policy {
     struct policy_database database;
     struct policy_limits limits;
     struct policy_auth auth;
+    struct policy_durable durable;
     uint64_t memory;  /* default: a quarter of the machine's memory */
     uint32_t workers; /* default: half the cores, at least 1 */
     bool debug;       /* DEBUG command and the checker's break switches */

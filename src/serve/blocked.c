@@ -32,6 +32,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "serve/detached.h"
+#include "serve/durable.h"
 
 #include <stdlib.h>
 
@@ -252,6 +253,7 @@ static void deliver(struct waiter *w)
         }
         conn_dirty(&c->conn);
         conn_resume(&c->conn);
+        durable_hold(c);
     }
     free_waiter(w);
 }

@@ -46,9 +46,10 @@ bool expiry_parse_signed(struct resp_client *c, struct slice arg, enum expiry_un
         __builtin_add_overflow(when, relative ? wall_now : 0, &wall)) {
         return refuse_expiry(c, command);
     }
-    struct expiry e = {.past = wall <= wall_now};
+    struct expiry e = {.past = wall <= wall_now && !c->replaying};
     if (!e.past) {
         e.at_ms = relative ? client_now(c) + (uint64_t)when : clock_mono_from_wall((uint64_t)wall);
+        e.at_ms += e.at_ms == 0; /* before the machine's start: over, but 0 means none */
     }
     *ret_expiry = e;
     return true;

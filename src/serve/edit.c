@@ -57,7 +57,7 @@ static void prepare_meta(struct resp_client *c, struct client_edit *e)
 {
     e->is_void = false;
     e->meta = (struct store_write){.expiry_ms = 0};
-    if (c->space->ttl_ms > 0) {
+    if (c->space->ttl_ms > 0 && !c->replaying) {
         e->meta.expiry_ms = e->hold.now_ms + c->space->ttl_ms;
     }
     if (e->lease == NULL) {

@@ -37,6 +37,7 @@ bool client_select(struct resp_client *c, int64_t db)
     }
     c->db = (uint32_t)db;
     c->space = client_space(c, c->db);
+    c->durable = c->space->durable;
     c->followed = lease_db_followed(c->worker, c->db);
     c->strict =
         c->followed && c->space->consistency == POLICY_STRICT && c->worker->server->follow != NULL;
@@ -200,7 +201,7 @@ enum err client_put_exact(struct resp_client *c, struct store_hold *h, const str
 enum err client_put(struct resp_client *c, struct store_hold *h, const struct lease *lease,
                     struct store_write *w)
 {
-    if (w->expiry_ms == 0 && c->space->ttl_ms > 0) {
+    if (w->expiry_ms == 0 && c->space->ttl_ms > 0 && !c->replaying) {
         w->expiry_ms = h->now_ms + c->space->ttl_ms;
     }
     return client_put_exact(c, h, lease, w);

@@ -44,13 +44,16 @@ struct resp_client {
     uint32_t db;
     int proto;         /* 2 or 3 */
     bool followed;     /* keys of `db` can match templates */
+    bool durable;      /* `db` is of a durable space */
     bool strict;       /* `db` wants a proof before every read */
     bool proof_failed; /* what follows the database is absent to this batch */
     bool proof_fresh;  /* everything buffered now arrived before the proof was asked for */
     bool authenticated;
-    bool guarded;  /* not every command is open to it: client_watch_admission() */
-    bool running;  /* runs a command: what is pushed to it waits for the reply's end */
-    bool detached; /* has no connection: see detached.h */
+    bool guarded;    /* not every command is open to it: client_watch_admission() */
+    bool running;    /* runs a command: what is pushed to it waits for the reply's end */
+    bool detached;   /* has no connection: see detached.h */
+    bool replaying;  /* reads the log: nothing is past, nothing gets a default TTL */
+    bool wants_sync; /* its replies wait for the disk itself */
     bool no_touch;
     bool no_evict;     /* told by CLIENT LIST; connections are never evicted */
     bool reply_failed; /* the command being run says more than may be sent */
@@ -78,6 +81,8 @@ struct resp_client {
     struct herd_waiter *herd;      /* waiting for another client's fill */
     struct list fills; /* what others may wait for; with the next, under the herd's lock */
     uint32_t fill_count;
+    struct list unsafe; /* its replies wait for the disk: see durable.c */
+    uint64_t safe_at;   /* position of the journal */
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
     char *lib_name;

@@ -17,6 +17,7 @@
  */
 #include "serve/blocked.h"
 #include "serve/command_stats.h"
+#include "serve/durable.h"
 #include "serve/events.h"
 #include "serve/herd.h"
 #include "serve/monitor.h"
@@ -169,7 +170,7 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }
-    if (__builtin_expect(c->guarded, 0) && !is_open_to(c, cmd)) {
+    if ((__builtin_expect(c->guarded, 0) && !is_open_to(c, cmd)) || !durable_admits(c, cmd)) {
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }
@@ -283,6 +284,7 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
         key = argv[cmd->first_key];
     }
     c->last = cmd;
+    c->worker->durable.shown |= c->durable;
     serve_count(c->worker, resp_commands);
     char exec_name[4]; /* as the client wrote it; what EXEC runs is parsed into the same place */
     memcpy(exec_name, argv[0].ptr, argv[0].len < 4 ? argv[0].len : 4);
@@ -425,6 +427,7 @@ static size_t data(struct conn *conn, struct slice in)
     }
     c->worker->clock_us = clock_now_us();
     resp_proof_begin(c, in);
+    durable_begin(c->worker, in.len);
     size_t used = 0;
     uint32_t warmed = 0; /* commands ahead */
     while (may_go_on(c)) {
@@ -449,6 +452,7 @@ static size_t data(struct conn *conn, struct slice in)
         used += len;
     }
     resp_proof_end(c, used);
+    durable_end(c);
     conn->extra = c->queue.cap + resp_parser_bytes(&c->parser);
     if (!conn->dead && buf_len(&conn->out) > 0) {
         conn_dirty(conn);
@@ -467,6 +471,7 @@ void resp_client_begin(struct resp_client *c, struct worker *w)
     list_init(&c->held);
     c->conn.face = &plain_face;
     c->opened_ms = client_now(c);
+    list_init(&c->unsafe);
     resp_parser_init(&c->parser, &known_limits);
     client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
     (void)client_select_first(c);
@@ -527,6 +532,7 @@ static void closed(struct conn *conn)
     herd_forget(c);
     pause_forget(c);
     monitor_end(c);
+    durable_forget(c);
     resp_client_end(c);
     serve_connection_closed(c->worker, conn);
 }

@@ -30,6 +30,7 @@
 #include <stdatomic.h>
 
 struct blocked;
+struct durable;
 struct fill_times;
 struct flights;
 struct herd;
@@ -136,6 +137,7 @@ struct server {
     _Atomic uint32_t pause_kind;     /* relaxed: pause.c */
     _Atomic uint64_t pause_until_ms; /* relaxed */
     _Atomic uint64_t held_clients;   /* relaxed: commands that wait for the end of a pause */
+    struct durable *durable;         /* NULL: no space is */
     struct reload *reload;
     struct serve_breaks breaks;
     struct worker *workers;
@@ -149,7 +151,7 @@ struct server {
     uint32_t http_db;                    /* the store's database that holds HTTP answers */
     _Atomic uint32_t connections;        /* relaxed: a limit, not an order */
     _Atomic bool draining;               /* relaxed: new work is turned away soon enough */
-    struct scripting_state *scripting; /* see scripting.h */
+    struct scripting_state *scripting;   /* see scripting.h */
     struct buf told_routes; /* keeper: what was last logged of routes that are not cached */
     void (*request_shutdown)(void *arg); /* SHUTDOWN command; any thread */
     void *request_shutdown_arg;
@@ -185,6 +187,14 @@ struct worker {
     _Atomic bool has_messages;    /* relaxed: its inbox (pubsub.c) is not empty */
     struct scripting *scripting;  /* the same */
     _Atomic uint32_t connections; /* relaxed: worker 0 reads it to find the least busy */
+    struct {
+        struct list fresh;   /* connections held in this turn */
+        struct list waiting; /* held until their position is safe */
+        struct mail mail;
+        _Atomic bool mailed; /* release: log_moved(); acquire: safe_moved() */
+        bool shown;          /* a command of this batch looked at a durable space */
+        uint8_t bars;        /* which commands are refused now */
+    } durable;
     pthread_t thread;
 };
 
@@ -192,6 +202,10 @@ struct worker {
  * meanwhile is served before the outermost ownership ends (touched.h). */
 void worker_own(struct worker *w);
 void worker_disown(struct worker *w);
+
+/* A worker whose loop does not run, for reading the log: what a detached client needs. */
+struct worker *worker_create_threadless(struct server *s, struct store_gate *gate);
+void worker_destroy_threadless(struct worker *w);
 
 /* Sum of one counter over all workers; `offset` is offsetof(struct serve_counters, name). */
 uint64_t serve_counter_sum(const struct server *s, size_t offset);

@@ -21,6 +21,7 @@
 #include "serve/blocked.h"
 #include "serve/command_stats.h"
 #include "serve/detached.h"
+#include "serve/durable.h"
 #include "serve/events.h"
 #include "serve/fill_times.h"
 #include "serve/gzip.h"
@@ -97,6 +98,7 @@ static struct store *make_store(struct server *s)
             .name = p->spaces[i].name,
             .budget_bytes = p->spaces[i].memory,
             .evict = p->spaces[i].evict,
+            .durable = p->spaces[i].durable,
         };
     }
     for (uint32_t db = 0; db < POLICY_DBS; db++) {
@@ -106,7 +108,7 @@ static struct store *make_store(struct server *s)
     db_space[s->http_db] = p->http_space >= 0 ? (uint8_t)p->http_space : 0;
     return store_create(&(struct store_options){
         .fresh = s->fresh,
-        .threads = s->worker_count,
+        .threads = s->worker_count + 1, /* the log's thread */
         .space_count = p->space_count,
         .spaces = spaces,
         .db_count = POLICY_DBS + 1,
@@ -188,6 +190,15 @@ static void publish(void *arg, void *analysis, const struct follow_catalog *cata
 
 /* --- workers ------------------------------------------------------------------------------------ */
 
+static bool server_is_loading(const struct server *s)
+{
+    struct durable_loading l = {.is_loading = false};
+    if (s->durable != NULL) {
+        durable_loading(s->durable, &l);
+    }
+    return l.is_loading;
+}
+
 static void upkeep(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, upkeep);
@@ -195,7 +206,7 @@ static void upkeep(struct timer *t)
         fresh_sample(w->server->fresh,
                      loop_now_ms(w->loop)); /* the follower does, if there is one */
     }
-    if (!pause_is_on(w)) {
+    if (!pause_is_on(w) && !server_is_loading(w->server)) { /* the log may move an expiry */
         uint64_t began_us = clock_now_us();
         (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
         uint64_t took_ms = (clock_now_us() - began_us) / 1000;
@@ -224,19 +235,53 @@ static void *worker_body(void *arg)
     return NULL;
 }
 
-static void worker_init(struct server *s, uint32_t index)
+/* What running commands needs. */
+static void worker_begin(struct server *s, struct worker *w, struct store_gate *gate)
 {
-    struct worker *w = &s->workers[index];
-    const struct policy_database *db = &s->started_with->database;
     w->server = s;
-    w->index = index;
     w->loop = loop_create();
-    loop_limit_buffers(w->loop, s->started_with->limits.buffers_max / s->worker_count);
-    w->gate = store_gate_take(s->store);
+    w->gate = gate;
     w->plan = plan_blank(s->started_with);
     w->stats = command_stats_create();
     pause_worker_init(w);
     list_init(&w->spare_requests);
+    durable_worker_init(w);
+}
+
+/* When nothing posts to it any more. */
+static void worker_end(struct worker *w)
+{
+    loop_destroy(&w->loop);
+    detached_destroy(&w->hand);
+    http_requests_free(w);
+    gzip_destroy(&w->gzip);
+    scripting_destroy(&w->scripting);
+    plan_unref(w->plan);
+    command_stats_destroy(&w->stats);
+    buf_fini(&w->events);
+}
+
+struct worker *worker_create_threadless(struct server *s, struct store_gate *gate)
+{
+    struct worker *w = xcalloc(1, sizeof(*w));
+    worker_begin(s, w, gate);
+    return w;
+}
+
+void worker_destroy_threadless(struct worker *w)
+{
+    pause_worker_fini(w);
+    worker_end(w);
+    free(w);
+}
+
+static void worker_init(struct server *s, uint32_t index)
+{
+    struct worker *w = &s->workers[index];
+    const struct policy_database *db = &s->started_with->database;
+    w->index = index;
+    worker_begin(s, w, store_gate_take(s->store));
+    loop_limit_buffers(w->loop, s->started_with->limits.buffers_max / s->worker_count);
     if (db->dsn != NULL) {
         uint32_t size = (db->pool + s->worker_count - 1) / s->worker_count;
         w->pool = pg_pool_create(w->loop, &(struct pg_pool_options){
@@ -264,14 +309,7 @@ static void workers_fini(struct server *s)
     }
     reload_stop(s->reload);
     for (uint32_t i = 0; i < s->worker_count; i++) {
-        loop_destroy(&s->workers[i].loop);
-        detached_destroy(&s->workers[i].hand);
-        http_requests_free(&s->workers[i]);
-        gzip_destroy(&s->workers[i].gzip);
-        scripting_destroy(&s->workers[i].scripting);
-        plan_unref(s->workers[i].plan);
-        command_stats_destroy(&s->workers[i].stats);
-        buf_fini(&s->workers[i].events);
+        worker_end(&s->workers[i]);
     }
 }
 
@@ -293,6 +331,7 @@ static void destroy(struct server *s)
     follow_destroy(&s->follow);
     workers_fini(s);
     pubsub_destroy(&s->pubsub);
+    durable_destroy(&s->durable);
     slowlog_destroy(&s->slowlog);
     latency_destroy(&s->latency);
     command_stats_free_base(s);
@@ -334,8 +373,15 @@ struct server *server_start(const struct server_options *options, char **ret_why
     s->worker_count = p->workers;
     s->workers = xcalloc(s->worker_count, sizeof(*s->workers));
     make_shared(s);
+    char *why = NULL;
+    s->durable = durable_open(s, &why);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         worker_init(s, i);
+    }
+    if (why != NULL) {
+        *ret_why = why;
+        destroy(s);
+        return NULL;
     }
     s->listen = listen_open(s, ret_why);
     if (s->listen == NULL) {
@@ -392,6 +438,13 @@ void server_stop(struct server **sp)
         loop_stop(s->workers[i].loop);
         check(pthread_join(s->workers[i].thread, NULL) == 0);
     }
+    durable_stop(s->durable);
     listen_close(&s->listen);
     destroy(s);
+}
+
+bool server_load(struct server *s, char **ret_why)
+{
+    *ret_why = NULL;
+    return s->durable == NULL || durable_load(s->durable, ret_why);
 }

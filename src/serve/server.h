@@ -24,6 +24,9 @@ struct server_options {
 /* Binds every listener and starts the workers and the follower. NULL and a message (caller frees)
  * when an address cannot be bound or a break is unknown. */
 struct server *server_start(const struct server_options *options, char **ret_why);
+/* Reads the log of the durable spaces, if there are any: the Redis face answers LOADING meanwhile. False and
+ * a message when it cannot be read whole; false without one when the process was told to stop. */
+bool server_load(struct server *s, char **ret_why);
 /* "http=127.0.0.1:8080 resp=127.0.0.1:6380 admin=127.0.0.1:9180" */
 void server_addresses(const struct server *s, struct buf *out);
 /* From the beginning of the process to the moment when clients can connect. */

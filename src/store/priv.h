@@ -89,9 +89,9 @@ struct store {
     _Atomic int observers_of_all;              /* of every key */
     _Atomic uint32_t observed[OBSERVED_SLOTS]; /* by the hash of the key */
     _Atomic uint64_t touched;                  /* a bit for the shards that hold notes */
-    _Atomic bool remembers;    /* relaxed: changes only while nobody else writes */
-    struct store_gate *owner;  /* all gates; NULL: nobody owns the store */
-    struct journal *journal;   /* NULL: no space is durable */
+    _Atomic bool remembers;                    /* relaxed: changes only while nobody else writes */
+    struct store_gate *owner;                  /* all gates; NULL: nobody owns the store */
+    struct journal *journal;                   /* NULL: no space is durable */
 };
 
 static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)

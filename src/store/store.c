@@ -218,6 +218,14 @@ NO_THREAD_SAFETY void store_disown(struct store *s, struct store_gate *g)
     }
 }
 
+void store_pass(struct store_gate *g)
+{
+    if (!g->is_owning) {
+        lock_acquire(&g->lock);
+        lock_release(&g->lock);
+    }
+}
+
 /* --- remembering -------------------------------------------------------------------------------- */
 
 struct journal *store_journal(const struct store *s)

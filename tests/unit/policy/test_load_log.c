@@ -7,7 +7,7 @@ static const struct wrong wrongs[] = {
      "2:15: log.level: `loud` is none of error/warn/info/debug/trace"},
     {"unknown_module", LISTEN "log: { modules: { folow: debug } }\n",
      "2:19: log.modules.folow: no such module; valid ones: daemon, fill, follow, http, log, net, "
-     "pg, plan, reload, resp, script, serve"},
+     "persist, pg, plan, reload, resp, script, serve"},
     {"bad_module_level", LISTEN "log: { modules: { follow: 3 } }\n",
      "2:27: log.modules.follow: `3` is none of error/warn/info/debug/trace"},
     {"modules_is_text", LISTEN "log: { modules: follow }\n",

@@ -40,12 +40,13 @@ static const struct wrong wrongs[] = {
      "2:31: spaces.a.memory: `64` has no unit; write B, KB, MB, GB or TB after the number, such as "
      "400MB"},
     {"durable", LISTEN "spaces: { a: { db: 3, memory: 8MB, keep: durable } }\n",
-     "2:42: spaces.a.keep: not in this version yet: spaces that survive a restart (write `keep: "
-     "volatile`); remove it"},
+     "2:9: spaces: the space `a` is durable, but the policy names no place for the log; add "
+     "durable: "
+     "{ dir: /var/lib/freshet }"},
     {"keep_unknown", LISTEN "spaces: { a: { db: 3, memory: 8MB, keep: durabel } }\n",
      "2:42: spaces.a.keep: `durabel` is none of volatile/durable; did you mean `durable`?"},
     {"keep_is_list", LISTEN "spaces: { a: { db: 3, memory: 8MB, keep: [durable] } }\n",
-     "2:42: spaces.a.keep: a list stands here; write volatile"},
+     "2:42: spaces.a.keep: a list stands here; write one of volatile|durable"},
     {"prefix_ends_with_star", LISTEN "spaces: { a: { db: 3, memory: 8MB, prefix: \"erp:*\" } }\n",
      "2:44: spaces.a.prefix: a `*` at its end matches nothing, being the shortest run; end it with "
      "what follows, such as `erp:*:`"},

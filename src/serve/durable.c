@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Durable spaces on the side of the workers; durable.h says what clients notice.
+ *
+ * A held connection is on one of its worker's two lists:
+ *
+ *      fresh     held in this turn; its position is not known yet
+ *      waiting   its position is known and not safe yet
+ *
+ *      durable_hold ─> fresh ── end of turn: position = journal_end() ─┬─ safe: released, flushed in this turn
+ *                                                                      └─> waiting ─ mail from the log ─> released
+ *
+ * The position is taken once for all at the end of the turn, outside every ownership, after the worker has
+ * passed its own gate: so a reply that another worker made for a blocked client of ours, inside its
+ * ownership, has its effects in the journal by then.
+ *
+ * The log is read through a client without a connection (detached.h), of a worker that has no thread and
+ * whose clock stands at 0: nothing is expired while the log is read, since a key whose expiry was moved must
+ * not die at the older one. What has expired by then leaves afterwards like everything else.
+ *
+ * Threads: main for life and loading; workers for the rest; log_moved() is the log's thread's.
+ */
+#include "serve/durable.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "serve/detached.h"
+#include "store/journal.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { TELL_EVERY_MS = 1000, EFFECT_FACTOR = 2 };
+
+struct durable {
+    struct server *server;
+    struct persist *log;
+    struct store_gate *gate; /* main's while loading, then the log's thread's */
+    uint8_t dbs[POLICY_DBS];
+    uint32_t db_count;
+    /* loading: main writes, relaxed */
+    uint64_t began_wall_ms; /* before any other thread */
+    uint64_t began_ms;
+    uint64_t told_ms;
+    _Atomic bool is_loading;
+    _Atomic uint64_t done_bytes, all_bytes, took_ms;
+};
+
+/* --- waiting for the disk ------------------------------------------------------------------------- */
+
+static void release(struct resp_client *c)
+{
+    list_remove(&c->unsafe);
+    c->wants_sync = false;
+    conn_release(&c->conn);
+}
+
+static bool is_safe(const struct persist *log, const struct resp_client *c)
+{
+    uint64_t safe = c->wants_sync ? persist_synced(log) : persist_safe(log);
+    return c->safe_at <= safe;
+}
+
+static void release_safe(struct worker *w)
+{
+    const struct persist *log = w->server->durable->log;
+    list_for_each (node, &w->durable.waiting) {
+        struct resp_client *c = container_of(node, struct resp_client, unsafe);
+        if (is_safe(log, c)) {
+            release(c);
+        }
+    }
+}
+
+static void safe_moved(struct mail *m)
+{
+    struct worker *w = container_of(m, struct worker, durable.mail);
+    (void)atomic_exchange_explicit(&w->durable.mailed, false, memory_order_acq_rel);
+    release_safe(w);
+}
+
+static void log_moved(void *arg)
+{
+    const struct durable *d = arg;
+    for (uint32_t i = 0; i < d->server->worker_count; i++) {
+        struct worker *w = &d->server->workers[i];
+        if (!atomic_exchange_explicit(&w->durable.mailed, true, memory_order_acq_rel)) {
+            mailbox_post(loop_mailbox(w->loop), &w->durable.mail, safe_moved);
+        }
+    }
+}
+
+/* The end of a turn, before what was answered in it is sent. */
+static void end_turn(void *arg)
+{
+    struct worker *w = arg;
+    struct persist *log = w->server->durable->log;
+    bool for_sync = false;
+    if (list_empty(&w->durable.fresh)) {
+        return;
+    }
+    store_pass(w->gate);
+    uint64_t upto = journal_end(store_journal(w->server->store));
+    list_for_each (node, &w->durable.fresh) {
+        struct resp_client *c = container_of(node, struct resp_client, unsafe);
+        c->safe_at = upto;
+        for_sync |= c->wants_sync;
+        list_remove(node);
+        list_push_back(&w->durable.waiting, node);
+    }
+    if (persist_safe(log) < upto && !persist_is_always(log)) {
+        persist_write(log);
+    }
+    if (persist_safe(log) < upto || for_sync) {
+        persist_wake(log, for_sync);
+    }
+    release_safe(w);
+}
+
+void durable_hold(struct resp_client *c)
+{
+    struct worker *w = c->worker;
+    if (w->server->durable == NULL || c->detached || c->conn.dead) {
+        return;
+    }
+    list_remove(&c->unsafe);
+    list_push_back(&w->durable.fresh, &c->unsafe);
+    conn_hold(&c->conn);
+}
+
+void durable_hold_synced(struct resp_client *c)
+{
+    c->wants_sync = true;
+    durable_hold(c);
+}
+
+void durable_forget(struct resp_client *c)
+{
+    list_remove(&c->unsafe);
+}
+
+/* --- admission ------------------------------------------------------------------------------------ */
+
+void durable_begin_now(struct worker *w, size_t bytes)
+{
+    struct durable *d = w->server->durable;
+    if (__builtin_expect(atomic_load_explicit(&d->is_loading, memory_order_acquire), 0)) {
+        w->durable.bars = BAR_LOADING;
+    } else {
+        w->durable.bars = persist_admits(d->log, EFFECT_FACTOR * bytes) ? 0 : BAR_DISK;
+    }
+}
+
+bool durable_admits_now(struct resp_client *c, const struct command *cmd)
+{
+    uint8_t bars = c->worker->durable.bars;
+    if ((bars & BAR_LOADING) != 0 && (cmd->flags & COMMAND_LOADING) == 0) {
+        resp_error(&c->conn.out, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
+    if ((bars & BAR_DISK) != 0 && (cmd->flags & COMMAND_WRITE) != 0 && c->durable) {
+        struct buf why;
+        buf_init(&why);
+        persist_trouble(c->worker->server->durable->log, &why);
+        resp_error(&c->conn.out, "%.*s", (int)buf_len(&why), buf_readable(&why).ptr);
+        buf_fini(&why);
+        return false;
+    }
+    return true;
+}
+
+/* --- reading the log ------------------------------------------------------------------------------ */
+
+/* A command of the log; MULTI and EXEC say nothing here, since nobody can look between. */
+static bool run_logged(void *arg, const struct slice *argv, uint32_t argc, struct slice *ret_error)
+{
+    struct resp_client *c = arg;
+    if (argc == 1 && (slice_is(argv[0], "MULTI") || slice_is(argv[0], "EXEC"))) {
+        return true;
+    }
+    detached_call(c, argv, argc);
+    struct slice reply = buf_readable(&c->conn.out);
+    if (reply.len == 0 || reply.ptr[0] != '-') {
+        return true;
+    }
+    *ret_error = (struct slice){reply.ptr + 1, reply.len - 3};
+    return false;
+}
+
+static bool told_to_stop(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+static bool go_on(void *arg, uint64_t done_bytes, uint64_t all_bytes)
+{
+    struct resp_client *c = arg;
+    struct durable *d = c->worker->server->durable;
+    uint64_t now_ms = clock_now_ms();
+    atomic_store_explicit(&d->done_bytes, done_bytes, memory_order_relaxed);
+    atomic_store_explicit(&d->all_bytes, all_bytes, memory_order_relaxed);
+    if (now_ms - d->told_ms < TELL_EVERY_MS) {
+        return true;
+    }
+    d->told_ms = now_ms;
+    log_event(LOG_INFO, "persist", "reading the log", log_number("bytes", done_bytes),
+              log_number("of", all_bytes),
+              log_number("percent", all_bytes > 0 ? done_bytes * 100 / all_bytes : 100));
+    return !told_to_stop();
+}
+
+static uint64_t count_keys(const struct durable *d)
+{
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < d->db_count; i++) {
+        keys += store_db_size(d->server->store, d->dbs[i]);
+    }
+    return keys;
+}
+
+static void tell_loaded(struct durable *d)
+{
+    struct persist_figures f;
+    persist_figures(d->log, &f);
+    log_event(LOG_INFO, "persist", "the log was read", log_number("keys", count_keys(d)),
+              log_number("commands", f.load_commands), log_number("bytes", f.bytes),
+              log_number("ms", f.load_us / 1000));
+}
+
+bool durable_load(struct durable *d, char **ret_why)
+{
+    struct worker *w = worker_create_threadless(d->server, d->gate);
+    loop_stand_still(w->loop, 0);
+    struct resp_client *c = detached_create(w);
+    c->replaying = true;
+    d->told_ms = clock_now_ms();
+    enum persist_loaded result = persist_load(
+        d->log, &(struct persist_reader){.arg = c, .run = run_logged, .go_on = go_on}, ret_why);
+    detached_destroy(&c);
+    worker_destroy_threadless(w);
+    atomic_store_explicit(&d->took_ms, clock_now_ms() - d->began_ms, memory_order_relaxed);
+    if (result != PERSIST_LOADED) {
+        return false;
+    }
+    tell_loaded(d);
+    persist_start(d->log);
+    atomic_store_explicit(&d->is_loading, false, memory_order_release);
+    return true;
+}
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+struct durable *durable_open(struct server *s, char **ret_why)
+{
+    const struct policy *p = s->started_with;
+    if (store_journal(s->store) == NULL) {
+        return NULL;
+    }
+    struct durable *d = xcalloc(1, sizeof(*d));
+    d->server = s;
+    d->gate = store_gate_take(s->store);
+    for (uint32_t db = 0; db < POLICY_DBS; db++) {
+        const struct policy_space *space = policy_space_of(p, db);
+        if (space != NULL && space->durable) {
+            d->dbs[d->db_count++] = (uint8_t)db;
+        }
+    }
+    d->log = persist_open(
+        &(struct persist_options){
+            .dir = p->durable.dir,
+            .always = p->durable.always,
+            .rewrite_growth = p->durable.rewrite_growth,
+            .rewrite_min_bytes = p->durable.rewrite_min,
+            .store = s->store,
+            .gate = d->gate,
+            .dbs = d->dbs,
+            .db_count = d->db_count,
+            .arg = d,
+            .safe_moved = log_moved,
+        },
+        ret_why);
+    if (d->log == NULL) {
+        free(d);
+        return NULL;
+    }
+    d->began_ms = clock_now_ms();
+    d->began_wall_ms = clock_wall_ms();
+    atomic_init(&d->is_loading, true);
+    return d;
+}
+
+void durable_worker_init(struct worker *w)
+{
+    list_init(&w->durable.fresh);
+    list_init(&w->durable.waiting);
+    if (w->server->durable != NULL) {
+        loop_before_flush(w->loop, end_turn, w);
+    }
+}
+
+void durable_stop(struct durable *d)
+{
+    if (d != NULL) {
+        persist_stop(&d->log);
+    }
+}
+
+void durable_destroy(struct durable **dp)
+{
+    if (*dp != NULL) {
+        persist_stop(&(*dp)->log);
+        free(*dp);
+        *dp = NULL;
+    }
+}
+
+void durable_loading(const struct durable *d, struct durable_loading *ret_loading)
+{
+    *ret_loading = (struct durable_loading){
+        .is_loading = atomic_load_explicit(&d->is_loading, memory_order_relaxed),
+        .began_wall_ms = d->began_wall_ms,
+        .done_bytes = atomic_load_explicit(&d->done_bytes, memory_order_relaxed),
+        .all_bytes = atomic_load_explicit(&d->all_bytes, memory_order_relaxed),
+        .took_ms = atomic_load_explicit(&d->took_ms, memory_order_relaxed),
+    };
+}
+
+struct persist *durable_log(const struct durable *d)
+{
+    return d->log;
+}
