@@ -7,6 +7,7 @@
  */
 #include "serve/blocked.h"
 #include "serve/edit.h"
+#include "serve/mpop.h"
 
 #include "base/number.h"
 
@@ -164,47 +165,17 @@ void cmd_brpop(struct resp_client *c, const struct slice *argv, uint32_t argc)
     blocking_pop(c, argv, argc, COLL_TAIL);
 }
 
-static bool parse_count(struct resp_client *c, struct slice arg, const char *name,
-                        uint64_t *ret_count)
-{
-    int64_t value;
-    if (!number_parse_i64(arg, &value) || value <= 0) {
-        resp_error(&c->conn.out, "ERR %s should be greater than 0", name);
-        return false;
-    }
-    *ret_count = (uint64_t)value;
-    return true;
-}
-
-/* numkeys key... LEFT|RIGHT [COUNT n] from argv[first] on; false after replying. */
 static bool parse_mpop(struct resp_client *c, const struct slice *argv, uint32_t argc,
                        uint32_t first, struct pop_args *ret_args)
 {
-    uint64_t keys;
-    uint64_t count = 1;
-    if (!parse_count(c, argv[first], "numkeys", &keys)) {
+    struct mpop m;
+    if (!arg_mpop(c, argv, argc, first, "left", "right", &m)) {
         return false;
     }
-    uint64_t left = argc - first - 1; /* arguments behind numkeys */
-    if (keys >= left || (left != keys + 1 && left != keys + 3)) {
-        reply_syntax(c);
-        return false;
-    }
-    const struct slice *end = argv + first + 1 + keys;
-    bool is_head = slice_is_nocase(end[0], "left");
-    bool has_count = left == keys + 3;
-    if ((!is_head && !slice_is_nocase(end[0], "right")) ||
-        (has_count && !slice_is_nocase(end[1], "count"))) {
-        reply_syntax(c);
-        return false;
-    }
-    if (has_count && !parse_count(c, end[2], "count", &count)) {
-        return false;
-    }
-    *ret_args = (struct pop_args){.keys = argv + first + 1,
-                                  .key_count = (uint32_t)keys,
-                                  .end = is_head ? COLL_HEAD : COLL_TAIL,
-                                  .count = count,
+    *ret_args = (struct pop_args){.keys = m.keys,
+                                  .key_count = m.key_count,
+                                  .end = m.from_second ? COLL_TAIL : COLL_HEAD,
+                                  .count = m.count,
                                   .nested = true};
     return true;
 }

@@ -7,7 +7,7 @@
  */
 #include "serve/zpop.h"
 
-#include "base/number.h"
+#include "serve/mpop.h"
 
 /* --- popping ---------------------------------------------------------------------------------- */
 
@@ -93,66 +93,16 @@ void cmd_zpopmax(struct resp_client *c, const struct slice *argv, uint32_t argc)
 
 /* --- ZMPOP ------------------------------------------------------------------------------------ */
 
-struct zmpop {
-    uint32_t keys; /* from argv[2] on */
-    bool highest;
-    int64_t count;
-};
-
-static bool parse_count(struct resp_client *c, const struct slice *argv, uint32_t argc, uint32_t at,
-                        int64_t *ret_count)
-{
-    if (at == argc) {
-        return true;
-    }
-    bool named = at + 1 < argc && slice_is_nocase(argv[at], "count");
-    if (named && (!number_parse_i64(argv[at + 1], ret_count) || *ret_count < 1)) {
-        resp_error(&c->conn.out, "ERR count should be greater than 0");
-        return false;
-    }
-    if (!named || at + 2 != argc) {
-        reply_syntax(c);
-        return false;
-    }
-    return true;
-}
-
-static bool parse_zmpop(struct resp_client *c, const struct slice *argv, uint32_t argc,
-                        struct zmpop *ret_zmpop)
-{
-    int64_t keys;
-    if (!number_parse_i64(argv[1], &keys) || keys < 1) {
-        resp_error(&c->conn.out, "ERR numkeys should be greater than 0");
-        return false;
-    }
-    if (keys > (int64_t)argc - 3) {
-        reply_syntax(c);
-        return false;
-    }
-    uint32_t where = 2 + (uint32_t)keys;
-    struct zmpop z = {.keys = (uint32_t)keys, .count = 1};
-    z.highest = slice_is_nocase(argv[where], "max");
-    if (!z.highest && !slice_is_nocase(argv[where], "min")) {
-        reply_syntax(c);
-        return false;
-    }
-    if (!parse_count(c, argv, argc, where + 1, &z.count)) {
-        return false;
-    }
-    *ret_zmpop = z;
-    return true;
-}
-
 void cmd_zmpop(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    struct zmpop z;
-    if (!parse_zmpop(c, argv, argc, &z)) {
+    struct mpop m;
+    if (!arg_mpop(c, argv, argc, 1, "min", "max", &m)) {
         return;
     }
     enum client_found found = CLIENT_ABSENT;
     client_own(c);
-    for (uint32_t i = 0; i < z.keys && found == CLIENT_ABSENT; i++) {
-        found = zpop(c, argv[2 + i], z.highest, (uint64_t)z.count, ZPOP_KEY_MANY);
+    for (uint32_t i = 0; i < m.key_count && found == CLIENT_ABSENT; i++) {
+        found = zpop(c, m.keys[i], m.from_second, m.count, ZPOP_KEY_MANY);
     }
     client_disown(c);
     if (found == CLIENT_ABSENT) {

@@ -32,10 +32,10 @@ class Waiters:
     """Connections, each waiting; what they were served, by place."""
 
     def __init__(self, daemon, control):
-        self.daemon, self.control, self.all = daemon, control, []
+        self.daemon, self.control, self.all, self.protocol = daemon, control, [], 2
 
     def add(self, *command):
-        client = self.daemon.resp()
+        client = self.daemon.resp(protocol=self.protocol)
         before = blocked(self.control)
         client.raw(client.encode(*command))
         wait_blocked(self.control, before + 1)
@@ -144,6 +144,28 @@ def test_the_next_command_of_a_pipeline_waits_behind_others(server, workers):
     control("RPUSH", "q", 2, 3)
     assert waiters.all[1].reply() == [b"q", b"2"]
     assert [first.reply(), first.reply()] == [[b"q", b"3"], b"end"]
+
+
+@WORKERS
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_sorted_sets_are_waited_for_in_order(server, workers, protocol):
+    daemon, control, waiters = server(workers)
+    waiters.protocol = protocol
+    waiters.add("BZPOPMIN", "z", 0)
+    waiters.add("BZPOPMAX", "other", "z", "0.0")
+    waiters.add("BZMPOP", 0, 2, "other", "z", "MAX", "COUNT", 2)
+    waiters.add("BLPOP", "z", 0)
+    waiters.add("BZPOPMIN", "z", 0)
+    control("ZADD", "z", 1, "a", 2, "b", 3, "c", 4, "d")
+    number = float if protocol == 3 else lambda value: b"%d" % value
+    got = [client.reply() for client in waiters.all[:3]]
+    assert got == [[b"z", b"a", number(1)], [b"z", b"d", number(4)],
+                   [b"z", [[b"c", number(3)], [b"b", number(2)]]]]
+    assert blocked(control) == 2
+    control.pipeline(["MULTI"], ["ZADD", "z", 5, "e"], ["ZREM", "z", "e"], ["RPUSH", "z", "x"], ["ZADD", "y", 6, "f"], ["EXEC"])
+    assert waiters.all[3].reply() == [b"z", b"x"]
+    control("ZUNIONSTORE", "z", 1, "y")
+    assert waiters.all[4].reply() == [b"z", b"f", number(6)]
 
 
 # --- what feeds whom --------------------------------------------------------------------------------
