@@ -6,6 +6,7 @@
  * A place in a list is counted from its head, or backwards from its tail with -1 for the last element.
  */
 #include "serve/edit.h"
+#include "serve/events.h"
 
 /* --- pushing ---------------------------------------------------------------------------------- */
 
@@ -18,6 +19,13 @@ static void reply_length(struct resp_client *c, enum err err, uint64_t length)
     }
 }
 
+static void tell_push(struct resp_client *c, enum err err, enum coll_end end, struct slice key)
+{
+    if (err == ERR_OK) {
+        client_event(c, EVENT_LIST, end == COLL_HEAD ? "lpush" : "rpush", key);
+    }
+}
+
 static void push(struct resp_client *c, const struct slice *argv, uint32_t argc, enum coll_end end)
 {
     struct client_edit e __attribute__((uninitialized));
@@ -27,6 +35,7 @@ static void push(struct resp_client *c, const struct slice *argv, uint32_t argc,
     uint64_t length = (e.item != NULL ? coll_count(e.item) : 0) + argc - 2;
     enum err err = coll_push(&e.hold, end, argv + 2, argc - 2, &e.meta);
     client_edit_end(c, &e);
+    tell_push(c, err, end, argv[1]);
     reply_length(c, err, length);
 }
 
@@ -41,6 +50,7 @@ static void push_more(struct resp_client *c, const struct slice *argv, uint32_t 
         uint64_t length = coll_count(item) + argc - 2;
         enum err err = coll_push(&h, end, argv + 2, argc - 2, NULL);
         store_drop(&h);
+        tell_push(c, err, end, argv[1]);
         reply_length(c, err, length);
         break;
     }
@@ -194,7 +204,11 @@ static void set_at(struct resp_client *c, struct store_hold *h, const struct sto
         return;
     }
     if (rank_of(index, coll_count(item), &rank)) {
-        reply_stored(c, coll_replace(h, rank, argv[3]));
+        enum err err = coll_replace(h, rank, argv[3]);
+        if (err == ERR_OK) {
+            client_event(c, EVENT_LIST, "lset", argv[1]);
+        }
+        reply_stored(c, err);
     } else {
         resp_error(&c->conn.out, "ERR index out of range");
     }
@@ -232,6 +246,9 @@ void cmd_linsert(struct resp_client *c, const struct slice *argv, uint32_t argc)
         bool found = false;
         enum err err = coll_insert(&h, argv[3], after, argv[4], &found);
         store_drop(&h);
+        if (err == ERR_OK && found) {
+            client_event(c, EVENT_LIST, "linsert", argv[1]);
+        }
         reply_length(c, err, found ? length : UINT64_MAX /* -1 */);
         break;
     }
@@ -254,6 +271,9 @@ void cmd_lrem(struct resp_client *c, const struct slice *argv, uint32_t argc)
     switch (client_find_kind(c, argv[1], STORE_LIST, &h, &item)) {
     case CLIENT_FOUND: {
         uint64_t removed = coll_remove_equal(&h, count, argv[3]);
+        if (removed > 0) {
+            client_event_taken(c, EVENT_LIST, "lrem", h.key, store_peek(&h, NULL) == NULL);
+        }
         store_drop(&h);
         reply_integer(c, (int64_t)removed);
         break;
@@ -296,6 +316,7 @@ void cmd_ltrim(struct resp_client *c, const struct slice *argv, uint32_t argc)
     switch (client_find_kind(c, argv[1], STORE_LIST, &h, &item)) {
     case CLIENT_FOUND:
         trim(&h, item, start, stop);
+        client_event_taken(c, EVENT_LIST, "ltrim", h.key, store_peek(&h, NULL) == NULL);
         store_drop(&h);
         reply_ok(c);
         break;

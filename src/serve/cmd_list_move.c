@@ -11,6 +11,7 @@
  */
 #include "serve/blocked.h"
 #include "serve/edit.h"
+#include "serve/events.h"
 
 struct move_args {
     struct slice from;
@@ -43,6 +44,8 @@ static void take_away(struct resp_client *c, const struct move_args *m)
     const struct store_item *item = client_item(c, &h);
     if (item != NULL) {
         coll_cut(&h, m->from_end == COLL_HEAD ? 0 : coll_count(item) - 1, 1);
+        client_event_taken(c, EVENT_LIST, m->from_end == COLL_HEAD ? "lpop" : "rpop", h.key,
+                           store_peek(&h, NULL) == NULL);
     }
     store_drop(&h);
 }
@@ -59,6 +62,7 @@ static void move_element(struct resp_client *c, const struct move_args *m, struc
         reply_err(c, err);
         return;
     }
+    client_event(c, EVENT_LIST, m->to_end == COLL_HEAD ? "lpush" : "rpush", m->to);
     if (reply_bulk(c, element)) {
         take_away(c, m);
     }

@@ -7,6 +7,7 @@
  */
 #include "serve/blocked.h"
 #include "serve/edit.h"
+#include "serve/events.h"
 #include "serve/mpop.h"
 
 #include "base/number.h"
@@ -27,6 +28,8 @@ static void pop(struct resp_client *c, struct store_hold *h, const struct store_
         }
     }
     coll_cut(h, end == COLL_HEAD ? 0 : length - count, count);
+    client_event_taken(c, EVENT_LIST, end == COLL_HEAD ? "lpop" : "rpop", h->key,
+                       store_peek(h, NULL) == NULL);
 }
 
 static uint64_t at_most(const struct store_item *item, uint64_t count)

@@ -6,6 +6,7 @@
  * Not done: consumer groups; their commands say so.
  */
 #include "serve/edit.h"
+#include "serve/events.h"
 #include "serve/stream_id.h"
 #include "serve/stream_trim.h"
 
@@ -62,7 +63,10 @@ static void add_entry(struct resp_client *c, struct client_edit *e, const struct
     }
     enum err err = coll_append(&e->hold, id, fields, count, &e->meta);
     if (err == ERR_OK) {
-        (void)stream_trim(&e->hold, o);
+        client_event(c, EVENT_STREAM, "xadd", e->hold.key);
+        if (stream_trim(&e->hold, o) > 0) {
+            client_event(c, EVENT_STREAM, "xtrim", e->hold.key);
+        }
         reply_stream_id(c, id);
     } else if (err == ERR_TOO_BIG) {
         resp_error(&c->conn.out, "ERR Elements are too large to be stored");
@@ -109,6 +113,9 @@ void cmd_xtrim(struct resp_client *c, const struct slice *argv, uint32_t argc)
     case CLIENT_FOUND: {
         uint64_t removed = stream_trim(&h, &o);
         store_drop(&h);
+        if (removed > 0) {
+            client_event(c, EVENT_STREAM, "xtrim", argv[1]);
+        }
         reply_integer(c, (int64_t)removed);
         break;
     }
@@ -170,7 +177,11 @@ void cmd_xdel(struct resp_client *c, const struct slice *argv, uint32_t argc)
     case CLIENT_FOUND: {
         struct coll_id *ids = xmalloc((argc - 2) * sizeof(*ids));
         if (parse_ids(c, argv + 2, argc - 2, ids)) {
-            reply_integer(c, (int64_t)delete_entries(&h, ids, argc - 2));
+            uint64_t deleted = delete_entries(&h, ids, argc - 2);
+            if (deleted > 0) {
+                client_event(c, EVENT_STREAM, "xdel", argv[1]);
+            }
+            reply_integer(c, (int64_t)deleted);
         }
         store_drop(&h);
         free(ids);
@@ -276,7 +287,11 @@ static void set_facts(struct resp_client *c, struct store_hold *h, const struct 
     if (a->max_deleted.ms != 0 || a->max_deleted.seq != 0) {
         info.max_deleted = a->max_deleted;
     }
-    reply_stored(c, coll_stream_set_info(h, &info, NULL));
+    enum err err = coll_stream_set_info(h, &info, NULL);
+    if (err == ERR_OK) {
+        client_event(c, EVENT_STREAM, "xsetid", h->key);
+    }
+    reply_stored(c, err);
 }
 
 void cmd_xsetid(struct resp_client *c, const struct slice *argv, uint32_t argc)

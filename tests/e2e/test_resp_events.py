@@ -79,6 +79,41 @@ SCRIPTS = {
         DEL c
         SELECT 0
         FLUSHDB""",
+    "lists": """
+        RPUSH l a b c
+        LPUSH l z
+        LPUSHX l y
+        RPUSHX nosuch y
+        LSET l 0 q
+        LSET l 99 q
+        LINSERT l BEFORE a x
+        LINSERT l BEFORE nosuch x
+        LREM l 0 x
+        LREM l 0 nosuch
+        LTRIM l 1 3
+        LPOP l
+        RPOP l 1
+        LPOP l 0
+        LPOP nosuch
+        RPUSH l 1 2 3
+        LMOVE l m LEFT RIGHT
+        RPOPLPUSH l l
+        LMPOP 2 l m LEFT COUNT 10
+        BLMOVE m l LEFT LEFT 0
+        BLPOP m l 0
+        RPUSH l 1
+        LREM l 1 1
+        RPUSH l 1
+        LTRIM l 5 9""",
+    "streams": """
+        XADD x 1-1 a b
+        XADD x MAXLEN 1 2-1 a b
+        XADD x NOMKSTREAM 3-1 a b
+        XTRIM x MAXLEN 1
+        XTRIM x MAXLEN 1
+        XDEL x 1-1
+        XDEL x 3-1
+        XSETID x 9-1""",
     "hashes": """
         HSET h a 1 b 2
         HSET h a 1
@@ -156,7 +191,7 @@ def test_commands_tell_the_events_that_redis_tells(freshet, redis_server, name, 
     ours = events_of(daemon.resp, SCRIPTS[name], classes)
     theirs = events_of(redis_server.resp, SCRIPTS[name], classes)
     assert ours == theirs
-    assert any(events for _, events in ours) or classes == "E$"
+    assert any(events for _, events in ours) or classes == "E$" or (name, classes) == ("streams", "Kg")
 
 
 def test_nothing_is_told_unless_it_is_asked_for(freshet):
