@@ -30,7 +30,9 @@ uint64_t store_db_size(struct store *s, uint32_t db)
 
 static void free_item(void *arg, struct store_item *it)
 {
-    slab_free(arg, it);
+    struct pool *p = arg;
+    evict_removed(p, it);
+    slab_free(&p->slab, it);
 }
 
 static void flush_table(struct shard *sh, struct table *t, struct pool *p)
@@ -39,11 +41,12 @@ static void flush_table(struct shard *sh, struct table *t, struct pool *p)
     uint64_t keys = atomic_load_explicit(&p->figures.keys, memory_order_relaxed);
     if (count == keys) { /* nobody else has items here: no need to look at each */
         table_forget(t);
+        evict_forget(p);
         slab_reset(&p->slab);
     } else {
         uint32_t cursor = 0;
         do {
-            (void)table_scan(t, &cursor, free_item, &p->slab);
+            (void)table_scan(t, &cursor, free_item, p);
         } while (cursor != 0);
         table_fini(t);
     }

@@ -57,6 +57,7 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
         effect_dropped(sh, it->place & ITEM_TABLE, item_key(it));
     }
     figure_add(&p->figures.keys, (uint64_t)-1);
+    evict_removed(p, it);
     table_remove(t, hash, at);
     slab_free(t->slab, it);
     pool_note_bytes(p);

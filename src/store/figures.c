@@ -11,11 +11,6 @@
 #include "base/check.h"
 #include "base/hash.h"
 
-static uint64_t load(const _Atomic uint64_t *figure)
-{
-    return atomic_load_explicit(figure, memory_order_relaxed);
-}
-
 void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats)
 {
     check(space < s->space_count);
@@ -25,11 +20,11 @@ void store_space_stats(struct store *s, uint32_t space, struct store_space_stats
     };
     for (uint32_t i = 0; i < s->shard_count; i++) {
         const struct pool_figures *f = &s->shards[i].pools[space].figures;
-        sum.item_bytes += load(&f->item_bytes);
-        sum.keys += load(&f->keys);
-        sum.evicted += load(&f->evicted);
-        sum.expired += load(&f->expired);
-        sum.outdated += load(&f->outdated);
+        sum.item_bytes += figure(&f->item_bytes);
+        sum.keys += figure(&f->keys);
+        sum.evicted += figure(&f->evicted);
+        sum.expired += figure(&f->expired);
+        sum.outdated += figure(&f->outdated);
     }
     *ret_stats = sum;
 }
@@ -69,7 +64,7 @@ static uint64_t validate_pool(struct shard *sh, uint32_t space)
     const struct store *s = sh->store;
     const struct pool *p = &sh->pools[space];
     slab_validate(&p->slab);
-    uint64_t charge = pool_charge(&p->slab.pages);
+    uint64_t charge = pool_charge(&p->slab.pages) + evict_charge(&p->evict);
     uint64_t keys = 0;
     for (uint32_t i = 0; i < s->db_count; i++) {
         if (s->table_space[i] == space) {
@@ -78,9 +73,10 @@ static uint64_t validate_pool(struct shard *sh, uint32_t space)
             charge += sh->tables[i].chunk_cap * sizeof(uint32_t);
         }
     }
-    check(keys == load(&p->figures.keys));
+    check(keys == figure(&p->figures.keys));
     check(keys == validate_items(sh, p));
-    check(p->slab.bytes == load(&p->figures.item_bytes));
+    check(p->slab.bytes == figure(&p->figures.item_bytes));
+    evict_validate(sh, p);
     return charge;
 }
 

@@ -6,7 +6,7 @@
  *      0       4     value length (29 bits) and kind (3)
  *      4       1     key length; ITEM_LONG_KEY: the real one is in the long-key field
  *      5       1     how many dependencies (7 bits, 0: not followed), edited in place (1)
- *      6       1     worth: low half hits (saturating), high half what the fill cost (log scale)
+ *      6       1     worth: hits (3 bits, saturating), ITEM_IN_WINDOW, what the fill cost (4, log scale)
  *      7       1     place: number of the table (6 bits), ITEM_EXPIRES, ITEM_LIVE
  *      8       8     expiry, monotonic ms            only with ITEM_EXPIRES
  *      ..      8     stamp                           only with dependencies
@@ -30,7 +30,8 @@ enum {
     ITEM_TABLE = 0x3f,
     ITEM_EXPIRES = 0x40,
     ITEM_LIVE = 0x80,
-    ITEM_HITS = 0x0f,
+    ITEM_HITS = 0x07,
+    ITEM_IN_WINDOW = 0x08, /* evict.h */
     ITEM_COST_SHIFT = 4,
 };
 
@@ -69,6 +70,11 @@ void item_write(struct store_item *it, const struct item_parts *p);
 void item_read(const struct store_item *it, struct item_parts *ret_parts);
 size_t item_size(const struct store_item *it);
 uint8_t item_worth_of_cost(uint32_t cost_us);
+
+static inline bool item_in_window(const struct store_item *it)
+{
+    return (it->worth & ITEM_IN_WINDOW) != 0;
+}
 
 static inline bool item_is_live(const struct store_item *it)
 {

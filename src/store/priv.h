@@ -6,6 +6,7 @@
  *      space.h   budgets                     write.c   one key, written
  *      pages.c   runs of pages               room.c    memory for a write
  *      slab.c    slots of size classes       evict.c   what leaves when there is none
+ *      clock.c   its main area          window.c  its queue of newcomers   ghost.c   who left lately
  *      table.c   index of one database       expire.c  upkeep: expired items, memory given back
  *      item.c    bytes of one item           db.c      whole databases: size, flush, scan, random
  *      watch.c   WATCH                       figures.c statistics, validation
@@ -41,6 +42,7 @@ struct pool_figures {
 struct pool {
     struct slab slab;
     struct evict evict;
+    uint64_t share;       /* of the budget, were it divided evenly over the shards */
     uint32_t expire_hand; /* page where the search for expired items goes on */
     struct pool_figures figures;
 };
@@ -100,6 +102,11 @@ static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
                           memory_order_relaxed);
 }
 
+static inline uint64_t figure(const _Atomic uint64_t *figure)
+{
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
 static inline void pool_note_bytes(struct pool *p)
 {
     atomic_store_explicit(&p->figures.item_bytes, p->slab.bytes, memory_order_relaxed);
@@ -136,6 +143,12 @@ struct table_at entry_find_live(struct store_hold *h, enum store_absence *ret_wh
 void entry_drop(struct shard *sh, struct store_item *it, enum store_touch why);
 void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct table_at at,
                    enum store_touch why);
+
+/* All that an item occupies. */
+static inline size_t entry_bytes(const struct pool *p, const struct store_item *it)
+{
+    return slab_bytes(&p->slab, it);
+}
 
 static inline bool entry_is_dead(enum store_absence why)
 {

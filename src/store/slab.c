@@ -39,7 +39,7 @@ static uint32_t run_slots(const struct page *run)
 
 /* The first page of the run that a slot lies in. Pages inside know nothing: walk back, at most
  * RUN_PAGES_MAX - 1 steps and mostly none or one. */
-static uint32_t run_of(const struct slab *s, const void *ptr)
+uint32_t slab_run_of(const struct slab *s, const void *ptr)
 {
     uint32_t page = pages_of(&s->pages, ptr);
     while (s->pages.page[page].kind == PAGE_INSIDE) {
@@ -175,7 +175,7 @@ static void run_remove(struct slab *s, uint32_t page)
 
 void slab_free(struct slab *s, void *ptr)
 {
-    uint32_t page = run_of(s, ptr);
+    uint32_t page = slab_run_of(s, ptr);
     struct page *run = &s->pages.page[page];
     if (run->kind == PAGE_LARGE) {
         s->bytes -= (uint64_t)run->len * STORE_PAGE;
@@ -210,7 +210,7 @@ size_t slab_run_slot_bytes(const struct slab *s, uint32_t page)
 
 size_t slab_bytes(const struct slab *s, const void *ptr)
 {
-    return slab_run_slot_bytes(s, run_of(s, ptr));
+    return slab_run_slot_bytes(s, slab_run_of(s, ptr));
 }
 
 size_t slab_round(const struct slab *s, size_t size)
@@ -245,7 +245,7 @@ void slab_note_run_expiry(struct slab *s, uint32_t page, uint64_t expiry_ms)
 
 void slab_note_expiry(struct slab *s, const void *ptr, uint64_t expiry_ms)
 {
-    slab_note_run_expiry(s, run_of(s, ptr), expiry_ms);
+    slab_note_run_expiry(s, slab_run_of(s, ptr), expiry_ms);
 }
 
 struct store_item *slab_run_next(const struct slab *s, uint32_t page, size_t *at)

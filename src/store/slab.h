@@ -69,6 +69,8 @@ void slab_note_run_expiry(struct slab *s, uint32_t page, uint64_t expiry_ms);
 
 /* --- for the walkers (evict.c, expire.c, validate.c) --- */
 
+/* The first page of the run that a piece lies in. */
+uint32_t slab_run_of(const struct slab *s, const void *ptr);
 /* Does a run begin here that holds items? */
 static inline bool slab_run_has_items(const struct slab *s, uint32_t page)
 {

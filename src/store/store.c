@@ -51,6 +51,7 @@ static void shard_init(struct shard *sh, struct store *s)
     sh->pools = xcalloc(s->space_count, sizeof(*sh->pools));
     for (uint32_t i = 0; i < s->space_count; i++) {
         slab_init(&sh->pools[i].slab, &s->spaces[i], s->shard_count);
+        sh->pools[i].share = s->spaces[i].budget / s->shard_count;
     }
     sh->tables = xcalloc(s->db_count, sizeof(*sh->tables));
     for (uint32_t i = 0; i < s->db_count; i++) {
@@ -65,6 +66,7 @@ static void shard_fini(struct shard *sh)
         table_forget(&sh->tables[i]);
     }
     for (uint32_t i = 0; i < s->space_count; i++) {
+        evict_forget(&sh->pools[i]);
         slab_fini(&sh->pools[i].slab);
     }
     free(sh->tables);

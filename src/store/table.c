@@ -95,6 +95,32 @@ struct table_at table_find_item(const struct table *t, uint64_t hash, const stru
     unreachable();
 }
 
+static bool ask_chain(const struct table *t, const struct bucket *b, uint8_t tag, table_ask_fn *fn,
+                      void *arg)
+{
+    for (; b != NULL; b = bucket_next(t, b)) {
+        for (uint32_t m = tag_matches(b, tag); m != 0; m &= m - 1) {
+            uint32_t slot = (uint32_t)__builtin_ctz(m);
+            if (b->tag[slot] == tag && fn(arg, slab_at(t->slab, b->ref[slot]))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void table_find_tag(const struct table *t, uint32_t low, uint32_t bits, uint8_t tag,
+                    table_ask_fn *fn, void *arg)
+{
+    uint64_t span = 2 * (uint64_t)t->mask + 2; /* one step, but for enormous tables */
+    tag = tag == 0 ? 1 : tag;
+    for (uint64_t at = low; t->chunk != NULL && (at == low || at < span); at += 1ULL << bits) {
+        if (ask_chain(t, bucket_at(t, bucket_index(t, at)), tag, fn, arg)) {
+            return;
+        }
+    }
+}
+
 /* --- entries ------------------------------------------------------------------------------------
  */
 

@@ -73,6 +73,10 @@ void table_warm_item(const struct table *t, uint64_t hash);
 struct table_at table_find(const struct table *t, uint64_t hash, struct slice key);
 /* The place that refers to exactly this item. */
 struct table_at table_find_item(const struct table *t, uint64_t hash, const struct store_item *it);
+/* Asks `fn` about the items under `tag` whose hash begins with the low `bits` of `low`, until it says yes. */
+typedef bool table_ask_fn(void *arg, struct store_item *it);
+void table_find_tag(const struct table *t, uint32_t low, uint32_t bits, uint8_t tag,
+                    table_ask_fn *fn, void *arg);
 /* A place for a key that is absent; nowhere when the budget has no room for a bucket. */
 struct table_at table_reserve(struct table *t, uint64_t hash);
 void table_insert(struct table *t, struct table_at at, uint64_t hash, const struct store_item *it);

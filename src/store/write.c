@@ -18,9 +18,20 @@
 
 enum { ROOM_TO_GROW = 8, SPLICE_SMALL = 64 };
 
-/* Can `old` become an item of `size` bytes where it lies? */
-static bool fits(struct slab *s, struct store_item *old, size_t size)
+static bool resize_in_place(struct pool *p, struct store_item *it, size_t size)
 {
+    size_t have = slab_bytes(&p->slab, it);
+    if (!slab_resize(&p->slab, it, size)) {
+        return false;
+    }
+    evict_resized(p, it, (int64_t)slab_bytes(&p->slab, it) - (int64_t)have);
+    return true;
+}
+
+/* Can `old` become an item of `size` bytes where it lies? */
+static bool fits(struct pool *p, struct store_item *old, size_t size)
+{
+    struct slab *s = &p->slab;
     size_t old_size = item_size(old);
     if (slab_round(s, size) == slab_round(s, old_size)) {
         return true;
@@ -29,7 +40,7 @@ static bool fits(struct slab *s, struct store_item *old, size_t size)
         return false;
     }
     size_t have = slab_bytes(s, old);
-    return (size <= have && have - size <= size / ROOM_TO_GROW) || slab_resize(s, old, size);
+    return (size <= have && have - size <= size / ROOM_TO_GROW) || resize_in_place(p, old, size);
 }
 
 static bool lies_in(const struct store_item *it, const void *ptr)
@@ -65,11 +76,22 @@ static enum err insert_new(struct store_hold *h, struct store_item *it, struct n
     }
     table_insert(t, at, h->hash, it);
     figure_add(&p->figures.keys, 1);
+    evict_inserted(h->shard, p, it, h->hash);
     table_tune(t);
     if (table_is_crowded(t) && evict_step(h->shard, p, n)) {
         table_tune(t);
     }
     return ERR_OK;
+}
+
+/* Turns the index from an item to what was made of it elsewhere. Its place in eviction stays. */
+static void replace(struct store_hold *h, struct store_item *old, struct store_item *it)
+{
+    struct pool *p = hold_pool(h);
+    it->worth = (uint8_t)((it->worth & ~ITEM_IN_WINDOW) | (old->worth & ITEM_IN_WINDOW));
+    evict_resized(p, it, (int64_t)slab_bytes(&p->slab, it) - (int64_t)slab_bytes(&p->slab, old));
+    table_replace(h->table, table_find_item(h->table, h->hash, old), it);
+    slab_free(&p->slab, old);
 }
 
 /* Makes the item at `at` (nowhere: a new one) consist of `parts`. */
@@ -80,8 +102,10 @@ static enum err entry_write(struct store_hold *h, struct table_at at, struct ite
     struct slab *s = t->slab;
     struct store_item *old = at.bucket == NULL ? NULL : table_item(t, at);
     size_t size = item_parts_size(parts);
+    parts->worth &= (uint8_t)~ITEM_IN_WINDOW;
+    parts->worth |= old != NULL ? old->worth & ITEM_IN_WINDOW : 0;
     bool is_shared = old != NULL && (lies_in(old, parts->value.ptr) || lies_in(old, parts->deps));
-    if (old != NULL && !is_shared && fits(s, old, size)) {
+    if (old != NULL && !is_shared && fits(hold_pool(h), old, size)) {
         item_write(old, parts);
         written(h, old);
         *ret_item = old;
@@ -97,8 +121,7 @@ static enum err entry_write(struct store_hold *h, struct table_at at, struct ite
     }
     item_write(it, parts);
     if (old != NULL) {
-        table_replace(t, table_find_item(t, h->hash, old), it);
-        slab_free(s, old);
+        replace(h, old, it);
     } else if (insert_new(h, it, &n) != ERR_OK) {
         return ERR_NOSPACE;
     }
@@ -165,13 +188,13 @@ static void splice_copy(struct store_item *to, const struct store_item *from, si
 }
 
 /* May an item stay where it is after its size has changed? Not in a piece that is far too large. */
-static bool stays(struct slab *s, struct store_item *it, size_t size, bool grows)
+static bool stays(struct pool *p, struct store_item *it, size_t size, bool grows)
 {
-    size_t have = slab_bytes(s, it);
+    size_t have = slab_bytes(&p->slab, it);
     if (size <= have) {
         return grows || size >= have / 2 || have <= SPLICE_SMALL;
     }
-    return slab_resize(s, it, size);
+    return resize_in_place(p, it, size);
 }
 
 enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, size_t cut,
@@ -184,7 +207,7 @@ enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, si
     }
     size_t size = item_size(it) - it->value_len + len;
     bool grows = add > cut;
-    if (!stays(s, it, size, grows)) {
+    if (!stays(hold_pool(h), it, size, grows)) {
         struct need n = {.now_ms = h->now_ms, .pins = {it}};
         struct store_item *copy = slab_alloc(s, grows ? size + size / ROOM_TO_GROW : size);
         if (copy == NULL && grows && (copy = room_for_item(h, size, &n)) == NULL) {
@@ -192,8 +215,7 @@ enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, si
         }
         if (copy != NULL) {
             splice_copy(copy, it, at, cut, add);
-            table_replace(h->table, table_find_item(h->table, h->hash, it), copy);
-            slab_free(s, it);
+            replace(h, it, copy);
             written(h, copy);
             *ret_item = copy;
             return ERR_OK;
@@ -228,7 +250,7 @@ enum err store_edit(struct store_hold *h, size_t len, const struct store_write *
         struct store_item *old = table_item(h->table, at);
         size_t old_len = old->value_len;
         char *value = (char *)old + (item_size(old) - old_len);
-        if (fits(&hold_pool(h)->slab, old, item_size(old) - old_len + len)) {
+        if (fits(hold_pool(h), old, item_size(old) - old_len + len)) {
             old->value_len = len & ITEM_VALUE_MAX;
             if (len > old_len) {
                 memset(value + old_len, 0, len - old_len);
