@@ -124,12 +124,6 @@ static void run_store(uint64_t budget, uint32_t threads, struct result *r)
         store_drop(&h);
         note(r, q, hit);
     }
-    if (getenv("SHOW") != NULL) {
-        struct store_space_stats st;
-        store_space_stats(s, 0, &st);
-        fprintf(stderr, "keys %lu items %lu used %lu budget %lu evicted %lu\n", st.keys,
-                st.item_bytes, st.used_bytes, budget, st.evicted);
-    }
     store_own(s, g);
     store_validate(s);
     store_disown(s, g);

@@ -16,7 +16,13 @@
  */
 #include "store/clock.h"
 
-enum { BAR_ITEMS = 1024, SWEEP_PAUSE = 16, NEVER_VISITS = 128, IDLE_CIRCLES = ITEM_HITS + 2 };
+enum {
+    BAR_ITEMS = 1024,
+    SWEEP_PAUSE = 16,
+    SWEEP_PAGES = 256,
+    NEVER_VISITS = 128,
+    IDLE_CIRCLES = ITEM_HITS + 2
+};
 
 /* Moves the hand to the next run with items and past it; 0 after so many circles in which nothing
  * was freed that nobody can have a hit left. */
@@ -83,12 +89,19 @@ bool clock_sweep(struct shard *sh, struct pool *p, const struct need *n)
         e->pause -= e->pause > 0;
         return false;
     }
-    uint32_t at = e->sweep == 0 || e->sweep >= s->pages.top ? 1 : e->sweep;
-    e->sweep = at + pages_step(&s->pages, at);
-    if (slab_run_has_items(s, at) && !need_pins_run(n, s, at) &&
-        drop_dead(sh, p, at, n->now_ms) > 0) {
-        e->pauses = 0;
-        return true;
+    for (uint32_t pages = 0; pages < SWEEP_PAGES;) {
+        uint32_t at = e->sweep == 0 || e->sweep >= s->pages.top ? 1 : e->sweep;
+        uint32_t len = pages_step(&s->pages, at);
+        e->sweep = at + len;
+        pages += len;
+        if (!slab_run_has_items(s, at) || need_pins_run(n, s, at)) {
+            continue;
+        }
+        if (drop_dead(sh, p, at, n->now_ms) > 0) {
+            e->pauses = 0;
+            return true;
+        }
+        break;
     }
     e->pauses = e->pauses < SWEEP_PAUSE ? e->pauses + 1 : SWEEP_PAUSE;
     e->pause = e->pauses;

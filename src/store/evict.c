@@ -7,8 +7,8 @@
  * with whatever comes. After that everything new passes the window, except what is larger than half of it
  * and what has a ghost.
  *
- * An item found at the window's end twice asked for goes on to main, and begins there without its hits:
- * many of them were one page's burst. A space that never evicts has no window.
+ * An item that was asked for twice in the window goes on to main, and begins there with one hit to its
+ * credit, however many it brought: they may have been one page's burst. A space that never evicts has no window.
  *
  * Not done: frequency beyond eviction (a sketch), a window that adapts, the cost of a fill.
  */
@@ -21,7 +21,14 @@
 
 #include <stdlib.h>
 
-enum { WINDOW_SHARE = 10, WINDOW_LOOKS = 64, WINDOW_HITS = 2, OVERSIZE = 2, GHOST_HITS = 1 };
+enum {
+    WINDOW_SHARE = 10,
+    WINDOW_LOOKS = 64,
+    WINDOW_HITS = 2,
+    OVERSIZE = 2,
+    GHOST_HITS = 1,
+    MAIN_HITS = 1
+};
 enum { PRINT_BITS = 24, STALE_SLACK = 64, RETIRE = 2 };
 
 bool need_pins_run(const struct need *n, const struct slab *s, uint32_t page)
@@ -177,7 +184,7 @@ static bool judge_oldest(struct shard *sh, struct pool *p, struct store_item *it
     }
     if ((it->worth & ITEM_HITS) >= WINDOW_HITS) {
         leave_window(p, it);
-        it->worth &= (uint8_t)~ITEM_HITS;
+        it->worth = (uint8_t)((it->worth & ~ITEM_HITS) | MAIN_HITS);
         return false;
     }
     ghost_note(&p->evict.ghost, &p->slab.pages, ghost_hash(hash_slice(item_key(it)), it));

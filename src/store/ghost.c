@@ -55,7 +55,7 @@ static bool directory_grow(struct ghost *g, struct space *space)
 
 void ghost_fit(struct ghost *g, struct pages *p, uint64_t items)
 {
-    if (items <= (uint64_t)g->pages * GHOST_PAGE ||
+    if (items <= (uint64_t)g->pages * GHOST_PAGE_ITEMS ||
         (g->pages == g->cap && !directory_grow(g, p->space))) {
         return;
     }

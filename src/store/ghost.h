@@ -5,8 +5,8 @@
  *      set (a cache line):  next | print[31]      the oldest print of a set is overwritten
  *      page:                set[64]
  *
- * It grows with the pool, a page for each GHOST_PAGE items, so it remembers as many keys as there are
- * items, for two bytes an item. Growing is linear hashing over pages: the new page begins as a copy of the
+ * It grows with the pool, a page (1984 prints) for each GHOST_PAGE_ITEMS, so it remembers four keys for
+ * five items, at 1.7 bytes an item. Growing is linear hashing over pages: the new page begins as a copy of the
  * one it is split from, since prints do not say which of the two they belong to.
  *
  * A print fits another key once in 2,000 times: the price is an item that is taken for better than it is.
@@ -18,7 +18,7 @@
 
 #include "store/pages.h"
 
-enum { GHOST_SET = 64, GHOST_WAYS = 31, GHOST_PAGE = STORE_PAGE / GHOST_SET * GHOST_WAYS };
+enum { GHOST_SET = 64, GHOST_WAYS = 31, GHOST_PAGE_ITEMS = 2480 };
 
 struct ghost {
     uint32_t *page; /* NULL: none yet */

@@ -108,10 +108,11 @@ static void swap(struct rig *r)
 static void crowd_out(struct rig *r)
 {
     static char large[MB];
-    for (int i = 0; i < 20; i++) {
-        char key[] = {'L', (char)('a' + i)};
-        assert_int_equal(
-            rig_put(r, 2, (struct slice){key, 2}, (struct slice){large, sizeof(large)}, 0), ERR_OK);
+    for (int i = 0; i < 60; i++) { /* first more than the window holds, then larger than it */
+        char key[] = {'L', (char)('A' + i)};
+        size_t len = i < 40 ? sizeof(large) / 64 : sizeof(large);
+        assert_int_equal(rig_put(r, 2, (struct slice){key, 2}, (struct slice){large, len}, 0),
+                         ERR_OK);
     }
 }
 
