@@ -55,6 +55,7 @@ static const struct {
     [COMMAND_GROUP_BITMAP] = {"bitmap", "@bitmap"},
     [COMMAND_GROUP_PUBSUB] = {"pubsub", "@pubsub"},
     [COMMAND_GROUP_FRESHET] = {"freshet", NULL},
+    [COMMAND_GROUP_SORT] = {"generic", "@list"},
 };
 
 static uint32_t categories_of(const struct command *cmd, const char *ret_names[CATEGORY_MAX])
@@ -82,6 +83,10 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
     const char *group = groups[cmd->group].category;
     if (group != NULL && cmd->run != cmd_container) {
         ret_names[n++] = group;
+    }
+    if (cmd->group == COMMAND_GROUP_SORT) {
+        ret_names[n++] = "@set";
+        ret_names[n++] = "@sortedset";
     }
     return n;
 }

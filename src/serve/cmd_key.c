@@ -3,7 +3,7 @@
  * Keys as such: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE, RANDOMKEY.
  *
  * A value that moves to another name is true as of its own stamp, not of now: it is stored again
- * under what the new name depends on, with the old stamp (DESIGN section 3).
+ * under what the new name depends on, with the old stamp (DESIGN section 3) and the old tags.
  *
  * Several keys are changed at one moment: the store is owned.
  */
@@ -110,28 +110,39 @@ static bool exists_in(struct resp_client *c, uint32_t db, struct slice key)
     return found;
 }
 
+/* Tags are the entry's, not the name's. */
+static void tags_of_item(const struct fresh *f, const struct store_item *item,
+                         struct fresh_deps *ret_tags)
+{
+    uint32_t count;
+    const fresh_dep *deps = store_item_deps(item, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (fresh_dep_is_tag(f, deps[i])) {
+            fresh_deps_add(ret_tags, deps[i]);
+        }
+    }
+}
+
 /* With the source, `item`, held. */
 static enum err put_moving(struct resp_client *c, const struct move *mv, struct store_hold *from,
                            const struct store_item *item)
 {
     LEASE_ROOM(room);
-    bool is_followed = lease_db_followed(c->worker, mv->to_db);
+    struct fresh_deps tags = {.count = 0};
     struct store_write meta = {.expiry_ms = store_item_expiry(item)};
-    if (is_followed) {
-        lease_with_stamp(c->worker, mv->to_db, mv->to, store_item_stamp(item), &room);
-    }
+    lease_with_stamp(c->worker, mv->to_db, mv->to, store_item_stamp(item), &room);
+    tags_of_item(c->worker->server->fresh, item, &tags);
+    (void)lease_add_tags(&room, &tags, store_item_stamp(item));
     struct store_hold to;
     enum err err = ERR_OK;
     store_hold(client_store(c), c->worker->gate, mv->to_db, mv->to, client_now(c), &to);
-    if (is_followed && !lease_holds(c->worker, &room, &to)) {
+    if (!lease_holds(c->worker, &room, &to)) {
         (void)store_remove(&to);
         if (!mv->keep_source) {
             (void)store_remove(from);
         }
     } else {
-        if (is_followed) {
-            lease_apply(&room, &meta);
-        }
+        lease_apply(&room, &meta);
         err = mv->keep_source ? store_copy(from, &to, &meta) : store_move(from, &to, &meta);
     }
     store_drop(&to);

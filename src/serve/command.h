@@ -51,6 +51,7 @@ enum command_group {
     COMMAND_GROUP_BITMAP,
     COMMAND_GROUP_PUBSUB,
     COMMAND_GROUP_FRESHET,
+    COMMAND_GROUP_SORT, /* "generic"; in the ACL categories of what can be sorted */
 };
 
 /* argv[0] is the name as the client wrote it. Replies go to c->conn.out. */

@@ -48,7 +48,7 @@ def test_script_has_the_same_replies(both, name, protocol):
 
 
 ARITY = """hello auth ping echo select client config command object memory multi exec discard watch
-    unwatch get set setnx setex psetex getex getdel getset mget mset msetnx incr decr incrby decrby
+    unwatch getbit setbit bitcount lcs sort sort_ro get set setnx setex psetex getex getdel getset mget mset msetnx incr decr incrby decrby
     incrbyfloat append strlen setrange getrange substr del unlink exists touch type expire pexpire expireat
     pexpireat ttl pttl expiretime pexpiretime persist rename renamenx copy move scan keys randomkey dbsize
     flushall flushdb swapdb time info subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe
@@ -138,6 +138,8 @@ RANDOM_COMMANDS = [
     "EXPIRE {k} -1", "EXPIRE {k} 500 GT", "TTL {k}", "PERSIST {k}", "MSET {k} {v} {k} {v}",
     "MSETNX {k} {v} {k} {v}", "MGET {k} {k} {k}", "GETDEL {k}", "GETEX {k} PERSIST", "GETSET {k} {v}",
     "TYPE {k}", "DBSIZE", "MOVE {k} 1", "SETNX {k} {v}", "MULTI", "EXEC", "DISCARD",
+    "SETBIT {k} {p} 1", "SETBIT {k} 300 0", "GETBIT {k} {p}", "BITCOUNT {k}", "BITCOUNT {k} {n} {n}",
+    "BITCOUNT {k} {n} {n} BIT", "LCS {k} {k}", "LCS {k} {k} LEN", "LCS {k} {k} IDX WITHMATCHLEN",
     "WATCH {k}", "UNWATCH", "SELECT 1", "SELECT 0", "SWAPDB 0 1", "FLUSHDB",
 ]
 WEIGHTS = [1 if c.split()[0] in ("SWAPDB", "FLUSHDB", "DISCARD") else 8 for c in RANDOM_COMMANDS]
@@ -176,7 +178,7 @@ def test_random_commands_end_in_the_same_state(both, seed):
 
 
 # Everything in the table that can be compared: not what tells of the server itself, of time, or of chance.
-ALIKE = """auth ping echo select multi exec discard watch unwatch get set setnx setex psetex getex getdel getset mget
+ALIKE = """getbit setbit lcs auth ping echo select multi exec discard watch unwatch get set setnx setex psetex getex getdel getset mget
     mset msetnx incr decr incrby decrby incrbyfloat append strlen setrange getrange substr del unlink exists touch
     type expire pexpire expireat pexpireat ttl persist rename renamenx copy move keys dbsize flushall
     flushdb swapdb object|nosuch client|getname client|setname client|getredir

@@ -91,6 +91,16 @@ def test_value_is_not_newer_than_when_it_was_stamped(redis):
     assert redis("GET", "k") is None
 
 
+@pytest.mark.parametrize("move", [["RENAME", "k", "n"], ["COPY", "k", "n"], ["MOVE", "k", 3]], ids=lambda m: m[0])
+def test_tags_move_with_their_value(plain, redis, move):
+    redis("FRESHET.SET", "k", 1, "TAGS", 2, "t", "u")
+    redis(*move)
+    where, name = (plain.resp(db=3), "k") if move[0] == "MOVE" else (redis, "n")
+    assert where("GET", name) == b"1"
+    redis("FRESHET.DROP", "u")
+    assert where("GET", name) is None
+
+
 def test_plain_set_makes_a_key_without_tags(redis):
     redis("FRESHET.SET", "k", 1, "TAGS", 1, "t")
     redis("SET", "k", 2)
@@ -103,6 +113,30 @@ def test_change_in_place_keeps_the_tags(redis):
     assert redis("INCR", "k") == 2
     redis("FRESHET.DROP", "t")
     assert redis("INCR", "k") == 1
+
+
+@pytest.mark.parametrize("create, read, empty", [
+    (["HSET", "k", "f", "v"], ["HGETALL", "k"], [[], {}]), (["RPUSH", "k", "a"], ["LRANGE", "k", 0, -1], [[]]),
+    (["SADD", "k", "a"], ["SMEMBERS", "k"], [[], set()]), (["ZADD", "k", 1, "a"], ["ZRANGE", "k", 0, -1], [[]]),
+    (["XADD", "k", "*", "a", "b"], ["XRANGE", "k", "-", "+"], [[]]),
+], ids=lambda v: v[0] if isinstance(v[0], str) else None)
+def test_keys_of_every_type_have_tags(redis, create, read, empty):
+    redis(*create)
+    assert redis("FRESHET.TAG", "k", "t") == 1
+    assert redis(*read) not in empty
+    redis("FRESHET.DROP", "t")
+    assert redis("EXISTS", "k") == 0
+    assert redis(*read) in empty
+
+
+def test_large_collection_keeps_its_elements_when_tagged(redis):
+    members = [f"member:{i}" for i in range(5000)]
+    redis("SADD", "k", *members)
+    assert redis("FRESHET.TAG", "k", "t", "u", "v") == 1
+    assert redis("SCARD", "k") == 5000 and redis("SISMEMBER", "k", "member:4999") == 1
+    redis("SADD", "k", "one more")
+    redis("FRESHET.DROP", "u")
+    assert redis("SCARD", "k") == 0
 
 
 # --- one step -------------------------------------------------------------------------------------------
@@ -149,7 +183,7 @@ def test_token_from_before_a_drop_stores_nothing(redis, plain):
     assert redis("GET", "k") == b"new"
     assert redis("FRESHET.SET", "k", "other tags", "TOKEN", early, "TAGS", 1, "u") == "OK"
     assert redis("GET", "k") == b"other tags"
-    assert redis("SET", "h", "old") == "OK"
+    assert redis("HSET", "h", "f", "old") == 1
     assert redis("FRESHET.TAG", "h", "TOKEN", early, "t") == 0
     assert redis("EXISTS", "h") == 0
 

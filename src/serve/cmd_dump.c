@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DUMP and RESTORE: values as bytes that another server can read; and MIGRATE, which is refused.
+ *
+ * The payload is Redis' own (rdb.h), so values move between freshet and Redis with the tools there are. A
+ * restored key follows the database as a SET one does; idle times and frequencies are read and not kept.
+ *
+ * Threads: the connection's worker. RESTORE owns the store: the old value goes and the new one comes at one
+ * moment.
+ */
+#include "serve/edit.h"
+#include "serve/rdb.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+void cmd_dump(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct store_hold h;
+    struct store_item *item;
+    struct buf payload;
+    if (!client_peek(c, argv[1], &h, &item)) {
+        reply_null(c);
+        return;
+    }
+    buf_init(&payload);
+    bool written = rdb_write(&h, item, &payload);
+    store_drop(&h);
+    if (written) {
+        reply_bulk(c, buf_readable(&payload));
+    } else {
+        resp_error(&c->conn.out,
+                   "ERR DUMP of a stream is not offered; copy it with XRANGE and XADD");
+    }
+    buf_fini(&payload);
+}
+
+/* --- RESTORE ------------------------------------------------------------------------------------ */
+
+struct restore {
+    bool replaces;
+    bool is_absolute;
+    int64_t ttl_ms;
+    uint64_t expiry_ms; /* monotonic; 0: none */
+    bool is_past;
+};
+
+static bool parse_range(struct resp_client *c, struct slice arg, int64_t most, const char *error)
+{
+    int64_t value;
+    if (!arg_integer(c, arg, &value)) {
+        return false;
+    }
+    if (value < 0 || value > most) {
+        resp_error(&c->conn.out, "%s", error);
+        return false;
+    }
+    return true;
+}
+
+/* False after replying. */
+static bool parse_options(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                          struct restore *r)
+{
+    bool has_idle = false;
+    bool has_freq = false;
+    for (uint32_t i = 4; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (slice_is_nocase(argv[i], "replace")) {
+            r->replaces = true;
+        } else if (slice_is_nocase(argv[i], "absttl")) {
+            r->is_absolute = true;
+        } else if (slice_is_nocase(argv[i], "idletime") && more && !has_freq) {
+            has_idle = true;
+            if (!parse_range(c, argv[++i], INT64_MAX, "ERR Invalid IDLETIME value, must be >= 0")) {
+                return false;
+            }
+        } else if (slice_is_nocase(argv[i], "freq") && more && !has_idle) {
+            has_freq = true;
+            if (!parse_range(c, argv[++i], 255,
+                             "ERR Invalid FREQ value, must be >= 0 and <= 255")) {
+                return false;
+            }
+        } else {
+            reply_syntax(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool parse_ttl(struct resp_client *c, struct slice arg, struct restore *r)
+{
+    if (!arg_integer(c, arg, &r->ttl_ms)) {
+        return false;
+    }
+    if (r->ttl_ms < 0) {
+        resp_error(&c->conn.out, "ERR Invalid TTL value, must be >= 0");
+        return false;
+    }
+    uint64_t ttl_ms = (uint64_t)r->ttl_ms;
+    if (ttl_ms != 0 && r->is_absolute) {
+        r->is_past = ttl_ms <= clock_wall_ms();
+        r->expiry_ms = r->is_past ? 0 : clock_mono_from_wall(ttl_ms);
+    } else if (ttl_ms != 0) {
+        r->expiry_ms = client_now(c) + ttl_ms;
+    }
+    return true;
+}
+
+static enum err put_elements(struct client_edit *e, const struct rdb_value *v)
+{
+    enum err err = ERR_OK;
+    if (v->kind == STORE_STRING) {
+        e->meta.value = rdb_element(v, 0).name;
+        return store_put(&e->hold, &e->meta);
+    }
+    for (uint64_t i = 0; i < v->count && err == ERR_OK; i++) {
+        struct coll_element element = rdb_element(v, i);
+        err = v->kind == STORE_LIST ? coll_push(&e->hold, COLL_TAIL, &element.name, 1, &e->meta)
+                                    : coll_put(&e->hold, v->kind, &element, &e->meta, NULL);
+    }
+    if (err != ERR_OK) {
+        (void)store_remove(&e->hold);
+    }
+    return err;
+}
+
+static void remove_old(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    (void)store_remove(&h);
+    store_drop(&h);
+}
+
+/* With the store owned and the key absent. */
+static void put_value(struct resp_client *c, struct slice key, const struct restore *r,
+                      const struct rdb_value *v)
+{
+    struct client_edit e __attribute__((uninitialized));
+    if (!client_edit_begin(c, key, v->kind, &e)) {
+        return;
+    }
+    e.meta.expiry_ms = r->expiry_ms;
+    enum err err = put_elements(&e, v);
+    client_edit_end(c, &e);
+    reply_stored(c, err);
+}
+
+static bool key_is_there(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    bool found = client_item_unused(c, &h) != NULL;
+    store_drop(&h);
+    return found;
+}
+
+static void restore(struct resp_client *c, const struct slice *argv, struct restore *r)
+{
+    struct rdb_value value = {.count = 0};
+    struct slice payload = argv[3];
+    if (!r->replaces && key_is_there(c, argv[1])) {
+        resp_error(&c->conn.out, "BUSYKEY Target key name already exists.");
+        return;
+    }
+    if (!parse_ttl(c, argv[2], r)) {
+        return;
+    }
+    if (!rdb_check(&payload)) {
+        resp_error(&c->conn.out, "ERR DUMP payload version or checksum are wrong");
+    } else if (!rdb_read(payload, &value)) {
+        resp_error(&c->conn.out, "ERR Bad data format");
+    } else {
+        remove_old(c, argv[1]);
+        if (r->is_past) {
+            reply_ok(c);
+        } else {
+            put_value(c, argv[1], r, &value);
+        }
+    }
+    rdb_value_fini(&value);
+}
+
+void cmd_restore(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct restore r = {.replaces = false};
+    if (parse_options(c, argv, argc, &r)) {
+        client_own(c);
+        restore(c, argv, &r);
+        client_disown(c);
+    }
+}
+
+void cmd_migrate(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_error(&c->conn.out,
+               "ERR MIGRATE is not offered: freshet connects to no other server; DUMP "
+               "here and RESTORE there, the payload is that of Redis");
+}
