@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Django as Debian packages it (3.2 with django-redis) and redis-py, unchanged, against freshet."""
+import importlib.util
+import pathlib
+import threading
+
 import django
 import pytest
 import redis
@@ -184,3 +188,64 @@ def test_redis_py_queue_space_says_oom_and_keeps_what_it_has(shop, freshet):
     assert client.mget([f"job:{n}" for n in range(stored)]) == [b"x" * 1000] * stored
     assert client.delete("job:0") == 1 and client.set("job:0", "y" * 1000), "room made is room to use"
     client.close()
+
+
+# --- tags: docs/tags.md ---------------------------------------------------------------------------------
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples/tags/tagged.py"
+
+
+@pytest.fixture
+def tagged(configured):
+    spec = importlib.util.spec_from_file_location("tagged", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_documentation_shows_the_example_that_is_tested():
+    code = EXAMPLE.read_text().split('as it is."""\n')[1]
+    assert code in (ROOT / "docs/tags.md").read_text()
+
+
+def test_tagged_value_is_filled_once_and_again_after_a_drop(cache, tagged):
+    calls = []
+
+    def fill():
+        calls.append(1)
+        return {"degrees": len(calls)}
+    for _ in range(3):
+        assert tagged.get_or_fill("weather:vienna", fill, ["weather", "city:vienna"]) == {"degrees": 1}
+    assert cache.get("weather:vienna") == {"degrees": 1} and cache.ttl("weather:vienna") > 200
+    tagged.drop("city:linz")
+    assert tagged.get_or_fill("weather:vienna", fill, ["weather"]) == {"degrees": 1}
+    tagged.drop("city:vienna")
+    assert cache.get("weather:vienna") is None
+    assert tagged.get_or_fill("weather:vienna", fill, ["weather"]) == {"degrees": 2}
+
+
+def test_value_that_a_drop_overtook_is_used_once_and_not_stored(cache, tagged):
+    def fill():
+        tagged.drop("weather")
+        return "read before the drop"
+    assert tagged.get_or_fill("weather:vienna", fill, ["weather"]) == "read before the drop"
+    assert cache.get("weather:vienna") is None
+
+
+def test_many_threads_of_django_fill_once(cache, tagged):
+    calls, values, begun = [], [], threading.Barrier(20)
+
+    def fill():
+        calls.append(1)
+        return "filled"
+
+    def read():
+        begun.wait()
+        values.append(tagged.get_or_fill("weather:vienna", fill, ["weather"], wait_ms=20000))
+    threads = [threading.Thread(target=read) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert values == ["filled"] * 20 and len(calls) == 1
