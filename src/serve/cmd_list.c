@@ -10,19 +10,23 @@
 
 /* --- pushing ---------------------------------------------------------------------------------- */
 
+static void reply_pushed(struct resp_client *c, struct slice key, enum coll_end end, enum err err,
+                         uint64_t length)
+{
+    if (err != ERR_OK) {
+        reply_err(c, err);
+        return;
+    }
+    client_event(c, EVENT_LIST, end == COLL_HEAD ? "lpush" : "rpush", key);
+    reply_integer(c, (int64_t)length);
+}
+
 static void reply_length(struct resp_client *c, enum err err, uint64_t length)
 {
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {
         reply_integer(c, (int64_t)length);
-    }
-}
-
-static void tell_push(struct resp_client *c, enum err err, enum coll_end end, struct slice key)
-{
-    if (err == ERR_OK) {
-        client_event(c, EVENT_LIST, end == COLL_HEAD ? "lpush" : "rpush", key);
     }
 }
 
@@ -35,8 +39,7 @@ static void push(struct resp_client *c, const struct slice *argv, uint32_t argc,
     uint64_t length = (e.item != NULL ? coll_count(e.item) : 0) + argc - 2;
     enum err err = coll_push(&e.hold, end, argv + 2, argc - 2, &e.meta);
     client_edit_end(c, &e);
-    tell_push(c, err, end, argv[1]);
-    reply_length(c, err, length);
+    reply_pushed(c, argv[1], end, err, length);
 }
 
 /* Only to a list that is there. */
@@ -50,8 +53,7 @@ static void push_more(struct resp_client *c, const struct slice *argv, uint32_t 
         uint64_t length = coll_count(item) + argc - 2;
         enum err err = coll_push(&h, end, argv + 2, argc - 2, NULL);
         store_drop(&h);
-        tell_push(c, err, end, argv[1]);
-        reply_length(c, err, length);
+        reply_pushed(c, argv[1], end, err, length);
         break;
     }
     case CLIENT_ABSENT:
@@ -203,15 +205,15 @@ static void set_at(struct resp_client *c, struct store_hold *h, const struct sto
     if (!arg_integer(c, argv[2], &index)) {
         return;
     }
-    if (rank_of(index, coll_count(item), &rank)) {
-        enum err err = coll_replace(h, rank, argv[3]);
-        if (err == ERR_OK) {
-            client_event(c, EVENT_LIST, "lset", argv[1]);
-        }
-        reply_stored(c, err);
-    } else {
+    if (!rank_of(index, coll_count(item), &rank)) {
         resp_error(&c->conn.out, "ERR index out of range");
+        return;
     }
+    enum err err = coll_replace(h, rank, argv[3]);
+    if (err == ERR_OK) {
+        client_event(c, EVENT_LIST, "lset", argv[1]);
+    }
+    reply_stored(c, err);
 }
 
 void cmd_lset(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -270,11 +272,12 @@ void cmd_lrem(struct resp_client *c, const struct slice *argv, uint32_t argc)
     struct store_item *item;
     switch (client_find_kind(c, argv[1], STORE_LIST, &h, &item)) {
     case CLIENT_FOUND: {
+        uint64_t length = coll_count(item);
         uint64_t removed = coll_remove_equal(&h, count, argv[3]);
-        if (removed > 0) {
-            client_event_taken(c, EVENT_LIST, "lrem", h.key, store_peek(&h, NULL) == NULL);
-        }
         store_drop(&h);
+        if (removed > 0) {
+            client_event_taken(c, EVENT_LIST, "lrem", argv[1], removed == length);
+        }
         reply_integer(c, (int64_t)removed);
         break;
     }
@@ -287,10 +290,8 @@ void cmd_lrem(struct resp_client *c, const struct slice *argv, uint32_t argc)
 }
 
 /* The tail first: what is kept does not change its rank by that. */
-static void trim(struct store_hold *h, const struct store_item *item, int64_t start, int64_t stop)
+static void trim(struct store_hold *h, struct span kept, uint64_t length)
 {
-    uint64_t length = coll_count(item);
-    struct span kept = span_of(start, stop, length);
     if (kept.count == 0) {
         (void)store_remove(h);
         return;
@@ -314,12 +315,14 @@ void cmd_ltrim(struct resp_client *c, const struct slice *argv, uint32_t argc)
     struct store_hold h;
     struct store_item *item;
     switch (client_find_kind(c, argv[1], STORE_LIST, &h, &item)) {
-    case CLIENT_FOUND:
-        trim(&h, item, start, stop);
-        client_event_taken(c, EVENT_LIST, "ltrim", h.key, store_peek(&h, NULL) == NULL);
+    case CLIENT_FOUND: {
+        struct span kept = span_of(start, stop, coll_count(item));
+        trim(&h, kept, coll_count(item));
         store_drop(&h);
+        client_event_taken(c, EVENT_LIST, "ltrim", argv[1], kept.count == 0);
         reply_ok(c);
         break;
+    }
     case CLIENT_ABSENT:
         reply_ok(c);
         break;

@@ -43,9 +43,10 @@ static void take_away(struct resp_client *c, const struct move_args *m)
     client_hold(c, m->from, &h);
     const struct store_item *item = client_item(c, &h);
     if (item != NULL) {
-        coll_cut(&h, m->from_end == COLL_HEAD ? 0 : coll_count(item) - 1, 1);
-        client_event_taken(c, EVENT_LIST, m->from_end == COLL_HEAD ? "lpop" : "rpop", h.key,
-                           store_peek(&h, NULL) == NULL);
+        uint64_t length = coll_count(item);
+        bool at_head = m->from_end == COLL_HEAD;
+        client_event_taken(c, EVENT_LIST, at_head ? "lpop" : "rpop", m->from, length == 1);
+        coll_cut(&h, at_head ? 0 : length - 1, 1);
     }
     store_drop(&h);
 }
@@ -53,6 +54,9 @@ static void take_away(struct resp_client *c, const struct move_args *m)
 static void move_element(struct resp_client *c, const struct move_args *m, struct slice element)
 {
     struct client_edit e __attribute__((uninitialized));
+    if (!client_room(c, element.len + REPLY_FRAME)) {
+        return; /* what cannot be told must not happen */
+    }
     if (!client_edit_begin(c, m->to, STORE_LIST, &e)) {
         return;
     }
@@ -63,9 +67,8 @@ static void move_element(struct resp_client *c, const struct move_args *m, struc
         return;
     }
     client_event(c, EVENT_LIST, m->to_end == COLL_HEAD ? "lpush" : "rpush", m->to);
-    if (reply_bulk(c, element)) {
-        take_away(c, m);
-    }
+    take_away(c, m);
+    reply_bulk(c, element);
 }
 
 /* False: no source. */

@@ -8,7 +8,7 @@ import pytest
 
 from cluster import Cluster
 from daemon import Freshet, cli, shop_policy
-from resp_helpers import RedisServer
+from resp_helpers import PLAIN, RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +86,15 @@ def redis_server(tmp_path_factory):
     server = RedisServer(tmp_path_factory.mktemp("redis")).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def both(redis_server, freshet):
+    """A function that connects to (freshet, redis), both empty."""
+    daemon = freshet(PLAIN)
+
+    def connect(protocol=2):
+        theirs = redis_server.resp(protocol)
+        theirs("FLUSHALL")
+        return daemon.resp(protocol=protocol), theirs
+    return connect

@@ -241,6 +241,21 @@ def test_inside_a_transaction_nothing_waits(server):
     assert replies[-1] == [None, None, 1, [b"q", b"x"]] and blocked(control) == 0
 
 
+@WORKERS
+def test_what_is_done_for_those_who_wait_is_told_as_events(server, workers):
+    daemon, control, waiters = server(workers)
+    control("CONFIG", "SET", "notify-keyspace-events", "EA")
+    listener = daemon.resp()
+    listener("PSUBSCRIBE", "__keyevent*")
+    waiters.add("BLMOVE", "a", "b", "LEFT", "RIGHT", 0)
+    waiters.add("BRPOP", "b", 0)
+    control("RPUSH", "a", "x")
+    waiters.replies()
+    told = [tuple(listener.reply()[2:]) for _ in range(6)]
+    assert told == [(b"__keyevent@0__:" + name, key) for name, key in [
+        (b"rpush", b"a"), (b"rpush", b"b"), (b"lpop", b"a"), (b"del", b"a"), (b"rpop", b"b"), (b"del", b"b")]]
+
+
 # --- the end of a wait ------------------------------------------------------------------------------
 
 

@@ -127,6 +127,59 @@ SCRIPTS = {
         HDEL h a
         HDEL h b c
         HGET h a""",
+    "lists, waiting": """
+        LPUSH l a b c
+        RPUSH l d e
+        LPUSHX nosuch a
+        RPUSHX l f
+        LPUSHX l g
+        LSET l 0 h
+        LSET l 100 h
+        LINSERT l BEFORE h i
+        LINSERT l BEFORE nosuch i
+        LREM l 0 nosuch
+        LREM l 0 i
+        LPOP l
+        LPOP l 0
+        RPOP l 2
+        LTRIM l 0 1
+        LTRIM nosuch 0 1
+        LMOVE l m LEFT RIGHT
+        LMOVE l m RIGHT LEFT
+        RPOPLPUSH m m
+        BLMOVE m l LEFT LEFT 0
+        BRPOPLPUSH m l 0
+        LMPOP 2 nosuch l LEFT
+        BLMPOP 0 2 nosuch l RIGHT
+        RPUSH l a b
+        BLPOP l 0
+        BRPOP nosuch l 0
+        RPUSH l a a
+        LREM l 0 a
+        RPUSH l a a
+        LTRIM l 5 6
+        MULTI
+        RPUSH l a
+        BLPOP l 0
+        EXEC""",
+    "streams, waiting": """
+        XADD s 1-1 a b
+        XADD s NOMKSTREAM 1-2 a b
+        XADD nosuch NOMKSTREAM 1-2 a b
+        XADD s MAXLEN 2 1-3 a b
+        XADD s MAXLEN 100 1-4 a b
+        XADD s MINID 2 2-1 a b
+        XADD s 1-1 a b
+        XTRIM s MAXLEN 100
+        XTRIM s MAXLEN 0
+        XADD s 3-1 a b
+        XDEL s 9-9
+        XDEL s 3-1
+        XSETID s 5-5
+        XSETID s 6-0
+        XREAD BLOCK 1 STREAMS s 0
+        XRANGE s - +
+        DEL s""",
     "sets": """
         SADD s a b c
         SADD s a

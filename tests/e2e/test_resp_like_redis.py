@@ -17,18 +17,6 @@ SCRIPTS = {path.stem: path for path in sorted(pathlib.Path(__file__).parent.glob
 
 
 @pytest.fixture
-def both(redis_server, freshet):
-    """A function that connects to (freshet, redis), both empty."""
-    daemon = freshet(PLAIN)
-
-    def connect(protocol=2):
-        theirs = redis_server.resp(protocol)
-        theirs("FLUSHALL")
-        return daemon.resp(protocol=protocol), theirs
-    return connect
-
-
-@pytest.fixture
 def both_with_password(redis_server, freshet):
     """As `both`, before AUTH."""
     daemon, admin = freshet(PLAIN + "auth: { password: sesame }\n"), redis_server.resp()

@@ -5,7 +5,6 @@ import random
 import pytest
 
 from resp_helpers import plain
-from test_resp_like_redis import both, redis_server  # noqa: F401 (fixtures)
 
 COMMANDS = [
     "LPUSH {k} {v}", "RPUSH {k} {v} {v}", "LPUSH {k} {v} {v} {v} {v}", "LPUSHX {k} {v}", "RPUSHX {k} {v}",
@@ -52,16 +51,16 @@ SMALL = ["", "a", "1", "-7", "abc", "9223372036854775807", "x" * 63, "x" * 64]
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_random_commands_on_small_lists(both, protocol):  # noqa: F811
+def test_random_commands_on_small_lists(both, protocol):
     run_random(both(protocol), protocol, 4000, SMALL, 1)
 
 
-def test_random_commands_on_large_lists(both):  # noqa: F811
+def test_random_commands_on_large_lists(both):
     """Long enough, and with elements large enough, to be more than one piece of memory."""
     run_random(both(), 7, 4000, SMALL + ["y" * 500, "z" * 5000, "w" * 20000], 60)
 
 
-def test_elements_come_back_in_order_from_a_very_long_list(both):  # noqa: F811
+def test_elements_come_back_in_order_from_a_very_long_list(both):
     ours, theirs = both()
     for client in (ours, theirs):
         client.pipeline(*[["RPUSH", "l", *range(i * 100, i * 100 + 100)] for i in range(200)],

@@ -9,7 +9,6 @@ from daemon import until
 from resp_client import RespError
 from resp_helpers import PLAIN, plain
 from test_resp_blocking import WORKERS, blocked, policy, server  # noqa: F401 (fixture)
-from test_resp_like_redis import both, redis_server  # noqa: F401 (fixtures)
 
 COMMANDS = [
     "XADD {k} {i} f {v}", "XADD {k} {i} f {v} g {v}", "XADD {k} {s}-* f {v}", "XADD {k} MAXLEN {p} {s}-* f {v}",
@@ -32,7 +31,7 @@ def without_tree(reply):
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_random_commands(both, protocol):  # noqa: F811
+def test_random_commands(both, protocol):
     """XDEL makes trimming by whole nodes differ from Redis's own count of them, so it has a key of its own."""
     clients = both(protocol)
     rng = random.Random(protocol)
@@ -64,7 +63,7 @@ def test_random_commands(both, protocol):  # noqa: F811
         assert ours("XRANGE", key, "-", "+") == theirs("XRANGE", key, "-", "+")
 
 
-def test_a_long_stream_is_read_and_trimmed_in_the_middle(both):  # noqa: F811
+def test_a_long_stream_is_read_and_trimmed_in_the_middle(both):
     ours, theirs = both()
     for client in (ours, theirs):
         client.pipeline(*[["XADD", "s", f"{i}-1", "field", f"value {i}", "n", i] for i in range(1, 5001)])
