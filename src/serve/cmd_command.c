@@ -5,6 +5,7 @@
  * Key specifications are given in the one form that the table knows (an index and a range), which
  * covers every command here. ACL categories follow from flags and groups as in Redis.
  */
+#include "serve/command_keys.h"
 #include "serve/glob.h"
 #include "serve/resp_client.h"
 
@@ -346,7 +347,7 @@ void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32
         resp_error(&c->conn.out, "ERR Invalid command specified");
         return;
     }
-    if (cmd->first_key == 0) {
+    if (!command_has_keys(cmd)) {
         resp_error(&c->conn.out, "ERR The command has no key arguments");
         return;
     }
@@ -354,12 +355,20 @@ void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32
         resp_error(&c->conn.out, "ERR Invalid number of arguments specified for command");
         return;
     }
-    uint32_t first = (uint32_t)cmd->first_key;
-    uint32_t last = cmd->last_key < 0 ? given - (uint32_t)-cmd->last_key : (uint32_t)cmd->last_key;
-    uint32_t step = (uint32_t)cmd->key_step;
-    resp_array(&c->conn.out, (last - first) / step + 1);
-    for (uint32_t i = first; i <= last; i += step) {
-        reply_bulk(c, argv[2 + i]);
+    struct command_keys keys;
+    if (!command_keys_find(cmd, argv + 2, given, &keys)) {
+        resp_error(&c->conn.out, "ERR Invalid arguments specified for command");
+        return;
+    }
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < keys.run_count; r++) {
+        count += keys.runs[r].count;
+    }
+    resp_array(&c->conn.out, count);
+    for (uint32_t r = 0; r < keys.run_count; r++) {
+        for (uint32_t i = 0; i < keys.runs[r].count; i++) {
+            reply_bulk(c, argv[2 + keys.runs[r].first + i * keys.runs[r].step]);
+        }
     }
 }
 

@@ -42,10 +42,11 @@ static bool take_option(struct zadd *z, struct slice word)
     return false;
 }
 
-static bool parse_zadd(struct resp_client *c, const struct slice *argv, uint32_t argc,
+/* ZINCRBY is ZADD with INCR given, and takes the other options where nobody would look for them. */
+static bool parse_zadd(struct resp_client *c, const struct slice *argv, uint32_t argc, bool incr,
                        struct zadd *ret_zadd)
 {
-    struct zadd z = {.incr = false};
+    struct zadd z = {.incr = incr};
     uint32_t at = 2;
     while (at < argc && take_option(&z, argv[at])) {
         at++;
@@ -202,15 +203,17 @@ static void zadd(struct resp_client *c, struct slice key, const struct zadd *z)
 void cmd_zadd(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct zadd z;
-    if (parse_zadd(c, argv, argc, &z)) {
+    if (parse_zadd(c, argv, argc, false, &z)) {
         zadd(c, argv[1], &z);
     }
 }
 
 void cmd_zincrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    struct zadd z = {.incr = true, .pairs = argv + 2, .count = 1};
-    zadd(c, argv[1], &z);
+    struct zadd z;
+    if (parse_zadd(c, argv, argc, true, &z)) {
+        zadd(c, argv[1], &z);
+    }
 }
 
 void cmd_zrem(struct resp_client *c, const struct slice *argv, uint32_t argc)
