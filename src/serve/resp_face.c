@@ -21,6 +21,7 @@
 #include "serve/events.h"
 #include "serve/herd.h"
 #include "serve/monitor.h"
+#include "serve/not_offered.h"
 #include "serve/pause.h"
 #include "serve/pubsub.h"
 #include "serve/resp_proof.h"
@@ -73,8 +74,10 @@ static void refuse_unknown(struct resp_client *c, const struct slice *argv, uint
                                 argv[i].ptr != NULL ? argv[i].ptr : "");
     }
     int shown = argv[0].len < 128 ? (int)argv[0].len : 128;
-    resp_error(&c->conn.out, "ERR unknown command '%.*s', with args beginning with: %s", shown,
-               argv[0].ptr, args);
+    const char *why = not_offered(argv[0]);
+    resp_error(&c->conn.out, "ERR unknown command '%.*s', with args beginning with: %s%s%s%s",
+               shown, argv[0].ptr, args, why != NULL ? "(" : "", why != NULL ? why : "",
+               why != NULL ? ")" : "");
 }
 
 static void refuse_unknown_sub(struct resp_client *c, const struct command *cmd, struct slice name)
