@@ -16,7 +16,7 @@ ROOT = HERE.parents[2]
 QUEUE, CACHE, SESSION, RESULTS = 0, 1, 2, 3
 
 POLICY = """
-listen: {{ resp: "127.0.0.1:0, unix:{folder}/freshet.sock", admin: "127.0.0.1:0" }}
+listen: {{ resp: ["127.0.0.1:0", "unix:{folder}/freshet.sock"], admin: "127.0.0.1:0" }}
 memory: 256MB
 durable: {{ dir: {folder}/log, fsync: everysec }}
 spaces:
