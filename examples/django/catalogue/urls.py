@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-from django.urls import include, path
+from django.urls import path
 
 from . import views
 
@@ -9,5 +9,4 @@ urlpatterns = [
     path("basket", views.basket),
     path("basket/<int:product_id>", views.basket),
     path("order", views.order),
-    path("django-rq/", include("django_rq.urls")),
 ]
