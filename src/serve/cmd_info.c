@@ -171,13 +171,30 @@ static void info_cluster(const struct resp_client *c, struct buf *out)
     buf_append_str(out, "cluster_enabled:0\r\n");
 }
 
-/* How many keys have an expiry is not counted anywhere; clients use only keys=. */
+/* Each space by itself: what it may own, owns, holds, and whether it is nearly full. */
+static void info_spaces(const struct resp_client *c, struct buf *out)
+{
+    const struct server *s = c->worker->server;
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
+        const struct policy_space *space = &s->started_with->spaces[i];
+        struct store_space_stats st;
+        store_space_stats(s->store, i, &st);
+        buf_printf(out, "space_%s:budget=%" PRIu64 ",used=%" PRIu64 ",items=%" PRIu64, space->name,
+                   st.budget_bytes, st.used_bytes, st.item_bytes);
+        buf_printf(out, ",keys=%" PRIu64 ",evicted=%" PRIu64 ",expired=%" PRIu64, st.keys,
+                   st.evicted, st.expired);
+        buf_printf(out, ",refused=%" PRIu64 ",near_full=%" PRIu64 ",crossings=%" PRIu64 "\r\n",
+                   st.refused, st.near_full, st.crossings);
+    }
+}
+
 static void info_keyspace(const struct resp_client *c, struct buf *out)
 {
     for (uint32_t db = 0; db < POLICY_DBS; db++) {
         uint64_t keys = client_db_exists(c, db) ? store_db_size(client_store(c), db) : 0;
         if (keys > 0) {
-            buf_printf(out, "db%u:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", db, keys);
+            buf_printf(out, "db%u:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", db, keys,
+                       store_db_expiring(client_store(c), db));
         }
     }
 }
@@ -197,6 +214,7 @@ static const struct section {
     {"modules", "Modules", info_modules},
     {"errorstats", "Errorstats", info_errorstats},
     {"cluster", "Cluster", info_cluster},
+    {"spaces", "Spaces", info_spaces},
     {"keyspace", "Keyspace", info_keyspace},
 };
 

@@ -227,6 +227,11 @@ bool client_make_room(struct resp_client *c, size_t len)
 
 void reply_err(struct resp_client *c, enum err e)
 {
+    if (e == ERR_NOSPACE) {
+        resp_error(&c->conn.out, "%s %s Space '%s' is at its budget.", err_prefix(e), err_text(e),
+                   c->space->name);
+        return;
+    }
     resp_error(&c->conn.out, "%s %s", err_prefix(e), err_text(e));
 }
 

@@ -162,6 +162,16 @@ static bool is_open_to(struct resp_client *c, const struct command *cmd)
     return true;
 }
 
+/* A space that is full and never evicts refuses before the command has done half of its work. */
+static bool room_admits(struct resp_client *c, const struct command *cmd)
+{
+    if ((cmd->flags & COMMAND_DENYOOM) == 0 || !store_is_full(client_store(c), c->db)) {
+        return true;
+    }
+    reply_err(c, ERR_NOSPACE);
+    return false;
+}
+
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     const struct command *cmd = find_known(c, argv, argc);
@@ -173,7 +183,8 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }
-    if ((__builtin_expect(c->guarded, 0) && !is_open_to(c, cmd)) || !durable_admits(c, cmd)) {
+    if ((__builtin_expect(c->guarded, 0) && !is_open_to(c, cmd)) || !durable_admits(c, cmd) ||
+        !room_admits(c, cmd)) {
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }

@@ -199,6 +199,27 @@ static bool server_is_loading(const struct server *s)
     return l.is_loading;
 }
 
+/* One line each time a space comes near its budget: time to look at it, long before anything is refused. */
+static void warn_of_full_spaces(const struct server *s)
+{
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
+        if (!store_space_crossed(s->store, i)) {
+            continue;
+        }
+        const struct policy_space *space = &s->started_with->spaces[i];
+        struct store_space_stats st;
+        store_space_stats(s->store, i, &st);
+        log_event(LOG_WARN, "serve",
+                  space->evict
+                      ? "a space is at 80 % of its budget; it will evict at 100 %, or give "
+                        "it more `memory`"
+                      : "a space is at 80 % of its budget; at 100 % it refuses writes: "
+                        "remove something, or give it more `memory`",
+                  log_text("space", space->name), log_number("used", st.used_bytes),
+                  log_number("budget", st.budget_bytes));
+    }
+}
+
 static void upkeep(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, upkeep);
@@ -213,6 +234,9 @@ static void upkeep(struct timer *t)
         if (latency_is_slow(w->server, took_ms)) {
             latency_note(w->server, "expire-cycle", took_ms);
         }
+    }
+    if (w->index == 0) {
+        warn_of_full_spaces(w->server);
     }
     touched_after_command(w);
     if (events_wait(w)) {

@@ -209,6 +209,12 @@ static const struct {
     F(COUNTER, evicted, "keys removed to make room"),
     F(COUNTER, expired, "keys removed because their time was over"),
     F(COUNTER, outdated, "entries refused because something they depend on had changed"),
+    F(COUNTER, expire_looks, "items looked at in search of the expired"),
+    F(COUNTER, refused, "writes refused because the space had no room and could make none"),
+    F(GAUGE, near_full,
+      "1 when the space has come to 80 % of its budget and not fallen below 75 % since"),
+    F(COUNTER, crossings,
+      "how often the space has come to 80 % of its budget (a warning in the log each)"),
 #undef F
 };
 

@@ -28,6 +28,16 @@ uint64_t store_db_size(struct store *s, uint32_t db)
     return size;
 }
 
+uint64_t store_db_expiring(struct store *s, uint32_t db)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < s->shard_count; i++) {
+        const struct table *t = &s->shards[i].tables[store_table_of(s, db)];
+        count += atomic_load_explicit(&t->expiring, memory_order_relaxed);
+    }
+    return count;
+}
+
 static void free_item(void *arg, struct store_item *it)
 {
     struct pool *p = arg;
@@ -51,6 +61,7 @@ static void flush_table(struct shard *sh, struct table *t, struct pool *p)
         table_fini(t);
     }
     figure_add(&p->figures.keys, (uint64_t)-count);
+    space_note_room(p->slab.pages.space);
     atomic_store_explicit(&p->figures.item_bytes, p->slab.bytes, memory_order_relaxed);
 }
 

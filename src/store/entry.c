@@ -58,6 +58,8 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
     }
     figure_add(&p->figures.keys, (uint64_t)-1);
     evict_removed(p, it);
+    table_count_expiring(t, -(int)item_expires(it));
+    space_note_room(t->slab->pages.space);
     table_remove(t, hash, at);
     slab_free(t->slab, it);
     pool_note_bytes(p);

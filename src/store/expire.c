@@ -42,6 +42,7 @@ static uint32_t expire_run(struct shard *sh, struct pool *p, uint32_t page, uint
             soonest = expiry;
         }
     }
+    figure_add(&p->figures.expire_looks, left);
     if (dropped < left) { /* else the run is gone */
         run->soonest = PAGE_NEVER;
         if (soonest != UINT64_MAX) {

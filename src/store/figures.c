@@ -17,6 +17,8 @@ void store_space_stats(struct store *s, uint32_t space, struct store_space_stats
     struct store_space_stats sum = {
         .budget_bytes = s->spaces[space].budget,
         .used_bytes = space_used(&s->spaces[space]),
+        .near_full = atomic_load_explicit(&s->spaces[space].near_full, memory_order_relaxed),
+        .crossings = figure(&s->spaces[space].crossings),
     };
     for (uint32_t i = 0; i < s->shard_count; i++) {
         const struct pool_figures *f = &s->shards[i].pools[space].figures;
@@ -25,8 +27,29 @@ void store_space_stats(struct store *s, uint32_t space, struct store_space_stats
         sum.evicted += figure(&f->evicted);
         sum.expired += figure(&f->expired);
         sum.outdated += figure(&f->outdated);
+        sum.expire_looks += figure(&f->expire_looks);
+        sum.refused += figure(&f->refused);
     }
     *ret_stats = sum;
+}
+
+bool store_space_crossed(struct store *s, uint32_t space)
+{
+    struct space *sp = &s->spaces[space];
+    bool was = atomic_load_explicit(&sp->near_full, memory_order_relaxed);
+    uint64_t percent = was ? STORE_NEAR_FULL_OVER : STORE_NEAR_FULL;
+    bool is = space_used(sp) >= sp->budget / 100 * percent;
+    atomic_store_explicit(&sp->near_full, is, memory_order_relaxed);
+    if (is && !was) {
+        figure_add(&sp->crossings, 1);
+    }
+    return is && !was;
+}
+
+bool store_is_full(const struct store *s, uint32_t db)
+{
+    const struct space *sp = &s->spaces[s->table_space[store_table_of(s, db)]];
+    return atomic_load_explicit(&sp->is_full, memory_order_relaxed);
 }
 
 /* Live items in the runs of a pool, each of them in its table. */

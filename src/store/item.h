@@ -81,6 +81,11 @@ static inline bool item_is_live(const struct store_item *it)
     return (it->place & ITEM_LIVE) != 0;
 }
 
+static inline bool item_expires(const struct store_item *it)
+{
+    return (it->place & ITEM_EXPIRES) != 0;
+}
+
 static inline uint64_t item_expiry(const struct store_item *it)
 {
     return (it->place & ITEM_EXPIRES) != 0 ? *(const uint64_t *)(const void *)it->fields : 0;

@@ -37,6 +37,8 @@ struct pool_figures {
     _Atomic uint64_t evicted;
     _Atomic uint64_t expired;
     _Atomic uint64_t outdated;
+    _Atomic uint64_t expire_looks;
+    _Atomic uint64_t refused;
 };
 
 struct pool {

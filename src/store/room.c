@@ -12,6 +12,9 @@
 
 #include "base/check.h"
 
+/* Whoever is refused so little speaks for all. */
+enum { SMALL = STORE_PAGE };
+
 /* What is wanted of the hold's pool: memory for an item, or (size 0) a place in the index. */
 struct wish {
     struct store_hold *hold;
@@ -64,6 +67,16 @@ static NO_THREAD_SAFETY bool ask_others(struct wish *w, struct need *n)
     return done;
 }
 
+static void note_refusal(const struct wish *w)
+{
+    struct pool *p = hold_pool(w->hold);
+    struct space *space = p->slab.pages.space;
+    figure_add(&p->figures.refused, 1);
+    if (!space->evict && w->size <= SMALL) {
+        atomic_store_explicit(&space->is_full, true, memory_order_relaxed);
+    }
+}
+
 static void make_room(struct wish *w, struct need *n)
 {
     bool done = wish_try(w);
@@ -73,8 +86,8 @@ static void make_room(struct wish *w, struct need *n)
     while (!done && evict_step(w->hold->shard, hold_pool(w->hold), n)) {
         done = wish_try(w);
     }
-    if (!done) {
-        (void)ask_others(w, n);
+    if (!done && !ask_others(w, n)) {
+        note_refusal(w);
     }
 }
 

@@ -22,13 +22,24 @@ struct space {
     uint64_t budget;
     bool evict;
     bool durable;
-    /* atomic */
+    /* atomic, relaxed */
+    _Atomic bool is_full;   /* refused a small write; nothing written or removed since */
+    _Atomic bool near_full; /* the rest: written by one thread only */
+    _Atomic uint64_t crossings;
     _Alignas(64) _Atomic uint64_t used;
 };
 
 static inline uint64_t space_used(const struct space *s)
 {
     return atomic_load_explicit(&s->used, memory_order_relaxed);
+}
+
+/* Something was written or removed: the next write may find room. */
+static inline void space_note_room(struct space *s)
+{
+    if (__builtin_expect(atomic_load_explicit(&s->is_full, memory_order_relaxed), 0)) {
+        atomic_store_explicit(&s->is_full, false, memory_order_relaxed);
+    }
 }
 
 static inline bool space_take(struct space *s, uint64_t bytes)

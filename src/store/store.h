@@ -193,6 +193,8 @@ enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *de
 
 /* Keys counted, including those expired or outdated but not yet found out. */
 uint64_t store_db_size(struct store *s, uint32_t db);
+/* How many of them have an expiry. */
+uint64_t store_db_expiring(struct store *s, uint32_t db);
 /* Empties a database. Needs store_own(). */
 void store_db_flush(struct store *s, uint32_t db);
 /* Exchanges two databases (SWAPDB). Needs store_own(). False, and nothing happens, when they belong to
@@ -283,8 +285,19 @@ struct store_space_stats {
     uint64_t keys;
     uint64_t evicted;
     uint64_t expired;
-    uint64_t outdated; /* refused by fresh at lookup */
+    uint64_t outdated;     /* refused by fresh at lookup */
+    uint64_t expire_looks; /* items looked at to find the expired */
+    uint64_t refused;      /* writes that found no room */
+    uint64_t near_full;    /* 1: at STORE_NEAR_FULL percent of the budget, and not yet well below */
+    uint64_t crossings;    /* how often that came about */
 };
+enum { STORE_NEAR_FULL = 80, STORE_NEAR_FULL_OVER = 75 };
+/* True once each time the space has come to STORE_NEAR_FULL percent of its budget; not again before it has
+ * fallen below STORE_NEAR_FULL_OVER. For one thread, a few times a second: whoever warns. */
+bool store_space_crossed(struct store *s, uint32_t space);
+/* Did the space of this database, which never evicts, lately refuse a small write, and has nothing been written or
+ * removed in it since? Then a write need not be tried. */
+bool store_is_full(const struct store *s, uint32_t db);
 void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats);
 
 /* Debug: walks everything and checks S1 and the structures' own invariants. Needs store_own(). */

@@ -220,6 +220,7 @@ void table_validate(const struct table *t)
     check((t->chunk == NULL) == (t->buckets == 0));
     check(t->chunk == NULL || (t->buckets > t->mask && t->buckets <= 2 * (uint64_t)t->mask + 2));
     uint64_t count = 0;
+    uint64_t expiring = 0;
     for (uint32_t i = 0; i < t->buckets; i++) {
         const struct bucket *first = bucket_at(t, i);
         for (const struct bucket *b = first; b != NULL; b = bucket_next(t, b)) {
@@ -231,6 +232,7 @@ void table_validate(const struct table *t)
                 uint64_t hash = hash_slice(item_key(it));
                 check(item_is_live(it) && bucket_index(t, hash) == i); /* T1 */
                 check(b->tag[slot] == tag_of(hash));
+                expiring += item_expires(it);
                 struct table_at at = table_find(t, hash, item_key(it));
                 check(at.bucket == b && at.slot == slot);
             }
@@ -238,4 +240,5 @@ void table_validate(const struct table *t)
         }
     }
     check(count == table_count(t));
+    check(expiring == atomic_load_explicit(&t->expiring, memory_order_relaxed));
 }

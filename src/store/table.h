@@ -42,7 +42,8 @@ struct table {
     uint32_t chunk_cap;
     uint32_t buckets;
     uint32_t mask;
-    _Atomic uint64_t count; /* written under the shard's lock, read relaxed by anyone */
+    _Atomic uint64_t count;    /* written under the shard's lock, read relaxed by anyone; as is: */
+    _Atomic uint64_t expiring; /* items with an expiry */
 };
 
 /* Where an item is, or could be put: valid until the table changes. */
@@ -60,6 +61,12 @@ void table_forget(struct table *t);
 static inline uint64_t table_count(const struct table *t)
 {
     return atomic_load_explicit(&t->count, memory_order_relaxed);
+}
+
+static inline void table_count_expiring(struct table *t, int change)
+{
+    uint64_t count = atomic_load_explicit(&t->expiring, memory_order_relaxed);
+    atomic_store_explicit(&t->expiring, count + (uint64_t)(int64_t)change, memory_order_relaxed);
 }
 
 static inline struct store_item *table_item(const struct table *t, struct table_at at)

@@ -187,6 +187,7 @@ void table_forget(struct table *t)
         chunks_free(t);
     }
     atomic_store_explicit(&t->count, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->expiring, 0, memory_order_relaxed);
 }
 
 void table_fini(struct table *t)

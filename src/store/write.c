@@ -62,6 +62,7 @@ static void written(struct store_hold *h, const struct store_item *it)
     }
     touch_note(sh, STORE_TOUCH_WRITTEN, it->place & ITEM_TABLE, h->key);
     pool_note_bytes(p);
+    space_note_room(p->slab.pages.space);
 }
 
 static enum err insert_new(struct store_hold *h, struct store_item *it, struct need *n)
@@ -75,6 +76,7 @@ static enum err insert_new(struct store_hold *h, struct store_item *it, struct n
         return ERR_NOSPACE;
     }
     table_insert(t, at, h->hash, it);
+    table_count_expiring(t, item_expires(it));
     figure_add(&p->figures.keys, 1);
     evict_inserted(h->shard, p, it, h->hash);
     table_tune(t);
@@ -88,6 +90,7 @@ static enum err insert_new(struct store_hold *h, struct store_item *it, struct n
 static void replace(struct store_hold *h, struct store_item *old, struct store_item *it)
 {
     struct pool *p = hold_pool(h);
+    table_count_expiring(h->table, (int)item_expires(it) - (int)item_expires(old));
     it->worth = (uint8_t)((it->worth & ~ITEM_IN_WINDOW) | (old->worth & ITEM_IN_WINDOW));
     evict_resized(p, it, (int64_t)slab_bytes(&p->slab, it) - (int64_t)slab_bytes(&p->slab, old));
     table_replace(h->table, table_find_item(h->table, h->hash, old), it);
@@ -106,6 +109,7 @@ static enum err entry_write(struct store_hold *h, struct table_at at, struct ite
     parts->worth |= old != NULL ? old->worth & ITEM_IN_WINDOW : 0;
     bool is_shared = old != NULL && (lies_in(old, parts->value.ptr) || lies_in(old, parts->deps));
     if (old != NULL && !is_shared && fits(hold_pool(h), old, size)) {
+        table_count_expiring(t, (int)(parts->expiry_ms != 0) - (int)item_expires(old));
         item_write(old, parts);
         written(h, old);
         *ret_item = old;
@@ -332,11 +336,13 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
         memcpy(it->fields, &expiry_ms, sizeof(expiry_ms));
     } else if (expiry_ms == 0 && has) {
         it->place &= (uint8_t)~ITEM_EXPIRES; /* a slot that is too large for it will do */
+        table_count_expiring(h->table, -1);
         memmove(it->fields, it->fields + sizeof(expiry_ms), size - sizeof(*it) - sizeof(expiry_ms));
     } else if (expiry_ms != 0 && slab_round(s, size + sizeof(expiry_ms)) == slab_round(s, size)) {
         memmove(it->fields + sizeof(expiry_ms), it->fields, size - sizeof(*it));
         memcpy(it->fields, &expiry_ms, sizeof(expiry_ms));
         it->place |= ITEM_EXPIRES;
+        table_count_expiring(h->table, 1);
     } else if (expiry_ms != 0) {
         item_read(it, &parts);
         parts.key = h->key;

@@ -331,7 +331,8 @@ def test_full_space_says_so_and_keeps_what_it_has(freshet):
         while stored < 10_000:
             redis("SET", f"job:{stored}", b"x" * 4000)
             stored += 1
-    assert str(caught.value) == "OOM command not allowed when used memory > 'maxmemory'."
+    assert str(caught.value) == ("OOM command not allowed when used memory > 'maxmemory'. "
+                                 "Space 'queue' is at its budget.")
     assert stored > 500
     assert redis("DBSIZE") == stored and redis("GET", "job:0") == b"x" * 4000
     assert redis("DEL", "job:0") == 1

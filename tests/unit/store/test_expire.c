@@ -123,6 +123,32 @@ static void one_call_is_bounded_work(void **state)
     rig_close(&r);
 }
 
+/* Among a million that live on, a thousand expire: upkeep looks at their runs, not at the million. */
+static void looking_for_the_expired_costs_by_the_expired(void **state)
+{
+    (void)state;
+    enum { LONG = 1000 * 1000, SHORT = 1000, RUN = 64 };
+    struct rig r;
+    rig_open(&r, 512ULL * MB, false, NULL);
+    for (uint32_t i = 0; i < LONG; i++) {
+        put_n(&r, i, 100, r.now_ms + 3600 * 1000);
+        if (i % (LONG / SHORT) == 0) {
+            put_n(&r, LONG + i / (LONG / SHORT), 100, r.now_ms + 1000);
+        }
+    }
+    assert_int_equal(expire_all(&r), 0);
+    assert_int_equal(rig_stats(&r, 0).expire_looks, 0);
+    r.now_ms += 5000;
+    assert_int_equal(expire_all(&r), SHORT);
+    assert_in_range(rig_stats(&r, 0).expire_looks, SHORT, SHORT * RUN);
+    uint64_t looks = rig_stats(&r, 0).expire_looks;
+    r.now_ms += 5000;
+    assert_int_equal(expire_all(&r), 0);
+    assert_int_equal(rig_stats(&r, 0).expire_looks, looks);
+    assert_int_equal(store_db_expiring(r.store, 0), LONG);
+    rig_close(&r);
+}
+
 static void memory_of_the_expired_returns_to_the_system(void **state)
 {
     (void)state;
@@ -166,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_searched_run_notes_its_next_expiry),
         cmocka_unit_test(an_expiry_made_later_or_removed_is_respected),
         cmocka_unit_test(one_call_is_bounded_work),
+        cmocka_unit_test(looking_for_the_expired_costs_by_the_expired),
         cmocka_unit_test(memory_of_the_expired_returns_to_the_system),
         cmocka_unit_test(a_very_distant_expiry_is_kept_exactly),
     };
