@@ -21,6 +21,7 @@
  *
  * Inside MULTI, scripts and with replies turned off nobody waits.
  */
+#include "serve/durable.h"
 #include "serve/edit.h"
 #include "serve/fill_token.h"
 #include "serve/herd.h"
@@ -163,6 +164,7 @@ static void look_again(struct resp_client *c, const struct herd_question *q)
         resp_finish(c, before);
         conn_dirty(&c->conn);
         conn_resume(&c->conn);
+        durable_hold(c);
     }
 }
 

@@ -19,7 +19,6 @@
 #include "serve/herd.h"
 #include "serve/set_options.h"
 #include "serve/tags.h"
-#include "store/effect.h"
 
 #include "base/number.h"
 
@@ -36,19 +35,15 @@ static void reply_too_many(struct resp_client *c)
                FRESH_DEPS_MAX);
 }
 
-static bool refuse_durable(struct resp_client *c, struct slice key)
+static bool refuse_durable(struct resp_client *c)
 {
-    struct store_hold h;
-    client_hold(c, key, &h);
-    bool is_durable = effect_wanted(&h);
-    store_drop(&h);
-    if (is_durable) {
+    if (c->durable) {
         resp_error(&c->conn.out,
                    "ERR keys of space `%s` are durable and cannot have tags; use a database whose "
                    "space is `keep: volatile`",
                    c->space->name);
     }
-    return is_durable;
+    return c->durable;
 }
 
 /* "TAGS n tag..." with argv[*i] on n; moves onto the last tag. False after replying. */
@@ -102,7 +97,7 @@ void cmd_freshet_set(struct resp_client *c, const struct slice *argv, uint32_t a
 {
     struct tagged_write w = {.token = 0};
     struct slice key = argv[1];
-    if (!parse_set(c, argv, argc, &w) || (w.tags.count > 0 && refuse_durable(c, key))) {
+    if (!parse_set(c, argv, argc, &w) || (w.tags.count > 0 && refuse_durable(c))) {
         return;
     }
     LEASE_ROOM(lease);
@@ -145,7 +140,7 @@ void cmd_freshet_tag(struct resp_client *c, const struct slice *argv, uint32_t a
     struct slice key = argv[1];
     fresh_pos token = 0;
     uint32_t first = argc > 4 && slice_is_nocase(argv[2], "token") ? 4 : 2;
-    if ((first == 4 && !arg_token(c, argv[3], &token)) || refuse_durable(c, key)) {
+    if ((first == 4 && !arg_token(c, argv[3], &token)) || refuse_durable(c)) {
         return;
     }
     for (uint32_t i = first; i < argc; i++) {

@@ -139,6 +139,33 @@ def test_large_collection_keeps_its_elements_when_tagged(redis):
     assert redis("SCARD", "k") == 0
 
 
+def test_durable_keys_have_no_tags(freshet):
+    """After a restart nobody could tell what was dropped meanwhile."""
+    policy = """listen: { resp: "127.0.0.1:0" }
+durable: { dir: log }
+spaces:
+  queue: { db: 0, memory: 16MB, keep: durable }
+  cache: { db: 1, memory: 16MB }
+"""
+    daemon = freshet(policy)
+    queue, cache = daemon.resp(db=0), daemon.resp(db=1)
+    queue("SET", "k", "v")
+    for words in (["FRESHET.TAG", "k", "t"], ["FRESHET.SET", "k", "w", "TAGS", 1, "t"]):
+        with pytest.raises(RespError, match="space `queue` are durable and cannot have tags"):
+            queue(*words)
+    assert queue("GET", "k") == b"v"
+    assert queue("FRESHET.SET", "k", "w", "TAGS", 0) == "OK"
+    token = queue("FRESHET.GET", "fill", "WAIT", 0)[1]
+    other = daemon.resp(db=0)
+    other.raw(other.encode("FRESHET.GET", "fill", "WAIT", 60000))
+    until(lambda: figures(cache)["herd_waits"] == "1", "the other to wait")
+    queue("FRESHET.SET", "fill", "v", "TOKEN", token)
+    assert other.reply() == [b"v", None, b"fresh"]
+    cache("FRESHET.SET", "k", "v", "TAGS", 1, "t")
+    queue("FRESHET.DROP", "t")  # tags are everywhere, their keys are not
+    assert cache("GET", "k") is None
+
+
 # --- one step -------------------------------------------------------------------------------------------
 
 
