@@ -22,6 +22,7 @@ static const struct verb {
     {"explain", cli_explain, "say why a key or a route would hit or miss now"},
     {"stats", cli_stats, "print the running daemon's counters"},
     {"tail", cli_tail, "print what the running daemon's threads do, as it happens"},
+    {"log", cli_log, "check, repair or show the log of durable spaces"},
     {"verify", cli_verify, "check that a running daemon never answers older than it promises"},
 };
 

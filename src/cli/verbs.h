@@ -12,6 +12,7 @@ int cli_setup_sql(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_tail(int argc, char **argv);
+int cli_log(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 
 #endif

@@ -232,10 +232,34 @@ static bool take_lock(struct log_dir *d, char **ret_why)
     return true;
 }
 
-bool log_dir_open(struct log_dir *d, const char *path, bool is_owner, char **ret_why)
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void add_file(void *arg, const struct log_dir *look, const char *name, uint64_t number)
+{
+    struct log_dir *d = arg;
+    if (d->count < LOG_FILES_MAX && log_dir_size(look, number) > 0) {
+        d->files[d->count++] = number;
+        d->next = number >= d->next ? number + 1 : d->next;
+    }
+}
+
+/* All files there are, in the order in which they were made. */
+static void guess_manifest(struct log_dir *d)
+{
+    d->count = 0;
+    each_file(d, add_file, d);
+    qsort(d->files, d->count, sizeof(*d->files), compare_numbers);
+}
+
+bool log_dir_open(struct log_dir *d, const char *path, enum log_dir_mode mode, char **ret_why)
 {
     *d = (struct log_dir){.path = xstrdup(path), .fd = -1, .lock_fd = -1, .next = 1};
-    if (is_owner && mkdir(path, 0750) != 0 && errno != EEXIST) {
+    if (mode == LOG_DIR_OWN && mkdir(path, 0750) != 0 && errno != EEXIST) {
         *ret_why = xasprintf("%s cannot be created: %s; create it, writable for this user", path,
                              strerror(errno));
         log_dir_close(d);
@@ -247,11 +271,21 @@ bool log_dir_open(struct log_dir *d, const char *path, bool is_owner, char **ret
         log_dir_close(d);
         return false;
     }
-    if ((is_owner && !take_lock(d, ret_why)) || !read_manifest(d, ret_why)) {
+    if (mode != LOG_DIR_LOOK && !take_lock(d, ret_why)) {
         log_dir_close(d);
         return false;
     }
-    return true;
+    if (read_manifest(d, ret_why)) {
+        return true;
+    }
+    if (mode == LOG_DIR_REPAIR) {
+        free(*ret_why);
+        *ret_why = NULL;
+        guess_manifest(d);
+        return true;
+    }
+    log_dir_close(d);
+    return false;
 }
 
 void log_dir_close(struct log_dir *d)

@@ -32,9 +32,14 @@ struct log_dir {
     uint64_t next;                 /* number of the next new file */
 };
 
-/* Opens the directory, creates it (not its parents) when `is_owner`, and takes the lock then. A directory
- * without manifest is an empty log. False and a reason. */
-bool log_dir_open(struct log_dir *d, const char *path, bool is_owner, char **ret_why);
+enum log_dir_mode {
+    LOG_DIR_LOOK, /* reads; takes no lock */
+    LOG_DIR_OWN,  /* creates the directory (not its parents), takes the lock */
+    LOG_DIR_REPAIR, /* takes the lock; a manifest that cannot be read is made from the files there are */
+};
+
+/* A directory without manifest and files is an empty log. False and a reason. */
+bool log_dir_open(struct log_dir *d, const char *path, enum log_dir_mode mode, char **ret_why);
 void log_dir_close(struct log_dir *d);
 void log_dir_name(uint64_t number, char ret_name[LOG_NAME_MAX]);
 /* "/path/log-1.resp", malloc'ed. */

@@ -33,7 +33,7 @@ struct persist *persist_open(const struct persist_options *options, char **ret_w
     p->journal = store_journal(options->store);
     check(p->journal != NULL);
     p->fd = -1;
-    if (!log_dir_open(&p->dir, options->dir, true, ret_why)) {
+    if (!log_dir_open(&p->dir, options->dir, LOG_DIR_OWN, ret_why)) {
         free(p);
         return NULL;
     }

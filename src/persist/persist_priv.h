@@ -33,6 +33,7 @@ struct persist {
     uint64_t old_bytes; /* of all files but the last */
     struct rewrite rewrite;
     uint64_t synced_ms;
+    uint64_t told_written, told_synced; /* positions that the workers have heard of */
     uint64_t told_ms; /* trouble was last logged */
     pthread_t thread;
     bool is_started;

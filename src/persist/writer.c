@@ -304,24 +304,32 @@ static bool sync_is_due(struct persist *p, uint64_t now_ms)
     return p->options.always || asked || now_ms - p->synced_ms >= SYNC_EVERY_MS;
 }
 
+/* Positions move here, in a rewrite, and where workers write. */
+static void tell_safe(struct persist *p)
+{
+    uint64_t written = persist_get(p->written);
+    uint64_t synced = persist_get(p->synced);
+    if (written != p->told_written || synced != p->told_synced) {
+        p->told_written = written;
+        p->told_synced = synced;
+        p->options.safe_moved(p->options.arg);
+    }
+}
+
 static void *log_body(void *arg)
 {
     struct persist *p = arg;
     thread_enter("log", false);
     while (!persist_get(p->stop)) {
         wait_for_work(p);
-        uint64_t before = persist_safe(p);
-        uint64_t synced_before = persist_get(p->synced);
         write_turn(p);
         uint64_t now_ms = clock_now_ms();
         if (sync_is_due(p, now_ms)) {
             p->synced_ms = now_ms;
             writer_sync(p, false);
         }
-        if (persist_safe(p) != before || persist_get(p->synced) != synced_before) {
-            p->options.safe_moved(p->options.arg);
-        }
         rewrite_turn(p);
+        tell_safe(p);
     }
     thread_leave();
     return NULL;

@@ -115,6 +115,24 @@ static void print_keepalive(const struct resp_client *c, char ret_text[SETTING_T
 }
 
 /* Where this client has come in: a Unix socket is port 0, as in Redis. */
+static void print_durable(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    bool is_durable = c->worker->server->durable != NULL;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", is_durable ? "yes" : "no");
+}
+
+static void print_fsync(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    bool always = c->worker->server->started_with->durable.always;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", always ? "always" : "everysec");
+}
+
+static void print_dir(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    const char *dir = c->worker->server->started_with->durable.dir;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", dir != NULL ? dir : "/");
+}
+
 static void print_port(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
     char address[64];
@@ -316,13 +334,13 @@ static const struct setting {
     OWN("timeout", print_idle, set_idle),
     FACT("aclfile", ""),
     FACT("appendfilename", "appendonly.aof"),
-    FACT("appendfsync", "everysec"),
-    FACT("appendonly", "no"),
+    OWN("appendfsync", print_fsync, NULL),
+    OWN("appendonly", print_durable, NULL),
     FACT("cluster-enabled", "no"),
     FACT("daemonize", "no"),
     FACT("databases", "16"),
     FACT("dbfilename", "dump.rdb"),
-    FACT("dir", "/"),
+    OWN("dir", print_dir, NULL),
     FACT("enable-debug-command", "no"),
     FACT("enable-module-command", "no"),
     FACT("enable-protected-configs", "no"),

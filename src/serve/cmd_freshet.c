@@ -29,10 +29,3 @@ void cmd_freshet_stats(struct resp_client *c, const struct slice *argv, uint32_t
     stats_text(c->worker, &text);
     reply_text(c, &text);
 }
-
-/* The log of durable spaces is made of commands, so that it can be piped into a server; these two only
- * prove it whole to those who read it from the disk (persist/group.h). */
-void cmd_freshet_log(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    reply_ok(c);
-}

@@ -116,9 +116,7 @@ static void info_memory(const struct resp_client *c, struct buf *out)
 
 static void info_persistence(const struct resp_client *c, struct buf *out)
 {
-    buf_append_str(out, "loading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\n"
-                        "rdb_bgsave_in_progress:0\r\nrdb_last_bgsave_status:ok\r\naof_enabled:0\r\n"
-                        "aof_rewrite_in_progress:0\r\n");
+    info_durable(c->worker->server, out);
 }
 
 static void info_stats(const struct resp_client *c, struct buf *out)

@@ -12,6 +12,9 @@ struct policy_space;
 const char *eviction_name(const struct policy_space *space);
 
 struct server;
+struct buf;
+/* The section Persistence. */
+void info_durable(const struct server *s, struct buf *out);
 /* INFO counts from now on (CONFIG RESETSTAT). Any worker. */
 void info_reset(struct server *s);
 

@@ -22,6 +22,7 @@
 #include "base/thread.h"
 #include "serve/cmd_server.h"
 #include "serve/detached.h"
+#include "serve/durable.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -125,7 +126,7 @@ static struct slice run_command(struct scripting *s, const struct command *cmd,
                    "ERR ACL failure in script: User default has no permissions to run the '%s' "
                    "command",
                    cmd->full_name);
-    } else {
+    } else if (durable_admits(inner, cmd)) {
         if ((cmd->flags & COMMAND_WRITE) != 0) {
             atomic_store_explicit(&state_of(s)->has_written, true, memory_order_relaxed);
         }

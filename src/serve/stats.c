@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "serve/durable.h"
 #include "serve/fill_times.h"
 #include "serve/reload.h"
 
@@ -239,6 +240,25 @@ static void walk_spaces(struct walk *w, struct server *s)
     }
 }
 
+static void walk_log(struct walk *w, const struct server *s)
+{
+    struct persist_figures f;
+    persist_figures(durable_log(s->durable), &f);
+    w->group = "log";
+    put(w, GAUGE, "bytes", "size of the log of durable spaces", (double)f.bytes);
+    put(w, GAUGE, "pending_bytes", "effects that are not written yet", (double)f.pending);
+    put(w, GAUGE, "unsynced_bytes", "effects written, but not synced yet", (double)f.unsynced);
+    put(w, COUNTER, "groups", "writes to the log", (double)f.groups);
+    put(w, COUNTER, "syncs", "syncs of the log", (double)f.syncs);
+    put(w, GAUGE, "sync_seconds", "how long the last sync took", (double)f.sync_us / 1e6);
+    put(w, COUNTER, "rewrites", "times the log was rewritten", (double)f.rewrites);
+    put(w, GAUGE, "rewriting", "1 while the log is being rewritten", f.is_rewriting);
+    put(w, GAUGE, "trouble", "1 while writes are refused because the log cannot grow",
+        f.trouble != 0);
+    put(w, GAUGE, "load_seconds", "how long reading the log took at the start",
+        (double)f.load_us / 1e6);
+}
+
 static void walk_all(struct walk *w, struct server *s)
 {
     walk_server(w, s);
@@ -247,6 +267,9 @@ static void walk_all(struct walk *w, struct server *s)
         walk_marks(w, s);
     }
     walk_spaces(w, s);
+    if (s->durable != NULL) {
+        walk_log(w, s);
+    }
 }
 
 /* --- the faces ---------------------------------------------------------------------------------- */

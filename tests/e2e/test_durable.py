@@ -212,3 +212,294 @@ def test_the_log_can_be_piped_into_another_server(freshet, tmp_path):
     assert "errors: 0" in done.stdout, done.stdout
     copy = other.resp()
     assert copy("DBSIZE") == 101 and copy("LRANGE", "l", 0, -1) == r("LRANGE", "l", 0, -1)
+
+
+@fsync_modes
+def test_the_log_is_rewritten_while_it_is_written(freshet, fsync):
+    daemon = freshet(policy(fsync, workers=2))
+    r = daemon.resp()
+    for i in range(2000):
+        r.raw(r.encode("SET", f"k{i % 100}", f"{i}-" + "x" * 200))
+    assert {r.reply() for _ in range(2000)} == {"OK"}
+    r("RPUSH", "list", *range(300))
+    r("ZADD", "zset", *[w for i in range(300) for w in (i / 3, f"m{i}")])
+    r("XADD", "stream", "1-1", "f", "v")
+    r("SET", "expires", 1, "EX", 1000)
+    before, old = sum(f.stat().st_size for f in log_files(daemon)), log_files(daemon)
+    other = daemon.resp()
+    assert other("BGREWRITEAOF") == "Background append only file rewriting started"
+    done = 0
+    while "the log was rewritten" not in daemon.log_text():
+        r("SET", f"meanwhile{done}", done)
+        r("RENAME", f"meanwhile{done}", f"renamed{done}")
+        r("LPOP", "list")
+        done += 1
+        assert done < 100_000
+    new = log_files(daemon)
+    assert len(new) == 1 and new != old and new[0].stat().st_size < before
+    assert "freshet_log_groups" in r("INFO", "persistence").decode()
+
+    def state(r):
+        return [r("DBSIZE"), r("MGET", *[f"k{i}" for i in range(100)]), r("LRANGE", "list", 0, -1),
+                r("ZRANGE", "zset", 0, -1, "WITHSCORES"), r("XRANGE", "stream", "-", "+"),
+                r("PEXPIRETIME", "expires") // 10, sorted(r("KEYS", "renamed*"))]
+
+    now = state(r)
+    assert cli("log", "check", daemon.folder / "log").returncode == 0
+    assert state(restart(daemon).resp()) == now
+
+
+def test_the_log_is_rewritten_when_it_has_grown(freshet):
+    daemon = freshet(policy(more=", rewrite_min: 64KB"))
+    r = daemon.resp()
+    while "the log was rewritten" not in daemon.log_text():
+        r.pipeline(*[["SET", "same", "x" * 1000]] * 50)
+    assert sum(f.stat().st_size for f in log_files(daemon)) < 10_000_000
+    assert restart(daemon).resp()("GET", "same") == b"x" * 1000
+
+
+def damaged(daemon, at, byte=None):
+    file = log_files(daemon)[0]
+    text = bytearray(file.read_bytes())
+    text[at] = text[at] ^ 0x55 if byte is None else byte
+    file.write_bytes(text)
+    return file
+
+
+def test_damage_refuses_the_start_and_can_be_repaired(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    for i in range(10):
+        r("SET", f"k{i}", f"value-{i}")
+    daemon.stop(signal.SIGKILL)
+    text = log_files(daemon)[0].read_bytes()
+    file = damaged(daemon, text.index(b"value-5"))
+    refused = subprocess.run([BINARY, "serve", str(daemon.file)], capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1
+    start = text.rindex(b"*2\r\n$6\r\nSELECT", 0, text.index(b"value-5"))
+    for words in (str(file), f"damaged at byte {start}", "freshet log repair"):
+        assert words in refused.stderr, refused.stderr
+    check = cli("log", "check", daemon.folder / "log")
+    assert check.returncode == 1 and f"DAMAGED at byte {start}" in check.stdout
+    repair = cli("log", "repair", "-c", daemon.file)
+    assert repair.returncode == 0 and "is kept as" in repair.stdout, repair.stdout + repair.stderr
+    assert any("kept" in f.name for f in (daemon.folder / "log").iterdir())
+    assert cli("log", "check", daemon.folder / "log").returncode == 0
+    daemon.start()
+    assert sorted(daemon.resp()("KEYS", "*")) == [b"k0", b"k1", b"k2", b"k3", b"k4"]
+    busy = cli("log", "repair", daemon.folder / "log")
+    assert busy.returncode == 1 and "in use by another freshet" in busy.stdout
+
+
+def test_a_lost_manifest_refuses_the_start_and_can_be_repaired(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    for i in range(20):
+        r("SET", f"k{i}", "x" * 100)
+    daemon.stop(signal.SIGKILL)
+    (daemon.folder / "log" / "manifest").unlink()
+    refused = subprocess.run([BINARY, "serve", str(daemon.file)], capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1 and "manifest" in refused.stderr and "log repair" in refused.stderr
+    assert cli("log", "repair", daemon.folder / "log").returncode == 0
+    daemon.start()
+    assert daemon.resp()("DBSIZE") == 20
+
+
+def test_a_command_that_cannot_be_repeated_refuses_the_start(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    for i in range(3000):
+        r.raw(r.encode("SET", f"k{i}", "x" * 1000))
+    assert {r.reply() for _ in range(3000)} == {"OK"}
+    daemon.stop()
+    daemon.file.write_text(policy().replace("memory: 64MB", "memory: 1MB"))
+    refused = subprocess.run([BINARY, "serve", str(daemon.file)], capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1 and "cannot be repeated" in refused.stderr and "memory" in refused.stderr
+    daemon.file.write_text(policy())
+    daemon.start()
+    assert daemon.resp()("DBSIZE") == 3000
+
+
+def test_show_prints_what_redis_understands(freshet):
+    daemon = freshet(policy())
+    daemon.resp()("SET", "k", "v")
+    done = subprocess.run([BINARY, "log", "show", str(daemon.folder / "log")], capture_output=True, timeout=30)
+    assert done.returncode == 0
+    assert done.stdout == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
+
+
+def test_clients_are_told_that_the_log_is_being_read(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    for start in range(0, 400_000, 20_000):
+        r.raw(b"".join(r.encode("SET", f"key:{i}", i) for i in range(start, start + 20_000)))
+        assert {r.reply() for _ in range(20_000)} == {"OK"}
+    daemon.stop(signal.SIGKILL)
+    host, port = daemon.addresses("resp")[0].rsplit(":", 1)
+    daemon.file.write_text(policy().replace('resp: "127.0.0.1:0"', f'resp: "127.0.0.1:{port}"'))
+    seen = []
+
+    def look():
+        """Reads while it loads; ends when it is ready."""
+        from resp_client import Resp
+        try:
+            c = Resp(f"{host}:{port}")
+            c.raw(c.encode("GET", "key:1") + c.encode("INFO", "persistence"))
+            seen.append((c.reply(), c.reply()))
+        except OSError:
+            pass
+
+    import threading
+    over = threading.Event()
+
+    def keep_looking():
+        while not over.is_set():
+            look()
+
+    thread = threading.Thread(target=keep_looking)
+    thread.start()
+    daemon.start()
+    over.set()
+    thread.join()
+    loading = [(str(get), info.decode()) for get, info in seen if "loading:1" in info.decode()]
+    assert loading, "nobody connected while it was loading"
+    assert all(get == "LOADING Redis is loading the dataset in memory" for get, _ in loading)
+    assert all("loading_total_bytes:" in info for _, info in loading)
+    assert daemon.resp()("DBSIZE") == 400_000
+    assert "the log was read keys=400000" in daemon.log_text()
+
+
+def test_being_told_to_stop_while_reading_is_no_error(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    for i in range(1000):
+        r.raw(r.encode("SET", f"k{i}", 1))
+    assert {r.reply() for _ in range(1000)} == {"OK"}
+    assert daemon.stop(signal.SIGTERM) == 0
+    process = subprocess.Popen([BINARY, "serve", str(daemon.file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode in (0, -signal.SIGTERM)  # before it blocks signals it dies of this one
+    daemon.start()
+    assert daemon.resp()("DBSIZE") == 1000
+
+
+@fsync_modes
+def test_a_blocked_client_gets_what_is_safe(freshet, fsync):
+    daemon = freshet(policy(fsync, workers=2))
+    waiters = [daemon.resp() for _ in range(4)]
+    for w in waiters:
+        w.raw(w.encode("BLPOP", "queue", 0))
+    pusher = daemon.resp()
+    until(lambda: b"blocked_clients:4" in pusher("INFO", "clients"), "four blocked clients")
+    for i in range(4):
+        pusher("RPUSH", "queue", i)
+    assert sorted(w.reply()[1] for w in waiters) == [b"0", b"1", b"2", b"3"]
+    assert restart(daemon).resp()("EXISTS", "queue") == 0
+
+
+def test_save_and_waitaof_wait_for_the_disk(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    r("SET", "k", 1)
+    assert r("WAITAOF", 1, 0, 1000) == [1, 0]
+    assert "freshet_log_unsynced_bytes:0" in r("INFO", "persistence").decode()
+    r("SET", "k", 2)
+    assert r("SAVE") == "OK"
+    assert "freshet_log_unsynced_bytes:0" in r("INFO", "persistence").decode()
+    assert r("BGSAVE") == "Background saving started"
+    assert r("LASTSAVE") > 1_500_000_000
+    assert r("CONFIG", "GET", "appendonly") == [b"appendonly", b"yes"]
+    volatile = freshet('listen: { resp: "127.0.0.1:0" }\n').resp()
+    assert volatile("SAVE") == "OK"
+    volatile.raw(volatile.encode("WAITAOF", 1, 0, 0))
+    assert "appendonly is disabled" in str(volatile.reply())
+
+
+def test_pipelines_keep_their_order(freshet):
+    daemon = freshet(policy("always"))
+    r = daemon.resp()
+    r.raw(b"".join(r.encode(*c) for i in range(500)
+                   for c in (["SELECT", i % 2], ["INCR", "n"], ["ECHO", i], ["GET", "n"])))
+    for i in range(500):
+        assert r.reply() == "OK"
+        n = i // 2 + 1
+        assert [r.reply(), r.reply(), r.reply()] == [n, str(i).encode(), str(n).encode()]
+
+
+def test_many_clients_share_one_sync(freshet):
+    daemon = freshet(policy("always"))
+    clients = [daemon.resp() for _ in range(50)]
+    before = daemon.stats()
+    for _ in range(10):
+        for i, c in enumerate(clients):
+            c.raw(c.encode("INCR", f"n{i}"))
+        for c in clients:
+            c.reply()
+    syncs = int(daemon.stats()["log.syncs"]) - int(before["log.syncs"])
+    assert 1 <= syncs < 500  # 500 writes
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@fsync_modes
+def test_a_full_disk_refuses_writers_and_nobody_else(freshet, small_disk, fsync):
+    daemon = freshet(policy(fsync).replace("dir: log", f"dir: {small_disk}/log"))
+    r, volatile = daemon.resp(0), daemon.resp(1)
+    r("SET", "before", 1)
+    hog = small_disk / "hog"
+    with open(hog, "wb") as f:
+        try:
+            while f.write(b"x" * 65536):
+                f.flush()
+        except OSError:
+            pass
+    stored, error = 0, None
+    while error is None:
+        r.raw(r.encode("SET", f"k{stored}", "x" * 10_000))
+        reply = r.reply()
+        if reply == "OK":
+            stored += 1
+            assert stored < 1000
+        else:
+            error = str(reply)
+    assert error.startswith("MISCONF Errors writing to the AOF file: No space left on device"), error
+    assert str(small_disk) in error
+    assert r("GET", "before") == b"1" and r("DBSIZE") == stored + 1
+    assert volatile("SET", "v", 1) == "OK"
+    for refused in (["DEL", "before"], ["RPUSH", "l", 1]):
+        r.raw(r.encode(*refused))
+        assert str(r.reply()).startswith("MISCONF")
+    replies = r.pipeline(["MULTI"], ["SET", "m", 1], ["EXEC"])
+    assert str(replies[-1]).startswith("EXECABORT")
+    r.raw(r.encode("EVAL", "return redis.call('SET', 'm', 1)", 0))
+    assert "MISCONF" in str(r.reply())
+    assert "aof_last_write_status:err" in r("INFO", "persistence").decode()
+    hog.unlink()
+
+    def works():
+        r.raw(r.encode("SET", "after", 1))
+        return r.reply() == "OK"
+
+    until(works, "writing again")
+    assert "aof_last_write_status:ok" in r("INFO", "persistence").decode()
+    assert "can grow again" in daemon.log_text()
+    r = restart(daemon).resp()
+    assert r("DBSIZE") == stored + 2 and r("GET", "after") == b"1"
+    daemon.stop()
+
+
+def test_killed_at_random_nothing_acknowledged_is_lost(tmp_path):
+    import killer
+    figures = killer.run(tmp_path, rounds=10, seed=7)
+    assert figures["rounds"] == 10 and figures["acknowledged"] > 100, figures
