@@ -82,6 +82,11 @@ void loop_stand_still(struct loop *l, uint64_t now_ms)
     l->now_ms = now_ms;
 }
 
+void loop_read_clock(struct loop *l)
+{
+    l->now_ms = clock_now_ms();
+}
+
 void loop_limit_buffers(struct loop *l, uint64_t max_bytes)
 {
     l->buffer_max = max_bytes;

@@ -40,8 +40,10 @@ void loop_destroy(struct loop **l);
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* any thread, and signal handlers */
 struct mailbox *loop_mailbox(struct loop *l);
-/* The clock as read once at the start of the turn. */
+/* The clock as read once at the start of the turn, or by the last loop_read_clock(). */
 uint64_t loop_now_ms(const struct loop *l);
+/* Reads it again, within a turn that has taken long. */
+void loop_read_clock(struct loop *l);
 /* Bytes that the buffers of all connections may take together, 0 (as at first): any number. Before the
  * loop runs, or on its thread. */
 void loop_limit_buffers(struct loop *l, uint64_t max_bytes);

@@ -515,6 +515,7 @@ static void serve_database(struct worker *at, uint32_t db)
 void blocked_serve(struct worker *at, struct buf *fed)
 {
     worker_own(at);
+    loop_read_clock(at->loop); /* what was pushed by a long transaction may have expired by now */
     struct slice rest = buf_readable(fed);
     while (rest.len > 0) {
         struct fed_head head;

@@ -316,6 +316,7 @@ static const struct setting {
     NUMBER("set-max-listpack-value", "64", set_max_listpack_value, 0, INT64_MAX),
     NUMBER("slowlog-log-slower-than", "10000", slowlog_us, -1, INT64_MAX),
     NUMBER("slowlog-max-len", "128", slowlog_max, 0, INT64_MAX),
+    NUMBER("stream-node-max-entries", "100", stream_node_max_entries, 0, INT64_MAX),
     NUMBER("tracking-table-max-keys", "1000000", tracking_keys_max, 0, INT64_MAX),
     NUMBER("zset-max-listpack-entries", "128", zset_max_listpack_entries, 0, INT64_MAX),
     NUMBER("zset-max-listpack-value", "64", zset_max_listpack_value, 0, INT64_MAX),
@@ -414,7 +415,6 @@ static const struct setting {
     KEPT("slave-serve-stale-data", "yes"),
     KEPT("stop-writes-on-bgsave-error", "yes"),
     KEPT("stream-node-max-bytes", "4096"),
-    KEPT("stream-node-max-entries", "100"),
     /* clang-format on */
 };
 

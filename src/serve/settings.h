@@ -34,6 +34,7 @@ struct server_settings {
     _Atomic uint64_t set_max_listpack_value;
     _Atomic uint64_t zset_max_listpack_entries;
     _Atomic uint64_t zset_max_listpack_value;
+    _Atomic uint64_t stream_node_max_entries; /* what leaves a stream at once: stream_trim.c */
     char *kept
         [SETTINGS_ALL_MAX]; /* watch_lock: values without effect, as they were set; NULL: preset */
 };

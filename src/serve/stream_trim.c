@@ -2,16 +2,16 @@
 /*
  * MAXLEN and MINID, exactly or roughly (~).
  *
- * Roughly means in Redis: only whole nodes of its tree, which hold 100 entries, so that trimming costs next to
- * nothing. Clients see by the length that few entries too many did not leave; so here too they leave by the
- * hundred, counted from the first entry that the stream ever had. Without a LIMIT at most a hundred nodes
- * leave at once.
+ * Roughly means in Redis: only whole nodes of its tree, which hold 100 entries (stream-node-max-entries), so
+ * that trimming costs next to nothing. Clients see by the length that few entries too many did not leave; so
+ * here too they leave by the hundred, counted from the first entry that the stream ever had. Without a LIMIT
+ * at most a hundred nodes leave at once.
  */
 #include "serve/stream_trim.h"
 
 #include "serve/stream_id.h"
 
-enum { NODE_ENTRIES = 100, ROUGH_LIMIT = 100 * NODE_ENTRIES };
+enum { NODE_ENTRIES = 100, ROUGH_NODES = 100, ROUGH_LIMIT_MAX = 1000000 };
 
 /* --- options ---------------------------------------------------------------------------------- */
 
@@ -72,10 +72,13 @@ static bool agree(struct resp_client *c, struct stream_options *o, bool is_add, 
     } else if (has_limit && !o->roughly) {
         why = "LIMIT cannot be used without the special ~ option";
     }
+    uint64_t node = setting_get(&c->worker->server->settings.stream_node_max_entries);
+    o->node = node > 0 ? node : NODE_ENTRIES;
     if (why != NULL) {
         resp_error(&c->conn.out, "ERR syntax error, %s", why);
     } else if (o->roughly && !has_limit) {
-        o->limit = ROUGH_LIMIT;
+        bool many = o->node > ROUGH_LIMIT_MAX / ROUGH_NODES;
+        o->limit = many ? ROUGH_LIMIT_MAX : o->node * ROUGH_NODES;
     }
     return why == NULL;
 }
@@ -121,19 +124,20 @@ bool stream_options_parse(struct resp_client *c, const struct slice *argv, uint3
 
 /* --- trimming --------------------------------------------------------------------------------- */
 
-static uint64_t whole_nodes(const struct store_item *item, uint64_t excess, uint64_t limit)
+static uint64_t whole_nodes(const struct store_item *item, uint64_t excess,
+                            const struct stream_options *o)
 {
     uint64_t count = coll_count(item);
     uint64_t gone = coll_stream_info(item).added - count; /* about, if some left the middle */
-    uint64_t node = NODE_ENTRIES - gone % NODE_ENTRIES;
+    uint64_t node = o->node - gone % o->node;
     uint64_t removed = 0;
     for (;;) {
         node = node < count - removed ? node : count - removed;
-        if (node == 0 || removed + node > excess || (limit > 0 && removed + node > limit)) {
+        if (node == 0 || removed + node > excess || (o->limit > 0 && removed + node > o->limit)) {
             return removed;
         }
         removed += node;
-        node = NODE_ENTRIES;
+        node = o->node;
     }
 }
 
@@ -151,7 +155,7 @@ uint64_t stream_trim(struct store_hold *h, const struct stream_options *o)
         excess = count - o->max_length;
     }
     if (o->roughly) {
-        excess = whole_nodes(item, excess, o->limit);
+        excess = whole_nodes(item, excess, o);
     }
     if (excess > 0) {
         coll_cut(h, 0, excess);

@@ -18,6 +18,7 @@ struct stream_options {
     struct coll_id min_id;
     bool roughly;   /* ~ */
     uint64_t limit; /* how many may leave at once; 0: all */
+    uint64_t node;  /* how many leave together when trimming roughly */
     /* XADD only */
     bool must_exist; /* NOMKSTREAM */
     bool has_id;     /* not "*" */

@@ -88,6 +88,19 @@ def test_what_72_says_otherwise(freshet):
         client("XADD", "t", "5-*", "a", "b")
 
 
+def test_rough_trimming_takes_whole_nodes_within_its_limit(both):
+    for client in both():
+        client("CONFIG", "SET", "stream-node-max-entries", 2)
+        client.pipeline(*[["XADD", "s", f"{i}-1", "n", i] for i in range(1, 8)])
+        assert [client("XTRIM", "s", *words) for words in (
+            ["MAXLEN", "~", 6], ["MAXLEN", "~", 5], ["MAXLEN", "~", 0, "LIMIT", 1], ["MAXLEN", "~", 0, "LIMIT", 3],
+            ["MINID", "~", "6-1"], ["MINID", "~", "7-1"], ["MAXLEN", "~", 0])] == [0, 2, 0, 2, 0, 2, 1]
+        client("CONFIG", "SET", "stream-node-max-entries", 1)
+        client.pipeline(*[["XADD", "t", f"{i}-1", "n", i] for i in range(1, 103)])
+        assert client("XTRIM", "t", "MAXLEN", "~", 1) == 100 and client("XLEN", "t") == 2
+        client("CONFIG", "SET", "stream-node-max-entries", 100)
+
+
 def test_ids_of_the_server_rise_and_are_the_time(freshet):
     client = freshet(PLAIN).resp()
     ids = client.pipeline(*[["XADD", "s", "*", "n", i] for i in range(500)])
