@@ -10,16 +10,7 @@
 
 #include "base/number.h"
 
-#include <stdlib.h>
-
 enum algebra { ALGEBRA_INTER, ALGEBRA_UNION, ALGEBRA_DIFF };
-
-static int by_count(const void *a, const void *b)
-{
-    const struct gather_source *x = a;
-    const struct gather_source *y = b;
-    return (x->count > y->count) - (x->count < y->count);
-}
 
 static bool in_all_others(const struct gather_sources *s, struct slice name)
 {
@@ -48,7 +39,7 @@ static uint64_t intersect(struct gather_sources *s, uint64_t limit, struct gathe
     if (s->any_absent) {
         return 0;
     }
-    qsort(s->at, s->count, sizeof(*s->at), by_count);
+    gather_by_count(s);
     struct coll_walk walk __attribute__((uninitialized));
     struct coll_element member;
     coll_walk_begin(&s->at[0].hold, s->at[0].item, 0, false, &walk);

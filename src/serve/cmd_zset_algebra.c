@@ -11,7 +11,6 @@
 #include "base/real.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum algebra { ALGEBRA_UNION, ALGEBRA_INTER, ALGEBRA_DIFF };
 enum aggregate { AGGREGATE_SUM, AGGREGATE_MIN, AGGREGATE_MAX };
@@ -119,16 +118,9 @@ static double combine(enum aggregate how, double a, double b)
 
 /* --- the three -------------------------------------------------------------------------------- */
 
-static int by_count(const void *a, const void *b)
-{
-    const struct gather_source *x = a;
-    const struct gather_source *y = b;
-    return (x->count > y->count) - (x->count < y->count);
-}
-
 static void unite(struct gather_sources *s, enum aggregate how, struct gather *g)
 {
-    qsort(s->at, s->count, sizeof(*s->at), by_count);
+    gather_by_count(s);
     for (uint32_t i = 0; i < s->count && !g->failed; i++) {
         const struct gather_source *source = &s->at[i];
         struct coll_walk walk __attribute__((uninitialized));
@@ -171,7 +163,7 @@ static uint64_t intersect(struct gather_sources *s, const struct options *o, str
     if (s->any_absent) {
         return 0;
     }
-    qsort(s->at, s->count, sizeof(*s->at), by_count);
+    gather_by_count(s);
     struct coll_walk walk __attribute__((uninitialized));
     struct coll_element e;
     coll_walk_begin(&s->at[0].hold, s->at[0].item, 0, false, &walk);

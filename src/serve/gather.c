@@ -68,6 +68,18 @@ void gather_close(struct gather_sources *s)
     s->count = 0;
 }
 
+static int by_count(const void *a, const void *b)
+{
+    const struct gather_source *x = a;
+    const struct gather_source *y = b;
+    return (x->count > y->count) - (x->count < y->count);
+}
+
+void gather_by_count(struct gather_sources *s)
+{
+    qsort(s->at, s->count, sizeof(*s->at), by_count); /* glibc's is a merge sort */
+}
+
 double gather_score(const struct gather_source *s, const struct coll_element *e)
 {
     return store_item_kind(s->item) == STORE_ZSET ? e->score : 1;

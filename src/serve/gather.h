@@ -44,6 +44,8 @@ bool gather_open(struct resp_client *c, uint32_t kinds, const struct slice *keys
                  struct gather_sources *ret_sources);
 /* Before anything is written; `stamp` stays. Twice does no harm. */
 void gather_close(struct gather_sources *s);
+/* Puts them in order, smallest first; equals stay as they are. */
+void gather_by_count(struct gather_sources *s);
 /* The element's score, 1 for a member of a plain set; false when it is no member. */
 bool gather_find(const struct gather_source *s, struct slice name, double *ret_score);
 double gather_score(const struct gather_source *s, const struct coll_element *e);
