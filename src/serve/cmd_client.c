@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * CLIENT: about connections. Names, the list, closing others, replies on and off.
- *
- * Not done: CLIENT PAUSE, TRACKING, NO-EVICT beyond accepting it
- * (connections are bounded in number and in bytes, never evicted).
  */
 #include "serve/roll_call.h"
+#include "serve/users.h"
 
 #include "base/alloc.h"
 #include "base/number.h"
@@ -76,11 +74,6 @@ void cmd_client_id(struct resp_client *c, const struct slice *argv, uint32_t arg
     reply_integer(c, (int64_t)c->conn.id);
 }
 
-void cmd_client_getredir(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    reply_integer(c, -1);
-}
-
 void cmd_client_info(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct buf text;
@@ -95,12 +88,11 @@ void cmd_client_info(struct resp_client *c, const struct slice *argv, uint32_t a
 
 static bool set_type(struct resp_client *c, struct slice type, struct client_filter *f)
 {
-    static const char *const others[] = {"master", "replica", "slave", "pubsub"};
-    bool known = slice_is_nocase(type, "normal");
-    for (size_t i = 0; i < array_len(others) && !known; i++) {
-        known = slice_is_nocase(type, others[i]);
-        f->nobody = f->nobody || known;
-    }
+    f->wants_pubsub = slice_is_nocase(type, "pubsub");
+    f->has_type = true;
+    f->nobody = f->nobody || slice_is_nocase(type, "master") || slice_is_nocase(type, "replica") ||
+                slice_is_nocase(type, "slave");
+    bool known = f->wants_pubsub || f->nobody || slice_is_nocase(type, "normal");
     if (!known) {
         resp_error(&c->conn.out, "ERR Unknown client type '%.*s'", (int)type.len, type.ptr);
     }
@@ -175,10 +167,11 @@ static bool set_kill_option(struct resp_client *c, struct slice name, struct sli
     } else if (slice_is_nocase(name, "type")) {
         return set_type(c, value, f);
     } else if (slice_is_nocase(name, "user")) {
-        if (!slice_is(value, "default")) {
+        if (!users_exist(c->worker->server, value)) {
             resp_error(&c->conn.out, "ERR No such user '%.*s'", (int)value.len, value.ptr);
             return false;
         }
+        set_address(f->user, value);
     } else if (slice_is_nocase(name, "maxage") && number_parse_i64(value, &number) && number > 0) {
         f->min_age_s = (uint64_t)number;
     } else if (slice_is_nocase(name, "skipme") && slice_is_nocase(value, "yes")) {
@@ -229,8 +222,7 @@ static bool parse_on_off(struct resp_client *c, struct slice text, bool *ret_on)
 
 void cmd_client_no_evict(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    bool ignored;
-    if (parse_on_off(c, argv[2], &ignored)) {
+    if (parse_on_off(c, argv[2], &c->no_evict)) {
         reply_ok(c);
     }
 }
@@ -259,6 +251,10 @@ void cmd_client_reply(struct resp_client *c, const struct slice *argv, uint32_t 
 void cmd_client_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     static const char *const lines[] = {
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+        "GETREDIR",
+        "    Return the client ID we are redirecting to when tracking is enabled.",
         "GETNAME",
         "    Return the name of the current connection.",
         "ID",
@@ -268,21 +264,48 @@ void cmd_client_help(struct resp_client *c, const struct slice *argv, uint32_t a
         "KILL <ip:port>",
         "    Kill connection made from <ip:port>.",
         "KILL <option> <value> [<option> <value> [...]]",
-        "    Kill connections. Options are: ADDR, LADDR, TYPE, USER, SKIPME, ID, MAXAGE.",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made from the specified address",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made to specified local address",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Kill connections by type.",
+        "    * USER <username>",
+        "      Kill connections authenticated by <username>.",
+        "    * SKIPME (YES|NO)",
+        "      Skip killing current connection (default: yes).",
+        "    * ID <client-id>",
+        "      Kill connections by client id.",
+        "    * MAXAGE <maxage>",
+        "      Kill connections older than the specified age.",
         "LIST [options ...]",
-        "    Return information about client connections. Options: TYPE <type>, ID <id>.",
-        "NO-EVICT (ON|OFF)",
-        "    Accepted; connections are never evicted.",
-        "NO-TOUCH (ON|OFF)",
-        "    Whether reads count as use of a key.",
+        "    Return information about client connections. Options:",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Return clients of specified type.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
         "REPLY (ON|OFF|SKIP)",
         "    Control the replies sent to the current connection.",
-        "SETINFO <option> <value>",
-        "    Set client meta attr. Options are: LIB-NAME, LIB-VER.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "SETINFO <option> <value>",
+        "    Set client meta attr. Options are:",
+        "    * LIB-NAME: the client lib name.",
+        "    * LIB-VER: the client lib version.",
         "UNBLOCK <clientid> [TIMEOUT|ERROR]",
         "    Unblock the specified blocked client.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
+        "TRACKINGINFO",
+        "    Report tracking status for the current connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
+        "NO-TOUCH (ON|OFF)",
+        "    Will not touch LRU/LFU stats when this mode is on.",
     };
     reply_help(c, "CLIENT", lines, array_len(lines));
 }

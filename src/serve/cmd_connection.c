@@ -7,6 +7,7 @@
 #include "serve/cmd_server.h"
 #include "serve/monitor.h"
 #include "serve/pubsub.h"
+#include "serve/tracking.h"
 
 #include "base/number.h"
 
@@ -170,6 +171,7 @@ void cmd_reset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     client_discard(c);
     monitor_end(c);
+    tracking_end(c);
     pubsub_leave(c);
     client_select_first(c);
     client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);

@@ -63,6 +63,15 @@ bool resp_watch_dirty(struct resp_client *c)
     return false;
 }
 
+uint32_t resp_watch_count(const struct resp_client *c)
+{
+    uint32_t count = 0;
+    for (const struct resp_watch *w = c->watches; w != NULL; w = w->next) {
+        count++;
+    }
+    return count;
+}
+
 void resp_watch_clear(struct resp_client *c)
 {
     while (c->watches != NULL) {

@@ -30,6 +30,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "serve/glob.h"
+#include "serve/tracking.h"
 
 #include <stdlib.h>
 
@@ -273,6 +274,15 @@ static void send_frame(struct inbox *in, struct resp_client *c, struct slice fra
 static void deliver_topic(struct inbox *in, const struct topic *t, const struct message *m)
 {
     bool made[2] = {false, false};
+    if (t->kind == TOPIC_CLIENT) {
+        list_for_each (node, &t->at[in->worker->index].subscribers) {
+            struct resp_client *c = container_of(node, struct subscription, in_topic)->client;
+            if (tracking_frame(c, m->payload, &in->frame[0])) {
+                send_frame(in, c, buf_readable(&in->frame[0]));
+            }
+        }
+        return;
+    }
     list_for_each (node, &t->at[in->worker->index].subscribers) {
         struct resp_client *c = container_of(node, struct subscription, in_topic)->client;
         int at = c->proto == 3;

@@ -25,6 +25,7 @@ enum topic_kind {
     TOPIC_CHANNEL,
     TOPIC_PATTERN,
     TOPIC_SHARD,
+    TOPIC_CLIENT,  /* a client's own, named by its number: what tracking tells it */
     TOPIC_MONITOR, /* one, nameless; its messages are sent as they are */
     TOPIC_KINDS,
 };

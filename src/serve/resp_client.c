@@ -142,11 +142,13 @@ bool client_read(struct resp_client *c, struct slice key, struct store_hold *ret
     struct store_item *item = find_item(c, ret_hold, &why);
     if (__builtin_expect(item != NULL, 1)) {
         serve_count(c->worker, resp_hits);
+        serve_count_db(c->worker, c->db, hits);
         *ret_item = item;
         return true;
     }
     store_drop(ret_hold);
     serve_count(c->worker, resp_misses);
+    serve_count_db(c->worker, c->db, misses);
     trace(TRACE_KEY_MISS, c->conn.id, why, key);
     client_event(c, EVENT_MISS, "keymiss", key);
     report_refusal(c, key, why);

@@ -27,9 +27,12 @@ struct herd_waiter;
 struct resp_proof;
 struct roll_call;
 struct subscriber;
+struct tracker;
 struct waiter;
 
 enum { RESP_CLIENT_MAGIC = 0x4e597c11, REPLY_FRAME = 64 };
+
+enum client_caching { CLIENT_CACHING_UNSAID, CLIENT_CACHING_YES, CLIENT_CACHING_NO };
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIPPING };
 
@@ -55,8 +58,9 @@ struct resp_client {
     bool replaying;  /* reads the log: nothing is past, nothing gets a default TTL */
     bool wants_sync; /* its replies wait for the disk itself */
     bool no_touch;
-    bool no_evict;     /* told by CLIENT LIST; connections are never evicted */
-    bool reply_failed; /* the command being run says more than may be sent */
+    enum client_caching caching; /* what CLIENT CACHING said of the next command */
+    bool no_evict;               /* told by CLIENT LIST; connections are never evicted */
+    bool reply_failed;           /* the command being run says more than may be sent */
     enum reply_mode reply;
     const struct policy_space *space;
     const struct command *last;
@@ -72,13 +76,15 @@ struct resp_client {
     struct resp_watch *watches;
 
     /* rare */
-    size_t proven;                 /* bytes of the input that the last proof covers */
-    struct resp_proof *proof;      /* being waited for */
-    struct list held;              /* by CLIENT PAUSE; self: not */
-    struct subscriber *subscriber; /* pubsub.c's; NULL: never subscribed */
-    struct roll_call *roll_call;   /* CLIENT LIST or KILL being gathered from the workers */
-    struct waiter *waiter;         /* blocked on keys: see blocked.h */
-    struct herd_waiter *herd;      /* waiting for another client's fill */
+    size_t proven;                  /* bytes of the input that the last proof covers */
+    struct resp_proof *proof;       /* being waited for */
+    struct list held;               /* by CLIENT PAUSE; self: not */
+    struct tracker *tracker;        /* tracking.c's; NULL: off */
+    struct tracker *tracker_wanted; /* while its redirection is looked for */
+    struct subscriber *subscriber;  /* pubsub.c's; NULL: never subscribed */
+    struct roll_call *roll_call;    /* CLIENT LIST or KILL being gathered from the workers */
+    struct waiter *waiter;          /* blocked on keys: see blocked.h */
+    struct herd_waiter *herd;       /* waiting for another client's fill */
     struct list fills; /* what others may wait for; with the next, under the herd's lock */
     uint32_t fill_count;
     struct list unsafe; /* its replies wait for the disk: see durable.c */

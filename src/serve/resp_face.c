@@ -28,6 +28,7 @@
 #include "serve/roll_call.h"
 #include "serve/slowlog.h"
 #include "serve/touched.h"
+#include "serve/tracking.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -251,13 +252,19 @@ static void refuse_reply(struct resp_client *c, size_t before)
 static void run_and_serve(struct resp_client *c, const struct command *cmd,
                           const struct slice *argv, uint32_t argc)
 {
-    bool feeds = blocked_may_feed(c->worker, cmd, argv, argc);
-    if (__builtin_expect(feeds, 0)) {
+    bool is_author = tracking_wants_author(c, cmd);
+    bool owns = is_author || blocked_may_feed(c->worker, cmd, argv, argc);
+    if (__builtin_expect(owns, 0)) {
         worker_own(c->worker);
     }
+    if (__builtin_expect(is_author, 0)) {
+        touched_drain(c->worker); /* what others did is not this client's */
+        c->worker->author = c->conn.id;
+    }
     cmd->run(c, argv, argc);
-    if (__builtin_expect(feeds, 0)) {
+    if (__builtin_expect(owns, 0)) {
         worker_disown(c->worker);
+        c->worker->author = 0;
     } else {
         touched_after_command(c->worker);
     }
@@ -309,10 +316,18 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
     }
     thread_does(cmd->full_name, key);
     trace(TRACE_COMMAND, c->conn.id, cmd->word[0], key);
+    bool tracks = __builtin_expect((alert & ALERT_TRACKING) != 0, 0) && c->tracker != NULL;
+    if (tracks) {
+        tracking_note_read(c, cmd, argv, argc);
+    }
     resp_perform(c, cmd, argv, argc);
+    if (tracks) {
+        tracking_note_read(c, cmd, argv, argc);
+        tracking_command_over(c, cmd);
+    }
     thread_done();
-    if (__builtin_expect(events_wait(c->worker), 0)) {
-        events_send(c->worker);
+    if (__builtin_expect(events_wait(c->worker) || buf_len(&c->worker->changed) > 0, 0)) {
+        events_and_changes_send(c->worker);
     }
     bool failed = count_reply(c, before);
     if (__builtin_expect((alert & ALERT_MONITOR) != 0, 0) && cmd->run == cmd_exec) {
@@ -546,6 +561,7 @@ static void closed(struct conn *conn)
     herd_forget(c);
     pause_forget(c);
     monitor_end(c);
+    tracking_end(c);
     durable_forget(c);
     resp_client_end(c);
     serve_connection_closed(c->worker, conn);

@@ -8,6 +8,7 @@
 /* Watches `key` of the selected database; once is enough. */
 void resp_watch_key(struct resp_client *c, struct slice key);
 /* True when a watched key was written, removed, expired or became outdated since. */
+uint32_t resp_watch_count(const struct resp_client *c);
 bool resp_watch_dirty(struct resp_client *c);
 void resp_watch_clear(struct resp_client *c);
 

@@ -13,6 +13,11 @@
  */
 #include "serve/roll_call.h"
 
+#include "serve/pubsub.h"
+#include "serve/resp_watch.h"
+#include "serve/tracking.h"
+#include "serve/users.h"
+
 #include "base/alloc.h"
 
 #include <arpa/inet.h>
@@ -64,28 +69,73 @@ static const char *text_or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-static const char *flags_of(const struct resp_client *c)
+/* As Redis orders the letters; N when there is nothing to tell. */
+static void append_flags(const struct resp_client *c, struct buf *out)
 {
-    return c->waiter != NULL ? "b" : c->in_multi ? "x" : "N";
+    const struct {
+        bool set;
+        char letter;
+    } before[] = {
+        {pubsub_subscriptions(c, TOPIC_MONITOR) > 0, 'O'},
+        {client_is_subscribed(c), 'P'},
+        {c->in_multi, 'x'},
+        {c->waiter != NULL, 'b'},
+    };
+    const struct {
+        bool set;
+        char letter;
+    } behind[] = {
+        {c->conn.closing, 'c'},
+        {strcmp(c->conn.peer, "unix") == 0, 'U'},
+        {c->no_evict, 'e'},
+        {c->no_touch, 'T'},
+    };
+    size_t start = buf_len(out);
+    for (size_t i = 0; i < array_len(before); i++) {
+        if (before[i].set) {
+            buf_append_char(out, before[i].letter);
+        }
+    }
+    tracking_flags(c, out);
+    for (size_t i = 0; i < array_len(behind); i++) {
+        if (behind[i].set) {
+            buf_append_char(out, behind[i].letter);
+        }
+    }
+    if (buf_len(out) == start) {
+        buf_append_char(out, 'N');
+    }
 }
 
 void client_describe(const struct resp_client *c, struct buf *out)
 {
+    enum { REPLY_CHUNK = 16 * 1024 }; /* Redis keeps so much beside its list of replies */
     char laddr[64];
     client_local_address(c, laddr);
     uint64_t now = client_now(c);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u ",
+    size_t waits = buf_len(&c->conn.out);
+    size_t listed = waits > REPLY_CHUNK ? waits : 0;
+    size_t input = c->running ? c->raw.len : buf_len(&c->conn.in);
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=",
                (unsigned long long)c->conn.id, peer_address(c), laddr, c->conn.source.fd,
                text_or_empty(c->name), (unsigned long long)(now - c->opened_ms) / 1000,
-               (unsigned long long)(now - c->conn.active_ms) / 1000, flags_of(c), c->db);
-    buf_printf(out, "sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu ",
-               c->in_multi ? (int)c->queued : -1, buf_len(&c->conn.in),
-               c->conn.in.cap - buf_len(&c->conn.in), c->queue.cap);
-    buf_printf(out, "rbs=0 rbp=0 obl=0 oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=default ",
-               c->conn.out.cap, sizeof(*c) + c->conn.in.cap + c->conn.out.cap + c->queue.cap,
-               c->last != NULL ? c->last->full_name : "NULL");
-    buf_printf(out, "redir=-1 resp=%d lib-name=%s lib-ver=%s", c->proto, text_or_empty(c->lib_name),
-               text_or_empty(c->lib_version));
+               (unsigned long long)(now - c->conn.active_ms) / 1000);
+    append_flags(c, out);
+    buf_printf(out,
+               " db=%u sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu "
+               "multi-mem=%zu ",
+               c->db, pubsub_subscriptions(c, TOPIC_CHANNEL),
+               pubsub_subscriptions(c, TOPIC_PATTERN), pubsub_subscriptions(c, TOPIC_SHARD),
+               c->in_multi ? (int)c->queued : -1, input, c->conn.in.cap - buf_len(&c->conn.in),
+               resp_parser_bytes(&c->parser), c->queue.cap);
+    buf_printf(out, "rbs=%zu rbp=%zu obl=%zu oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=%s ",
+               c->conn.out.cap, c->conn.out.cap, waits - listed, listed > 0, listed,
+               sizeof(*c) + c->conn.in.cap + c->conn.out.cap + c->queue.cap + pubsub_bytes(c),
+               waits > 0 && !c->running ? "rw" : "r", c->last != NULL ? c->last->full_name : "NULL",
+               client_user_name(c));
+    buf_printf(out, "redir=%lld resp=%d lib-name=%s lib-ver=%s watch=%u",
+               (long long)tracking_redirection(c), c->proto, text_or_empty(c->lib_name),
+               text_or_empty(c->lib_version), resp_watch_count(c));
 }
 
 static bool has_id(const struct client_filter *f, uint64_t id)
@@ -101,7 +151,10 @@ static bool filter_passes(const struct client_filter *f, const struct resp_clien
 {
     char laddr[64];
     client_local_address(c, laddr);
-    return !f->nobody && has_id(f, c->conn.id) && f->not_id != c->conn.id &&
+    bool type_fits = !f->has_type || f->wants_pubsub == client_is_subscribed(c);
+    bool user_fits = f->user[0] == '\0' || strcmp(f->user, client_user_name(c)) == 0;
+    return !f->nobody && type_fits && user_fits && has_id(f, c->conn.id) &&
+           f->not_id != c->conn.id &&
            (f->addr[0] == '\0' || strcmp(f->addr, peer_address(c)) == 0) &&
            (f->laddr[0] == '\0' || strcmp(f->laddr, laddr) == 0) &&
            (client_now(c) - c->opened_ms) / 1000 >= f->min_age_s;
@@ -123,6 +176,10 @@ static void visit_client(struct conn *conn, void *arg)
         return;
     }
     call->killed++;
+    if (call->kind == ROLL_CALL_REDIRECT) {
+        tracking_listen(c);
+        return;
+    }
     if (call->at == call->home && c == call->client) {
         conn_close_after_flush(conn);
     } else {
@@ -141,6 +198,9 @@ static void reply_call(const struct roll_call *call)
         break;
     case ROLL_CALL_KILL:
         reply_integer(c, call->killed);
+        break;
+    case ROLL_CALL_REDIRECT:
+        tracking_redirect_found(c, call->killed > 0);
         break;
     case ROLL_CALL_KILL_ADDR:
         if (call->killed > 0) {

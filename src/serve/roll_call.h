@@ -10,7 +10,12 @@
 
 #include "serve/resp_client.h"
 
-enum roll_call_kind { ROLL_CALL_LIST, ROLL_CALL_KILL, ROLL_CALL_KILL_ADDR };
+enum roll_call_kind {
+    ROLL_CALL_LIST,
+    ROLL_CALL_KILL,
+    ROLL_CALL_KILL_ADDR,
+    ROLL_CALL_REDIRECT, /* who is found listens to its own topic (tracking.h) */
+};
 
 struct client_filter {
     uint64_t *ids; /* owned by the call; NULL: any */
@@ -19,7 +24,10 @@ struct client_filter {
     char laddr[64];
     uint64_t not_id;    /* 0: none left out */
     uint64_t min_age_s; /* MAXAGE: older ones only */
-    bool nobody;        /* a type or user that no connection here has */
+    char user[64];      /* "": any */
+    bool has_type;
+    bool wants_pubsub; /* with has_type: those that listen, or those that do not */
+    bool nobody;       /* a type or user that no connection here has */
 };
 
 /* Takes `ids`. Replies at once or later, when the call has come back. */

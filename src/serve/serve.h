@@ -37,6 +37,7 @@ struct herd;
 struct leases;
 struct pubsub;
 struct slowlog;
+struct tracking;
 struct latency;
 struct command_stats;
 struct stats_base;
@@ -110,6 +111,10 @@ struct serve_counters {
                               (amount),                                                            \
                           memory_order_relaxed)
 #define serve_count(worker, name) serve_count_by(worker, name, 1)
+#define serve_count_db(worker, db, what)                                                           \
+    atomic_store_explicit(&(worker)->dbs[db].what,                                                 \
+                          atomic_load_explicit(&(worker)->dbs[db].what, memory_order_relaxed) + 1, \
+                          memory_order_relaxed)
 
 struct server {
     /* A reference. What only a restart changes (memory, spaces, listen, limits) may be read here; what
@@ -128,6 +133,7 @@ struct server {
     struct pubsub *pubsub;
     struct blocked *blocked;
     struct slowlog *slowlog;
+    struct tracking *tracking;
     struct latency *latency;
     struct lock watch_lock;        /* of those two and the next */
     struct stats_base *stats_base; /* watch_lock; NULL: never reset */
@@ -136,8 +142,11 @@ struct server {
     _Atomic uint32_t alert;          /* relaxed: enum server_alert */
     _Atomic uint32_t pause_kind;     /* relaxed: pause.c */
     _Atomic uint64_t pause_until_ms; /* relaxed */
-    _Atomic uint64_t held_clients;   /* relaxed: commands that wait for the end of a pause */
-    struct durable *durable;         /* NULL: no space is */
+    _Atomic uint64_t ops_per_s;      /* relaxed: of the last second; worker 0 writes it */
+    uint64_t ops_at_ms;              /* worker 0: when that was counted, and how many there were */
+    uint64_t ops_counted;
+    _Atomic uint64_t held_clients; /* relaxed: commands that wait for the end of a pause */
+    struct durable *durable;       /* NULL: no space is */
     struct reload *reload;
     struct serve_breaks breaks;
     struct worker *workers;
@@ -157,6 +166,12 @@ struct server {
     void *request_shutdown_arg;
 };
 
+/* Reads of one Redis database; as struct serve_counters. */
+struct db_counters {
+    _Atomic uint64_t hits;
+    _Atomic uint64_t misses;
+};
+
 struct worker {
     struct server *server;
     uint32_t index;
@@ -169,9 +184,12 @@ struct worker {
     const struct plan *plan; /* a reference; replaced by mail */
     struct serve_counters counters;
     struct command_stats *stats;
-    uint64_t clock_us;        /* when the last command ended, or its pipeline came */
-    struct buf events;        /* told by the command that runs: events.c */
-    struct list held;         /* clients that CLIENT PAUSE holds */
+    struct db_counters dbs[POLICY_DBS];
+    uint64_t clock_us;  /* when the last command ended, or its pipeline came */
+    struct buf changed; /* keys whose trackers are to be told: tracking.c */
+    uint64_t author;    /* the client that alone can have changed what is noted now; 0: unknown */
+    struct buf events;  /* told by the command that runs: events.c */
+    struct list held;   /* clients that CLIENT PAUSE holds */
     struct timer pause_timer; /* its end */
     struct timer upkeep;      /* expiry, a few times a second */
     struct tell tell;         /* failed statements in the log */

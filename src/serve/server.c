@@ -35,6 +35,7 @@
 #include "serve/slowlog.h"
 #include "serve/tags.h"
 #include "serve/touched.h"
+#include "serve/tracking.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +136,7 @@ static void make_shared(struct server *s)
     s->pubsub = pubsub_create(s);
     s->blocked = blocked_create();
     s->slowlog = slowlog_create();
+    s->tracking = tracking_create();
     s->latency = latency_create();
     lock_init(&s->watch_lock, LOCK_RANK_WATCH);
     settings_init(s);
@@ -220,12 +222,28 @@ static void warn_of_full_spaces(const struct server *s)
     }
 }
 
+/* Once a second. */
+static void count_ops(struct server *s, uint64_t now_ms)
+{
+    uint64_t passed_ms = now_ms - s->ops_at_ms;
+    if (passed_ms >= 1000) {
+        uint64_t ops = serve_counter_sum(s, offsetof(struct serve_counters, resp_commands));
+        atomic_store_explicit(&s->ops_per_s, (ops - s->ops_counted) * 1000 / passed_ms,
+                              memory_order_relaxed);
+        s->ops_at_ms = now_ms;
+        s->ops_counted = ops;
+    }
+}
+
 static void upkeep(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, upkeep);
     if (w->server->follow == NULL && w->index == 0) {
         fresh_sample(w->server->fresh,
                      loop_now_ms(w->loop)); /* the follower does, if there is one */
+    }
+    if (w->index == 0) {
+        count_ops(w->server, loop_now_ms(w->loop));
     }
     if (!pause_is_on(w) && !server_is_loading(w->server)) { /* the log may move an expiry */
         uint64_t began_us = clock_now_us();
@@ -239,9 +257,7 @@ static void upkeep(struct timer *t)
         warn_of_full_spaces(w->server);
     }
     touched_after_command(w);
-    if (events_wait(w)) {
-        events_send(w);
-    }
+    events_and_changes_send(w);
     if (w->pool != NULL && w->server->follow != NULL) {
         pg_pool_doubt(w->pool, follow_silent(w->server->follow));
     }
@@ -283,6 +299,7 @@ static void worker_end(struct worker *w)
     plan_unref(w->plan);
     command_stats_destroy(&w->stats);
     buf_fini(&w->events);
+    buf_fini(&w->changed);
 }
 
 struct worker *worker_create_threadless(struct server *s, struct store_gate *gate)
@@ -357,6 +374,7 @@ static void destroy(struct server *s)
     pubsub_destroy(&s->pubsub);
     durable_destroy(&s->durable);
     slowlog_destroy(&s->slowlog);
+    tracking_destroy(&s->tracking);
     latency_destroy(&s->latency);
     command_stats_free_base(s);
     settings_fini(s);

@@ -19,6 +19,7 @@
 
 #include "serve/blocked.h"
 #include "serve/events.h"
+#include "serve/tracking.h"
 
 struct reaction {
     struct worker *worker;
@@ -31,6 +32,7 @@ static void react(void *arg, enum store_touch what, uint32_t db, struct slice ke
     struct reaction *r = arg;
     blocked_note(r->worker, what, db, key, &r->fed);
     events_note_touch(r->worker, what, db, key);
+    tracking_note_change(r->worker, what, key);
 }
 
 void touched_drain(struct worker *w)
@@ -45,6 +47,16 @@ void touched_drain(struct worker *w)
         }
     }
     buf_fini(&r.fed);
+}
+
+void events_and_changes_send(struct worker *w)
+{
+    if (events_wait(w)) {
+        events_send(w);
+    }
+    if (buf_len(&w->changed) > 0) {
+        tracking_send(w);
+    }
 }
 
 void worker_own(struct worker *w)
@@ -62,8 +74,6 @@ void worker_disown(struct worker *w)
     }
     if (--w->own_depth == 0) {
         store_disown(w->server->store, w->gate);
-        if (events_wait(w)) {
-            events_send(w);
-        }
+        events_and_changes_send(w);
     }
 }

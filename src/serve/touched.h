@@ -14,6 +14,9 @@
  * client waits for one of the keys. worker_disown() does this before it gives the store up. */
 void touched_drain(struct worker *w);
 
+/* Sends what events.c and tracking.c have gathered. Nothing is held; inside an ownership is fine. */
+void events_and_changes_send(struct worker *w);
+
 /* After a command: inside an ownership the notes wait for its end. */
 static inline void touched_after_command(struct worker *w)
 {
