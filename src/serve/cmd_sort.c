@@ -79,7 +79,7 @@ static bool take_option(struct resp_client *c, const struct slice *argv, uint32_
         o->store = argv[++*i];
     } else if (slice_is_nocase(word, "by") && left >= 1) {
         o->by = argv[++*i];
-        o->keeps_order = o->by.len == 0 || memchr(o->by.ptr, '*', o->by.len) == NULL;
+        o->keeps_order |= o->by.len == 0 || memchr(o->by.ptr, '*', o->by.len) == NULL;
     } else if (slice_is_nocase(word, "get") && left >= 1) {
         o->gets[o->get_count++] = argv[++*i];
     } else {

@@ -7,7 +7,6 @@ import pytest
 
 from resp_client import RespError
 from resp_helpers import PLAIN, plain
-from test_resp_like_redis import both  # noqa: F401: a fixture
 
 CRC_TABLE = []
 for n in range(256):
@@ -65,7 +64,7 @@ def show(client, key):
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_values_move_both_ways(both, name):  # noqa: F811
+def test_values_move_both_ways(both, name):
     ours, theirs = both()
     for command in VALUES[name]:
         ours(*command)
@@ -81,7 +80,7 @@ def test_values_move_both_ways(both, name):  # noqa: F811
     assert ours("TTL", "from redis") == -1
 
 
-def test_large_zset_keeps_its_scores(both):  # noqa: F811
+def test_large_zset_keeps_its_scores(both):
     ours, theirs = both()
     rng = random.Random(5)
     scores = [rng.uniform(-1e9, 1e9) for _ in range(500)]
@@ -201,7 +200,7 @@ RESTORE_ERRORS = [
 ]
 
 
-def test_restore_answers_as_redis_does(both):  # noqa: F811
+def test_restore_answers_as_redis_does(both):
     ours, theirs = both()
     for client in (ours, theirs):
         client("SET", "there", "v")
