@@ -15,6 +15,7 @@
 #include "base/number.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define PROOF_HEAD  "*3\r\n$11\r\nFRESHET.CRC\r\n$16\r\n"
 #define HEADER_HEAD "*5\r\n$11\r\nFRESHET.LOG\r\n$5\r\nBEGIN\r\n$1\r\n1\r\n$16\r\n"
@@ -32,17 +33,22 @@ static uint64_t group_hash(uint64_t nonce, uint64_t offset, struct slice bytes)
     return hash_bytes_fixed(hash_mix(nonce, offset), bytes.ptr, bytes.len);
 }
 
-static void put_proof(struct buf *out, uint64_t hash, size_t len)
+/* Returns the length; `out` has GROUP_PROOF_MAX bytes. */
+static size_t format_proof(char *out, uint64_t hash, uint64_t len)
 {
     char digits[NUMBER_MAX_LEN];
     size_t digit_count = number_format_u64(digits, len);
-    buf_printf(out, PROOF_HEAD "%016" PRIx64 "\r\n$%zu\r\n%zu\r\n", hash, digit_count, len);
+    int size = snprintf(out, GROUP_PROOF_MAX, PROOF_HEAD "%016" PRIx64 "\r\n$%zu\r\n%.*s\r\n", hash,
+                        digit_count, (int)digit_count, digits);
+    return (size_t)size;
 }
 
 void group_put_proof(struct buf *out, uint64_t nonce, uint64_t offset)
 {
     struct slice bytes = buf_readable(out);
-    put_proof(out, group_hash(nonce, offset, bytes), bytes.len);
+    char proof[GROUP_PROOF_MAX];
+    size_t len = format_proof(proof, group_hash(nonce, offset, bytes), bytes.len);
+    buf_append(out, proof, len);
 }
 
 void group_put_header(struct buf *out, uint64_t nonce, bool is_rewrite)
@@ -107,29 +113,39 @@ static size_t parse_command(struct group_reader *r, struct slice in)
     return used;
 }
 
-static bool is_proof(const struct resp_parser *p, uint64_t *ret_hash, uint64_t *ret_len)
+/* Is the command that was just parsed from `raw` a proof? To the byte: the parser is more lenient. */
+static bool is_proof(const struct resp_parser *p, struct slice raw, uint64_t *ret_hash,
+                     uint64_t *ret_len)
 {
-    int64_t len = 0;
+    char proof[GROUP_PROOF_MAX];
     if (p->argc != 3 || !slice_is(p->argv[0], "FRESHET.CRC") || !parse_hex(p->argv[1], ret_hash) ||
-        !number_parse_i64(p->argv[2], &len) || len < 0) {
+        !number_parse_u64(p->argv[2], ret_len)) {
         return false;
     }
-    *ret_len = (uint64_t)len;
-    return true;
+    return slice_eq(raw, (struct slice){proof, format_proof(proof, *ret_hash, *ret_len)});
 }
 
-/* The proof that begins at `at` fits the group that it says it ends; `ret_start`: where that begins. */
-static bool proof_fits(struct group_reader *r, size_t at, size_t *ret_start, bool *ret_is_right)
+/* A proof that begins at `at`, and the group that it speaks of. */
+struct proof {
+    size_t at;
+    size_t end;
+    size_t start; /* of the group */
+    bool is_right;
+};
+
+static bool proof_at(struct group_reader *r, size_t at, struct proof *ret_proof)
 {
     uint64_t hash = 0;
     uint64_t len = 0;
     size_t used = parse_command(r, slice_from(r->all, at));
-    if (used == 0 || !is_proof(&r->parser, &hash, &len) || len > at) {
+    if (used == 0 || !is_proof(&r->parser, (struct slice){r->all.ptr + at, used}, &hash, &len) ||
+        len > at) {
         return false;
     }
-    *ret_start = at - (size_t)len;
-    struct slice bytes = {r->all.ptr + *ret_start, (size_t)len};
-    *ret_is_right = hash == group_hash(r->nonce, *ret_start, bytes);
+    size_t start = at - (size_t)len;
+    struct slice bytes = {r->all.ptr + start, (size_t)len};
+    *ret_proof = (struct proof){.at = at, .end = at + used, .start = start};
+    ret_proof->is_right = hash == group_hash(r->nonce, start, bytes);
     return true;
 }
 
@@ -139,48 +155,62 @@ static bool has_hole(struct slice bytes)
     return bytes.len >= HOLE && memmem(bytes.ptr, bytes.len, zeros, HOLE) != NULL;
 }
 
+/* Does a proof end where this group begins? */
+static bool follows_a_group(struct group_reader *r, size_t start)
+{
+    size_t from = start > GROUP_PROOF_MAX ? start - GROUP_PROOF_MAX : 0;
+    for (size_t at = from; at < start; at++) {
+        struct proof p;
+        if (r->all.ptr[at] == '*' && proof_at(r, at, &p) && p.end == start) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Behind r->at: a group that is right, or one that ends the file as a whole one does. */
+static bool tells_of_damage(struct group_reader *r, const struct proof *p)
+{
+    struct slice rest = slice_from(r->all, r->at);
+    if (p->start < r->at) {
+        return false;
+    }
+    return p->is_right || (p->end == r->all.len && !has_hole(rest) &&
+                           (p->start == r->at || follows_a_group(r, p->start)));
+}
+
 /* What stands at r->at is no good group: is it only the end of an unfinished write? */
 static enum group_result judge(struct group_reader *r, const char *why)
 {
     size_t from = r->at;
     const char *found;
+    r->why = why;
     while ((found = memmem(r->all.ptr + from, r->all.len - from, PROOF_HEAD,
                            sizeof(PROOF_HEAD) - 1)) != NULL) {
+        struct proof p;
         size_t at = (size_t)(found - r->all.ptr);
-        size_t start = 0;
-        bool is_right = false;
         from = at + 1;
-        if (!proof_fits(r, at, &start, &is_right) || start < r->at) {
-            continue;
-        }
-        struct slice group = {r->all.ptr + start, at - start};
-        bool is_last = at + parse_command(r, slice_from(r->all, at)) == r->all.len;
-        if (is_right || (start == r->at && is_last && !has_hole(group))) {
-            r->why = why;
+        if (proof_at(r, at, &p) && tells_of_damage(r, &p)) {
             return GROUP_DAMAGED;
         }
     }
-    r->why = why;
     return GROUP_TORN;
 }
 
 static bool read_header(struct group_reader *r)
 {
-    const struct slice *argv = r->parser.argv;
     size_t used = parse_command(r, r->all);
-    argv = r->parser.argv;
+    const struct slice *argv = r->parser.argv;
     if (used == 0 || r->parser.argc != 5 || !slice_is(argv[0], "FRESHET.LOG") ||
         !slice_is(argv[1], "BEGIN") || !slice_is(argv[2], "1") || !parse_hex(argv[3], &r->nonce)) {
         return false;
     }
     r->is_rewrite = slice_is(argv[4], "rewrite");
-    size_t start = 0;
-    bool is_right = false;
-    size_t at = used;
-    if (!proof_fits(r, at, &start, &is_right) || start != 0 || !is_right) {
+    struct proof p;
+    if (!proof_at(r, used, &p) || p.start != 0 || !p.is_right) {
         return false;
     }
-    r->at = at + parse_command(r, slice_from(r->all, at));
+    r->at = p.end;
     r->groups++;
     return true;
 }
@@ -206,7 +236,7 @@ enum group_result group_read(struct group_reader *r, struct slice *ret_commands)
         if (used == 0) {
             return judge(r, "a command cannot be read");
         }
-        if (is_proof(&r->parser, &hash, &len)) {
+        if (is_proof(&r->parser, (struct slice){r->all.ptr + at, used}, &hash, &len)) {
             struct slice bytes = {r->all.ptr + r->at, at - r->at};
             if (len != bytes.len || hash != group_hash(r->nonce, r->at, bytes)) {
                 return judge(r, "a group does not match its FRESHET.CRC");

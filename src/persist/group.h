@@ -18,8 +18,8 @@
  *
  *   torn      nothing behind the last good group proves itself: the write that was going on when the
  *             power went. It was never acknowledged; it may be cut.
- *   damaged   a good group follows, or the file ends in a whole group that does not match its hash
- *             (and has no hole of zeros in it, which a disk leaves that wrote its end first). What
+ *   damaged   a good group follows, or the file ends as a whole group does, with a proof that
+ *             does not match (and no hole of zeros, which a disk leaves that wrote the end first). What
  *             is missing may have been acknowledged: somebody must decide.
  *
  * Threads: none; pure.

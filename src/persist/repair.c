@@ -163,7 +163,9 @@ bool persist_show_dir(const char *dir, struct buf *out, void (*flush)(struct buf
         group_reader_init(&r, map.bytes);
         while (group_read(&r, &commands) == GROUP_READ) {
             buf_append_slice(out, commands);
-            flush(out);
+            if (buf_len(out) > 0) {
+                flush(out);
+            }
         }
         ok = r.at == r.all.len;
         group_reader_fini(&r);
