@@ -66,17 +66,13 @@ bool coll_at(const struct store_hold *h, const struct store_item *it, uint64_t r
 /* From `rank` onwards, or backwards from it (lists, zsets, streams). On the caller's stack; no writes
  * meanwhile. A rank at or beyond the count: nothing. */
 struct coll_walk {
-    const void *slab;
+    const struct store_hold *hold;
     const struct store_item *item;
+    const void *leaf; /* of a tree */
+    const char *next;
     uint64_t left;
-    bool backward;
-    uint32_t depth;
-    struct {
-        const void *node;
-        uint32_t at;
-    } path[12];
-    const char *next; /* in the leaf */
     uint32_t leaf_left;
+    bool backward;
 };
 void coll_walk_begin(const struct store_hold *h, const struct store_item *it, uint64_t rank,
                      bool backward, struct coll_walk *ret_walk);

@@ -9,25 +9,59 @@
 #include "base/check.h"
 #include "store/effect.h"
 
-static void log_push(struct coll_write *w, enum coll_end end, uint32_t count)
+/* `packed`: in the order of the pushes, or turned round. */
+static void log_push(struct store_hold *h, enum coll_end end, struct slice packed, uint32_t count,
+                     bool turned)
 {
-    if (!effect_wanted(w->hold)) {
+    if (!effect_wanted(h)) {
         return;
     }
-    effect_command(w->hold, end == COLL_HEAD ? "LPUSH" : "RPUSH", count + 1);
-    effect_arg(w->hold, w->hold->key);
-    struct slice packed = coll_write_new(w);
-    const char *at = end == COLL_HEAD ? packed.ptr + packed.len : packed.ptr;
+    effect_command(h, end == COLL_HEAD ? "LPUSH" : "RPUSH", count + 1);
+    effect_arg(h, h->key);
+    const char *at = turned ? packed.ptr + packed.len : packed.ptr;
     for (uint32_t i = 0; i < count; i++) {
         struct coll_element e;
-        if (end == COLL_HEAD) {
-            at = pack_back(at);
-            (void)pack_read(STORE_LIST, at, &e);
-        } else {
-            at = pack_read(STORE_LIST, at, &e);
-        }
-        effect_arg(w->hold, e.name);
+        at = turned ? pack_back(at) : at;
+        const char *next = pack_read(STORE_LIST, at, &e);
+        effect_arg(h, e.name);
+        at = turned ? at : next;
     }
+}
+
+/* The elements pushed so far come off again. */
+static void undo_push(struct coll_write *w, enum coll_end end, uint64_t pushed)
+{
+    uint64_t count = coll_count(w->item);
+    if (pushed == count) {
+        coll_write_drop(w);
+    } else if (pushed > 0) {
+        coll_tree_cut(w, end == COLL_HEAD ? 0 : count - pushed, pushed);
+    }
+}
+
+/* One by one, the values in the scratch. All or none. */
+static enum err push_tree(struct coll_write *w, enum coll_end end, uint32_t count)
+{
+    const char *at = coll_write_new(w).ptr;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *next = pack_skip(STORE_LIST, at);
+        struct slice packed = {at, (size_t)(next - at)};
+        enum err e = ERR_OK;
+        if (w->item == NULL) {
+            e = coll_write_create(w, packed, 1);
+        } else if (coll_is_tree(w->item) || (e = coll_tree_make(w)) == ERR_OK) {
+            uint64_t rank = end == COLL_HEAD ? 0 : coll_count(w->item);
+            e = coll_tree_put_at(w, rank, false, packed);
+        }
+        if (e != ERR_OK) {
+            if (w->item != NULL) {
+                undo_push(w, end, i);
+            }
+            return e;
+        }
+        at = next;
+    }
+    return ERR_OK;
 }
 
 enum err coll_push(struct store_hold *h, enum coll_end end, const struct slice *values,
@@ -36,20 +70,27 @@ enum err coll_push(struct store_hold *h, enum coll_end end, const struct slice *
     size_t size = 0;
     for (uint32_t i = 0; i < count; i++) {
         size += pack_size(STORE_LIST, &(struct coll_element){.name = values[i]});
-    }
-    if (size > ITEM_VALUE_MAX || count > COLL_COUNT_MAX) {
-        return ERR_TOO_BIG;
+        if (values[i].len > ITEM_VALUE_MAX || size > ITEM_VALUE_MAX) {
+            return ERR_TOO_BIG;
+        }
     }
     struct coll_write w;
     coll_write_begin(h, STORE_LIST, meta, &w);
+    bool is_small = coll_write_is_small(&w, 0, size, count);
+    bool turned = is_small && end == COLL_HEAD; /* a packed one takes them all at once */
     for (uint32_t i = 0; i < count; i++) {
-        struct coll_element e = {.name = values[end == COLL_HEAD ? count - 1 - i : i]};
+        struct coll_element e = {.name = values[turned ? count - 1 - i : i]};
         pack_append(w.scratch, STORE_LIST, &e);
     }
-    size_t at = end == COLL_HEAD || w.item == NULL ? 0 : coll_view_of(w.item).packed.len;
-    enum err e = coll_write_splice(&w, at, 0, 0, count);
+    enum err e;
+    if (is_small) {
+        size_t at = end == COLL_HEAD || w.item == NULL ? 0 : coll_view_of(w.item).packed.len;
+        e = coll_write_splice(&w, at, 0, 0, count);
+    } else {
+        e = push_tree(&w, end, count);
+    }
     if (e == ERR_OK) {
-        log_push(&w, end, count);
+        log_push(h, end, coll_write_new(&w), count, turned);
         coll_write_end(&w);
     }
     return e;
@@ -58,18 +99,28 @@ enum err coll_push(struct store_hold *h, enum coll_end end, const struct slice *
 enum err coll_replace(struct store_hold *h, uint64_t rank, struct slice value)
 {
     struct coll_element e = {.name = value};
-    if (pack_size(STORE_LIST, &e) > ITEM_VALUE_MAX) {
+    if (value.len > ITEM_VALUE_MAX || pack_size(STORE_LIST, &e) > ITEM_VALUE_MAX) {
         return ERR_TOO_BIG;
     }
     struct coll_write w;
-    coll_write_begin(h, STORE_LIST, &(struct store_write){0}, &w);
-    check(w.item != NULL);
-    struct coll_view v = coll_view_of(w.item);
-    check(rank < v.head.count);
+    coll_write_begin(h, STORE_LIST, NULL, &w);
+    check(rank < coll_count(w.item));
     pack_append(w.scratch, STORE_LIST, &e);
-    const char *at = pack_seek(STORE_LIST, v.packed, v.head.count, rank);
-    enum err err = coll_write_splice(&w, (size_t)(at - v.packed.ptr),
-                                     (size_t)(pack_skip(STORE_LIST, at) - at), 1, 1);
+    size_t at = 0;
+    size_t cut = 0;
+    if (!coll_is_tree(w.item)) {
+        struct coll_view v = coll_view_of(w.item);
+        const char *old = pack_seek(STORE_LIST, v.packed, v.head.count, rank);
+        at = (size_t)(old - v.packed.ptr);
+        cut = (size_t)(pack_skip(STORE_LIST, old) - old);
+    }
+    bool is_tree;
+    enum err err = coll_write_form(&w, cut, coll_write_new(&w).len, 0, &is_tree);
+    if (is_tree) {
+        err = coll_tree_put_at(&w, rank, true, coll_write_new(&w));
+    } else if (err == ERR_OK) {
+        err = coll_write_splice(&w, at, cut, 1, 1);
+    }
     if (err == ERR_OK && effect_wanted(h)) {
         (void)pack_read(STORE_LIST, coll_write_new(&w).ptr, &e);
         effect_command(h, "LSET", 3);
@@ -80,6 +131,7 @@ enum err coll_replace(struct store_hold *h, uint64_t rank, struct slice value)
     return err;
 }
 
+/* The scratch: the new element, the pivot. */
 static void log_insert(struct coll_write *w, bool after)
 {
     if (!effect_wanted(w->hold)) {
@@ -95,32 +147,53 @@ static void log_insert(struct coll_write *w, bool after)
     effect_arg(w->hold, e.name);
 }
 
+/* The first element from `rank` on that equals the value; its rank, or the count. */
+static uint64_t find_equal(const struct coll_write *w, uint64_t rank, bool backward,
+                           struct slice value)
+{
+    struct coll_walk walk;
+    struct coll_element e;
+    coll_walk_begin(w->hold, w->item, rank, backward, &walk);
+    while (coll_walk_next(&walk, &e)) {
+        if (slice_eq(e.name, value)) {
+            return rank;
+        }
+        rank += backward ? UINT64_MAX : 1;
+    }
+    return coll_count(w->item);
+}
+
 enum err coll_insert(struct store_hold *h, struct slice pivot, bool after, struct slice value,
                      bool *ret_found)
 {
     struct coll_element e = {.name = value};
-    if (pack_size(STORE_LIST, &e) > ITEM_VALUE_MAX) {
+    if (value.len > ITEM_VALUE_MAX || pack_size(STORE_LIST, &e) > ITEM_VALUE_MAX) {
         return ERR_TOO_BIG;
     }
     struct coll_write w;
-    coll_write_begin(h, STORE_LIST, &(struct store_write){0}, &w);
-    check(w.item != NULL);
-    struct coll_view v = coll_view_of(w.item);
-    const char *at = pack_find(STORE_LIST, v.packed, pivot, NULL);
-    *ret_found = at != NULL;
-    if (at == NULL) {
+    coll_write_begin(h, STORE_LIST, NULL, &w);
+    uint64_t rank = find_equal(&w, 0, false, pivot);
+    *ret_found = rank < coll_count(w.item);
+    if (!*ret_found) {
         return ERR_OK;
     }
+    rank += after;
     pack_append(w.scratch, STORE_LIST, &e);
-    size_t size = buf_len(w.scratch);
-    struct coll_element kept = {.name = pivot};
-    pack_append(w.scratch, STORE_LIST, &kept); /* for the effect: the pivot may move */
+    size_t len = coll_write_new(&w).len;
+    pack_append(w.scratch, STORE_LIST, &(struct coll_element){.name = pivot}); /* it may move */
     size_t whole = buf_len(w.scratch);
-    buf_truncate(w.scratch, size);
-    const char *where = after ? pack_skip(STORE_LIST, at) : at;
-    enum err err = coll_write_splice(&w, (size_t)(where - v.packed.ptr), 0, 0, 1);
+    buf_truncate(w.scratch, COLL_PREFIX + len);
+    bool is_tree;
+    enum err err = coll_write_form(&w, 0, len, 1, &is_tree);
+    if (is_tree) {
+        err = coll_tree_put_at(&w, rank, false, coll_write_new(&w));
+    } else if (err == ERR_OK) {
+        struct coll_view v = coll_view_of(w.item);
+        const char *at = pack_seek(STORE_LIST, v.packed, v.head.count, rank);
+        err = coll_write_splice(&w, (size_t)(at - v.packed.ptr), 0, 0, 1);
+    }
     if (err == ERR_OK) {
-        buf_commit(w.scratch, whole - size);
+        buf_commit(w.scratch, whole - COLL_PREFIX - len);
         log_insert(&w, after);
     }
     return err;
@@ -128,71 +201,54 @@ enum err coll_insert(struct store_hold *h, struct slice pivot, bool after, struc
 
 /* --- removing ----------------------------------------------------------------------------------- */
 
-static uint64_t count_equal(const struct coll_view *v, struct slice value)
+static void cut_elements(struct coll_write *w, uint64_t rank, uint64_t count)
 {
-    const char *at = v->packed.ptr;
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < v->head.count; i++) {
-        struct coll_element e;
-        at = pack_read(STORE_LIST, at, &e);
-        count += slice_eq(e.name, value);
-    }
-    return count;
-}
-
-/* Closes up over the equal elements from number `skip` on, `most` of them; returns the bytes left. */
-static size_t squeeze(struct store_item *it, struct slice value, uint64_t skip, uint64_t most)
-{
-    struct coll_view v = coll_view_of(it);
-    char *base = coll_value(it) + v.at;
-    char *to = base;
-    const char *at = base;
-    for (uint32_t i = 0; i < v.head.count; i++) {
-        struct coll_element e;
-        const char *next = pack_read(STORE_LIST, at, &e);
-        bool is_equal = slice_eq(e.name, value);
-        if (is_equal && skip == 0 && most > 0) {
-            most--;
+    if (coll_is_tree(w->item)) {
+        if (count == coll_count(w->item) && w->kind != STORE_STREAM) {
+            coll_write_drop(w);
         } else {
-            skip -= is_equal && skip > 0;
-            memmove(to, at, (size_t)(next - at));
-            to += next - at;
+            coll_tree_cut(w, rank, count);
         }
-        at = next;
+        return;
     }
-    return (size_t)(to - base);
+    struct coll_view v = coll_view_of(w->item);
+    const char *from = pack_seek(w->kind, v.packed, v.head.count, rank);
+    const char *to = pack_seek(w->kind, v.packed, v.head.count, rank + count);
+    coll_write_cut(w, (size_t)(from - v.packed.ptr), (size_t)(to - from), (uint32_t)count);
 }
 
 uint64_t coll_remove_equal(struct store_hold *h, int64_t count, struct slice value)
 {
-    const struct store_item *it = store_peek(h, NULL);
-    if (it == NULL) {
+    if (store_peek(h, NULL) == NULL) {
         return 0;
     }
     struct coll_write w;
     coll_write_begin(h, STORE_LIST, NULL, &w);
-    struct coll_view v = coll_view_of(w.item);
-    uint64_t equal = count_equal(&v, value);
-    uint64_t most = count < 0 ? -(uint64_t)count : (uint64_t)count;
-    uint64_t gone = most == 0 || most > equal ? equal : most;
-    if (gone == 0) {
-        return 0;
+    struct buf own; /* the value may lie in what is removed */
+    buf_init(&own);
+    buf_append_slice(&own, value);
+    bool backward = count < 0;
+    uint64_t most = count == 0 ? UINT64_MAX : backward ? -(uint64_t)count : (uint64_t)count;
+    uint64_t gone = 0;
+    uint64_t rank = backward ? coll_count(w.item) - 1 : 0;
+    while (gone < most && w.item != NULL) {
+        rank = find_equal(&w, rank, backward, buf_readable(&own));
+        if (rank == coll_count(w.item)) {
+            break;
+        }
+        cut_elements(&w, rank, 1);
+        gone++;
+        if (backward && rank-- == 0) {
+            break;
+        }
     }
-    if (effect_wanted(h)) {
+    if (gone > 0 && effect_wanted(h)) {
         effect_command(h, "LREM", 3);
         effect_arg(h, h->key);
         effect_arg_integer(h, count);
-        effect_arg(h, value);
+        effect_arg(h, buf_readable(&own));
     }
-    size_t left = 0;
-    if (gone < v.head.count) {
-        struct coll_element e = {.name = value};
-        pack_append(w.scratch, STORE_LIST, &e); /* the value may lie in what is moved */
-        (void)pack_read(STORE_LIST, coll_write_new(&w).ptr, &e);
-        left = squeeze(w.item, e.name, count < 0 ? equal - gone : 0, gone);
-        buf_truncate(w.scratch, COLL_PREFIX);
-    }
-    coll_write_cut(&w, left, v.packed.len - left, (uint32_t)gone);
+    buf_fini(&own);
     return gone;
 }
 
@@ -204,11 +260,9 @@ void coll_cut(struct store_hold *h, uint64_t rank, uint64_t count)
     }
     struct coll_write w;
     coll_write_begin(h, (enum store_kind)it->kind, NULL, &w);
-    struct coll_view v = coll_view_of(w.item);
-    uint64_t gone = count < v.head.count - rank ? count : v.head.count - rank;
-    check(w.kind != STORE_LIST || rank == 0 || rank + gone == v.head.count);
+    uint64_t total = coll_count(w.item);
+    uint64_t gone = count < total - rank ? count : total - rank;
+    check(w.kind != STORE_LIST || rank == 0 || rank + gone == total);
     coll_log_cut(h, w.item, rank, gone);
-    const char *from = pack_seek(w.kind, v.packed, v.head.count, rank);
-    const char *to = pack_seek(w.kind, v.packed, v.head.count, rank + gone);
-    coll_write_cut(&w, (size_t)(from - v.packed.ptr), (size_t)(to - from), (uint32_t)gone);
+    cut_elements(&w, rank, gone);
 }

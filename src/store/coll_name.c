@@ -71,54 +71,83 @@ static enum err put_new(struct coll_write *w, const struct coll_element *e)
     return coll_write_splice(w, at, 0, 0, 1);
 }
 
+/* Of a collection that is packed and may stay so; the new element is in the scratch. */
+static enum err put_packed(struct coll_write *w, const struct coll_element *e, bool *ret_was,
+                           bool *ret_changed)
+{
+    *ret_was = false;
+    *ret_changed = true;
+    if (w->item == NULL) {
+        return coll_write_splice(w, 0, 0, 0, 1);
+    }
+    struct coll_view v = coll_view_of(w->item);
+    const char *old = pack_find(w->kind, v.packed, e->name, NULL);
+    size_t cut = 0;
+    *ret_was = old != NULL;
+    if (old != NULL) {
+        struct coll_element was;
+        cut = (size_t)(pack_read(w->kind, old, &was) - old);
+        *ret_changed = !is_same(w->kind, &was, e);
+        if (!*ret_changed) {
+            return ERR_OK;
+        }
+    }
+    bool is_tree;
+    enum err err = coll_write_form(w, cut, coll_write_new(w).len, old == NULL, &is_tree);
+    if (err != ERR_OK || is_tree) {
+        return err != ERR_OK ? err : coll_tree_put(w, ret_was, ret_changed);
+    }
+    return old != NULL ? put_old(w, &v, old, e) : put_new(w, e);
+}
+
 enum err coll_put(struct store_hold *h, enum store_kind kind, const struct coll_element *e,
                   const struct store_write *meta, bool *ret_was)
 {
     check(kind == STORE_SET || kind == STORE_HASH || kind == STORE_ZSET);
-    if (pack_size(kind, e) > ITEM_VALUE_MAX) {
+    if (e->name.len > ITEM_VALUE_MAX || pack_size(kind, e) > ITEM_VALUE_MAX) {
         return ERR_TOO_BIG;
     }
     struct coll_write w;
     coll_write_begin(h, kind, meta, &w);
-    const char *old = NULL;
-    struct coll_view v;
-    if (w.item != NULL) {
-        v = coll_view_of(w.item);
-        old = pack_find(kind, v.packed, e->name, NULL);
-    }
-    if (ret_was != NULL) {
-        *ret_was = old != NULL;
-    }
-    struct coll_element was;
-    if (old != NULL && (pack_read(kind, old, &was), is_same(kind, &was, e))) {
-        return ERR_OK;
-    }
     pack_append(w.scratch, kind, e);
-    enum err err = old != NULL ? put_old(&w, &v, old, e) : put_new(&w, e);
-    if (err == ERR_OK) {
-        struct coll_element now;
-        (void)pack_read(kind, coll_write_new(&w).ptr, &now);
+    struct coll_element now;
+    (void)pack_read(kind, coll_write_new(&w).ptr, &now);
+    bool was;
+    bool changed;
+    enum err err = w.item != NULL && coll_is_tree(w.item) ? coll_tree_put(&w, &was, &changed)
+                                                          : put_packed(&w, &now, &was, &changed);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (changed) {
+        (void)pack_read(kind, coll_write_new(&w).ptr, &now); /* the scratch may have moved */
         coll_log_put(h, kind, &now);
         coll_write_end(&w);
     }
-    return err;
+    if (ret_was != NULL) {
+        *ret_was = was;
+    }
+    return ERR_OK;
 }
 
 bool coll_remove(struct store_hold *h, struct slice name)
 {
     const struct store_item *it = store_peek(h, NULL);
-    if (it == NULL) {
+    struct coll_element e;
+    if (it == NULL || !coll_find(h, it, name, &e)) {
         return false;
     }
     struct coll_write w;
     coll_write_begin(h, (enum store_kind)it->kind, NULL, &w);
-    check(w.kind == STORE_SET || w.kind == STORE_HASH || w.kind == STORE_ZSET);
-    struct coll_view v = coll_view_of(w.item);
-    const char *old = pack_find(w.kind, v.packed, name, NULL);
-    if (old == NULL) {
-        return false;
-    }
     coll_log_remove(h, w.kind, name);
-    coll_write_cut(&w, (size_t)(old - v.packed.ptr), (size_t)(pack_skip(w.kind, old) - old), 1);
+    if (coll_count(w.item) == 1) {
+        coll_write_drop(&w);
+    } else if (coll_is_tree(w.item)) {
+        coll_tree_remove(&w, name);
+    } else {
+        struct coll_view v = coll_view_of(w.item);
+        const char *old = pack_find(w.kind, v.packed, name, NULL);
+        coll_write_cut(&w, (size_t)(old - v.packed.ptr), (size_t)(pack_skip(w.kind, old) - old), 1);
+    }
     return true;
 }

@@ -10,7 +10,8 @@
 
 static void put_info(struct store_item *it, const struct coll_stream *info)
 {
-    memcpy(coll_value(it) + sizeof(struct coll_head), info, sizeof(*info));
+    size_t at = coll_is_tree(it) ? sizeof(struct coll_root) : sizeof(struct coll_head);
+    memcpy(coll_value(it) + at, info, sizeof(*info));
 }
 
 enum err coll_stream_set_info(struct store_hold *h, const struct coll_stream *info,
@@ -18,7 +19,12 @@ enum err coll_stream_set_info(struct store_hold *h, const struct coll_stream *in
 {
     struct coll_write w;
     coll_write_begin(h, STORE_STREAM, meta, &w);
-    enum err e = coll_write_splice(&w, 0, 0, 0, 0);
+    enum err e = ERR_OK;
+    if (w.item != NULL && coll_is_tree(w.item)) {
+        coll_write_done(&w, coll_write_new(&w));
+    } else {
+        e = coll_write_splice(&w, 0, 0, 0, 0);
+    }
     if (e == ERR_OK) {
         put_info(w.item, info);
         coll_log_stream(h, info, w.is_new);
@@ -47,7 +53,13 @@ enum err coll_append(struct store_hold *h, struct coll_id id, const struct slice
     }
     check(pack_id_below(info.last, id));
     pack_append_entry(w.scratch, id, fields, count);
-    enum err e = coll_write_splice(&w, at, 0, 0, 1);
+    bool is_tree;
+    enum err e = coll_write_form(&w, 0, coll_write_new(&w).len, 1, &is_tree);
+    if (is_tree) {
+        e = coll_tree_put_at(&w, coll_count(w.item), false, coll_write_new(&w));
+    } else if (e == ERR_OK) {
+        e = coll_write_splice(&w, at, 0, 0, 1);
+    }
     if (e == ERR_OK) {
         info.last = id;
         info.added++;

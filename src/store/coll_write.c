@@ -69,6 +69,7 @@ void coll_write_begin(struct store_hold *h, enum store_kind kind, const struct s
     buf_commit(scratch, COLL_PREFIX);
     *ret_write =
         (struct coll_write){.hold = h, .item = it, .meta = meta, .kind = kind, .scratch = scratch};
+    ret_write->node_bytes = it != NULL ? coll_node_bytes(it) : 0;
 }
 
 struct slice coll_write_new(const struct coll_write *w)
@@ -77,9 +78,8 @@ struct slice coll_write_new(const struct coll_write *w)
 }
 
 /* The key's first elements: the scratch has room for the head before them. */
-static enum err create(struct coll_write *w, uint32_t added)
+enum err coll_write_create(struct coll_write *w, struct slice packed, uint32_t added)
 {
-    struct slice packed = coll_write_new(w);
     enum coll_shape shape = w->kind == STORE_SET ? COLL_INTEGERS : COLL_COMPACT;
     if (w->kind == STORE_LIST) {
         shape = list_shape(shape, packed.len);
@@ -89,18 +89,47 @@ static enum err create(struct coll_write *w, uint32_t added)
     struct coll_head head = {.count = added & COLL_COUNT_MAX, .shape = (uint32_t)shape & 3};
     size_t prefix = coll_head_bytes(w->kind);
     char *begin = w->scratch->mem + w->scratch->start + COLL_PREFIX - prefix;
+    check(packed.ptr == begin + prefix);
+    w->is_new = true;
     memset(begin, 0, prefix);
     memcpy(begin, &head, sizeof(head));
-    return entry_put(w->hold, w->meta, w->kind, (struct slice){begin, prefix + packed.len},
+    return entry_put(w->hold, w->meta, w->kind, (struct slice){begin, prefix + packed.len}, NULL,
                      &w->item);
+}
+
+static bool is_small(enum store_kind kind, uint64_t count, size_t bytes)
+{
+    bool is_named = kind != STORE_LIST && kind != STORE_STREAM;
+    uint32_t most = is_named ? COLL_PACKED_NAMES : COLL_PACKED_ELEMENTS;
+    return count <= 1 || (bytes <= COLL_PACKED_BYTES && count <= most);
+}
+
+bool coll_write_is_small(const struct coll_write *w, size_t cut, size_t add, uint32_t added)
+{
+    if (w->item == NULL) {
+        return is_small(w->kind, added, add);
+    }
+    struct coll_view v = coll_view_of(w->item);
+    return v.head.tree == 0 && is_small(w->kind, v.head.count + added, v.packed.len - cut + add);
+}
+
+enum err coll_write_form(struct coll_write *w, size_t cut, size_t add, uint32_t added,
+                         bool *ret_tree)
+{
+    *ret_tree = false;
+    if (coll_write_is_small(w, cut, add, added)) {
+        return ERR_OK;
+    }
+    enum err e = coll_is_tree(w->item) ? ERR_OK : coll_tree_make(w);
+    *ret_tree = e == ERR_OK;
+    return e;
 }
 
 enum err coll_write_splice(struct coll_write *w, size_t at, size_t cut, uint32_t gone,
                            uint32_t added)
 {
     if (w->item == NULL) {
-        w->is_new = true;
-        return create(w, added);
+        return coll_write_create(w, coll_write_new(w), added);
     }
     struct slice packed = coll_write_new(w);
     struct coll_view v = coll_view_of(w->item);
@@ -127,15 +156,71 @@ enum err coll_write_splice(struct coll_write *w, size_t at, size_t cut, uint32_t
 
 void coll_write_cut(struct coll_write *w, size_t at, size_t cut, uint32_t gone)
 {
-    struct store_hold *h = w->hold;
     if (w->kind != STORE_STREAM && coll_view_of(w->item).head.count == gone) {
-        struct table_at where = table_find_item(h->table, h->hash, w->item);
-        entry_drop_at(h->shard, h->table, h->hash, where, STORE_TOUCH_REMOVED);
-        w->item = NULL;
+        coll_write_drop(w);
         return;
     }
     check(buf_len(w->scratch) == COLL_PREFIX);
     check(coll_write_splice(w, at, cut, gone, 0) == ERR_OK);
+}
+
+void coll_write_drop(struct coll_write *w)
+{
+    struct store_hold *h = w->hold;
+    struct table_at where = table_find_item(h->table, h->hash, w->item);
+    entry_drop_at(h->shard, h->table, h->hash, where, STORE_TOUCH_REMOVED);
+    w->item = NULL;
+}
+
+/* --- trees -------------------------------------------------------------------------------------- */
+
+struct attempt {
+    coll_attempt_fn *fn;
+    struct coll_write *write;
+    void *arg;
+};
+
+static bool attempt(void *arg)
+{
+    const struct attempt *a = arg;
+    bool done = a->fn(a->write, a->arg);
+    coll_write_weigh(a->write); /* an attempt that failed may have left a tree in other pieces */
+    return done;
+}
+
+enum err coll_write_try(struct coll_write *w, coll_attempt_fn *fn, void *arg)
+{
+    struct attempt a = {.fn = fn, .write = w, .arg = arg};
+    if (attempt(&a)) {
+        return ERR_OK;
+    }
+    struct need n = {.now_ms = w->hold->now_ms, .pins = {w->item}};
+    bool done = room_make(w->hold, &n, buf_len(w->scratch), attempt, &a);
+    pool_note_bytes(hold_pool(w->hold));
+    return done ? ERR_OK : ERR_NOSPACE;
+}
+
+void coll_write_weigh(struct coll_write *w)
+{
+    uint64_t now = coll_node_bytes(w->item);
+    if (now != w->node_bytes) {
+        evict_resized(hold_pool(w->hold), w->item, (int64_t)(now - w->node_bytes));
+        w->node_bytes = now;
+    }
+}
+
+void coll_write_done(struct coll_write *w, struct slice packed)
+{
+    coll_write_weigh(w);
+    struct coll_root *root = coll_root_of(w->item);
+    enum coll_shape shape = (enum coll_shape)root->head.shape;
+    if (w->kind == STORE_LIST) {
+        shape = list_shape(shape, coll_tree_list_bytes(w));
+    } else if (w->kind != STORE_STREAM) {
+        shape = shape_after(w->kind, shape, root->count, packed);
+    }
+    root->head.shape = (uint32_t)shape & 3;
+    entry_written(w->hold, w->item);
 }
 
 void coll_write_end(struct coll_write *w)

@@ -2,23 +2,126 @@
 /*
  * Whole values to another key: COPY, RENAME, MOVE.
  *
+ * What is packed, and strings, are copied with their item. A tree's nodes are copied one by one
+ * (tree_clone.c), or, moving within a pool, they stay and get another item above them.
+ *
  * Threads: inside an ownership, so both shards are this thread's.
  */
-#include "store/coll_priv.h"
+#include "store/tree.h"
 
 #include "base/check.h"
+#include "store/effect.h"
 
-enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
+/* The new item with the source's value, without nodes. */
+static enum err put_value(struct store_hold *from, struct store_hold *to,
+                          const struct store_write *meta, struct store_item **ret_source,
+                          struct store_item **ret_item)
 {
-    check(from->owned && to->owned);
+    struct store_item *source = store_inspect(from);
+    struct slice value = item_value(source);
+    char bare[sizeof(struct coll_root) + sizeof(struct coll_stream)];
+    if (coll_is_tree(source)) {
+        check(value.len <= sizeof(bare));
+        struct coll_root *root = (struct coll_root *)bare;
+        memcpy(bare, value.ptr, value.len);
+        root->root = root->names = 0;
+        root->bytes = 0;
+        value.ptr = bare;
+    }
+    enum err e = entry_put(to, meta, (enum store_kind)source->kind, value, source, ret_item);
+    if (e == ERR_OK) {
+        *ret_source = store_inspect(from);
+        check(*ret_source != NULL);
+    }
+    return e;
+}
+
+/* --- trees -------------------------------------------------------------------------------------- */
+
+/* Gathers copies of all nodes in the list of the new item's pool: those of the first tree come last, so
+ * that they lie on top. */
+static bool clone_all(struct slab *s, struct store_item *source, struct store_hold *to)
+{
+    struct tree order = tree_of(s, source);
+    if (source->kind == STORE_ZSET) {
+        struct tree names = tree_names_of(s, source);
+        if (!tree_clone_nodes(to, &names)) {
+            return false;
+        }
+    }
+    return tree_clone_nodes(to, &order);
+}
+
+static enum err copy_tree(struct store_hold *from, struct store_hold *to,
+                          const struct store_write *meta, struct store_item **ret_item)
+{
+    struct slab *theirs = &hold_pool(from)->slab;
+    struct slab *s = &hold_pool(to)->slab;
+    struct store_item *source = store_inspect(from);
+    enum err e = clone_all(theirs, source, to) ? ERR_OK : ERR_NOSPACE;
+    if (e == ERR_OK) {
+        e = put_value(from, to, meta, &source, ret_item);
+    }
+    if (e != ERR_OK) {
+        tree_clone_undo(s);
+        return e;
+    }
+    struct tree order = tree_of(s, *ret_item);
+    struct tree source_order = tree_of(theirs, source);
+    if (order.root->count > 0) {
+        tree_clone_finish(&order, tree_leaves(&source_order));
+    }
+    if (source->kind == STORE_ZSET) {
+        struct tree names = tree_names_of(s, *ret_item);
+        struct tree source_names = tree_names_of(theirs, source);
+        tree_clone_finish(&names, tree_leaves(&source_names));
+    }
+    evict_resized(hold_pool(to), *ret_item, (int64_t)coll_node_bytes(*ret_item));
+    return ERR_OK;
+}
+
+/* The new item takes the nodes from the old one. */
+static enum err take_tree(struct store_hold *from, struct store_hold *to,
+                          const struct store_write *meta, struct store_item **ret_item)
+{
+    struct pool *p = hold_pool(to);
+    struct store_item *source;
+    enum err e = put_value(from, to, meta, &source, ret_item);
+    if (e == ERR_OK) {
+        struct coll_root *root = coll_root_of(source);
+        *coll_root_of(*ret_item) = *root;
+        coll_moved(&p->slab, *ret_item);
+        evict_resized(p, *ret_item, (int64_t)root->bytes);
+        evict_resized(p, source, -(int64_t)root->bytes);
+        root->root = root->names = 0;
+        root->bytes = 0;
+    }
+    return e;
+}
+
+/* --- the whole ---------------------------------------------------------------------------------- */
+
+static enum err copy_value(struct store_hold *from, struct store_hold *to,
+                           const struct store_write *meta, struct store_item **ret_item)
+{
     /* Not judged again: a mark may have risen since the caller looked. Then the copy is as outdated. */
     struct store_item *source = store_inspect(from);
     check(source != NULL);
     unsigned is_edited = source->is_edited;
-    struct store_item *it;
-    enum err e = entry_put(to, meta, (enum store_kind)source->kind, item_value(source), &it);
+    enum err e = coll_is_tree(source) ? copy_tree(from, to, meta, ret_item)
+                                      : put_value(from, to, meta, &source, ret_item);
     if (e == ERR_OK) {
-        it->is_edited = is_edited & 1;
+        (*ret_item)->is_edited = is_edited & 1;
+    }
+    return e;
+}
+
+enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
+{
+    check(from->owned && to->owned);
+    struct store_item *it;
+    enum err e = copy_value(from, to, meta, &it);
+    if (e == ERR_OK) {
         effect_item(to, it);
     }
     return e;
@@ -32,11 +135,33 @@ void store_dump(struct store_hold *h)
     }
 }
 
+/* Is the change of names all that must be remembered? Not where a key could be gone, by its expiry, when the
+ * log is read. */
+static bool is_rename(const struct store_hold *from, const struct store_hold *to,
+                      const struct store_item *source, const struct store_write *meta)
+{
+    return from->db == to->db && item_expiry(source) == 0 && meta->expiry_ms == 0;
+}
+
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
 {
-    enum err e = store_copy(from, to, meta);
-    if (e == ERR_OK) {
-        (void)store_remove(from);
+    check(from->owned && to->owned);
+    const struct store_item *source = store_inspect(from);
+    check(source != NULL);
+    bool renames = is_rename(from, to, source, meta);
+    bool takes = coll_is_tree(source) && hold_pool(from) == hold_pool(to);
+    struct store_item *it;
+    enum err e = takes ? take_tree(from, to, meta, &it) : copy_value(from, to, meta, &it);
+    if (e != ERR_OK) {
+        return e;
     }
-    return e;
+    if (renames && effect_wanted(to)) {
+        effect_command(to, "RENAME", 2);
+        effect_arg(to, from->key);
+        effect_arg(to, to->key);
+    } else {
+        effect_item(to, it);
+    }
+    (void)store_remove(from);
+    return ERR_OK;
 }

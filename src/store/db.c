@@ -42,6 +42,7 @@ static void free_item(void *arg, struct store_item *it)
 {
     struct pool *p = arg;
     evict_removed(p, it);
+    coll_release(&p->slab, it);
     slab_free(&p->slab, it);
 }
 
@@ -53,6 +54,7 @@ static void flush_table(struct shard *sh, struct table *t, struct pool *p)
         table_forget(t);
         evict_forget(p);
         slab_reset(&p->slab);
+        p->limbo = 0;
     } else {
         uint32_t cursor = 0;
         do {

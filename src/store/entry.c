@@ -61,6 +61,7 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
     table_count_expiring(t, -(int)item_expires(it));
     space_note_room(t->slab->pages.space);
     table_remove(t, hash, at);
+    coll_release(t->slab, it);
     slab_free(t->slab, it);
     pool_note_bytes(p);
     table_tune(t);

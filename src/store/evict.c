@@ -18,6 +18,8 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "store/clock.h"
+#include "store/node.h"
+#include "store/priv.h"
 
 #include <stdlib.h>
 
@@ -29,6 +31,7 @@ enum {
     GHOST_HITS = 1,
     MAIN_HITS = 1
 };
+enum { LIMBO_A_STEP = 64 };
 enum { PRINT_BITS = 24, STALE_SLACK = 64, RETIRE = 2 };
 
 bool need_pins_run(const struct need *n, const struct slab *s, uint32_t page)
@@ -210,15 +213,20 @@ static bool window_step(struct shard *sh, struct pool *p, const struct need *n)
     return false;
 }
 
-/* Moves all items of a run to other runs of its class, which have room. */
+/* Moves all items and nodes of a run to other runs of its class, which have room. */
 static void run_empty(struct shard *sh, struct pool *p, uint32_t page)
 {
     struct slab *s = &p->slab;
     uint32_t left = s->pages.page[page].used;
     size_t at = 0;
     for (uint32_t moved = 0; moved < left; moved++) {
-        struct store_item *it = slab_run_next(s, page, &at);
-        check(it != NULL);
+        void *piece = slab_run_next_piece(s, page, &at);
+        check(piece != NULL);
+        if (node_is_live(piece)) {
+            node_move(s, piece, slab_alloc_beside(s, page));
+            continue;
+        }
+        struct store_item *it = piece;
         struct table *t = &sh->tables[it->place & ITEM_TABLE];
         struct table_at where = table_find_item(t, hash_slice(item_key(it)), it);
         struct store_item *copy = slab_alloc_beside(s, page);
@@ -227,6 +235,7 @@ static void run_empty(struct shard *sh, struct pool *p, uint32_t page)
         if (item_expiry(copy) != 0) {
             slab_note_expiry(s, copy, item_expiry(copy));
         }
+        coll_moved(s, copy);
         slab_free(s, it);
     }
 }
@@ -262,6 +271,10 @@ bool evict_step(struct shard *sh, struct pool *p, struct need *n)
     const struct slab *s = &p->slab;
     if (s->pages.top <= 1) {
         return false;
+    }
+    if (node_limbo_free(&p->slab, LIMBO_A_STEP)) {
+        n->idle = 0;
+        return true;
     }
     uint32_t spread = slab_find_spread(s);
     bool gathers = spread != 0 && !need_pins_run(n, s, spread);

@@ -14,8 +14,9 @@
  *
  * One step, in this order, until something is freed:
  *
- *      gather   when a class has as many free slots as a run has slots, the items of a sparse run
- *               move to the others and its pages are free for any class
+ *      limbo    nodes of collections that are gone (node.h)
+ *      gather   when a class has as many free slots as a run has slots, the items and nodes of a sparse
+ *               run move to the others and its pages are free for any class
  *      expire   what the notes of expire.c point at
  *      sweep    one run is searched for the outdated and void; what finds none pauses, up to SWEEP_PAUSE steps
  *      window   while it holds more than its share: its oldest item goes on to main if it was asked for

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Upkeep: finding expired items that nobody asks for, and giving free memory back.
+ * Upkeep: finding expired items that nobody asks for, freeing what is left of collections, and giving free
+ * memory back.
  *
  * Every slab run notes the soonest expiry of its items in its page descriptor. So the search runs
  * over descriptors (24 bytes a run) and looks only into runs in which something has expired; there
@@ -13,12 +14,14 @@
  *
  * Threads: any with a gate; one shard at a time.
  */
+#include "store/node.h"
 #include "store/priv.h"
 
 #include "base/check.h"
 
 enum { PAGES_A_TURN = 2048, RUNS_A_TURN = 8, PAGES_A_CALL = 16384, RUNS_A_CALL = 256 };
 enum { PAGES_A_NEED = 64, RUNS_A_NEED = 1 };
+enum { LIMBO_A_TURN = 512, LIMBO_TURNS = 256 };
 enum { FREE_KEPT = 64, FREE_KEPT_SHARE = 16 };
 
 static uint32_t expire_run(struct shard *sh, struct pool *p, uint32_t page, uint64_t now_ms)
@@ -106,6 +109,10 @@ static uint32_t sweep_pool(struct store_gate *g, struct shard *sh, struct pool *
     uint32_t top = p->slab.pages.top;
     sw.pages = top < PAGES_A_CALL ? top : PAGES_A_CALL;
     while (sweep_turn(sh, p, now_ms, &sw)) {
+        store_leave(g, sh);
+        store_enter(g, sh);
+    }
+    for (uint32_t turn = 0; turn < LIMBO_TURNS && node_limbo_free(&p->slab, LIMBO_A_TURN); turn++) {
         store_leave(g, sh);
         store_enter(g, sh);
     }

@@ -6,6 +6,7 @@
  * exact, their sum is of a moment only when nothing runs. Validation is for tests and the DEBUG
  * command.
  */
+#include "store/node.h"
 #include "store/priv.h"
 
 #include "base/check.h"
@@ -52,11 +53,26 @@ bool store_is_full(const struct store *s, uint32_t db)
     return atomic_load_explicit(&sp->is_full, memory_order_relaxed);
 }
 
-/* Live items in the runs of a pool, each of them in its table. */
-static uint64_t validate_items(struct shard *sh, const struct pool *p)
+/* Nodes in the runs of a pool. */
+static uint64_t count_nodes(const struct slab *s)
 {
-    const struct slab *s = &p->slab;
+    uint64_t nodes = 0;
+    for (uint32_t page = 1; page < s->pages.top; page += s->pages.page[page].len) {
+        size_t at = 0;
+        void *piece;
+        while (slab_run_has_items(s, page) && (piece = slab_run_next_piece(s, page, &at)) != NULL) {
+            nodes += node_is_live(piece);
+        }
+    }
+    return nodes;
+}
+
+/* Live items in the runs of a pool, each of them in its table; all nodes in one of their trees or in limbo. */
+static uint64_t validate_items(struct shard *sh, struct pool *p)
+{
+    struct slab *s = &p->slab;
     uint64_t items = 0;
+    uint64_t nodes = node_limbo_count(s);
     for (uint32_t page = 1; page < s->pages.top; page += s->pages.page[page].len) {
         if (!slab_run_has_items(s, page)) {
             continue;
@@ -67,12 +83,14 @@ static uint64_t validate_items(struct shard *sh, const struct pool *p)
             const struct table *t = &sh->tables[it->place & ITEM_TABLE];
             check(t->slab == s);
             check(item_size(it) <= slab_run_slot_bytes(s, page));
+            nodes += coll_validate(s, it);
             uint64_t expiry = item_expiry(it) >> 10;
             check(item_expiry(it) == 0 || expiry >= soonest || expiry >= PAGE_NEVER);
             struct table_at where = table_find(t, hash_slice(item_key(it)), item_key(it));
             check(where.bucket != NULL && table_item(t, where) == it);
         }
     }
+    check(nodes == count_nodes(s) && p->building == 0);
     return items;
 }
 
@@ -85,7 +103,7 @@ static uint64_t pool_charge(const struct pages *p)
 static uint64_t validate_pool(struct shard *sh, uint32_t space)
 {
     const struct store *s = sh->store;
-    const struct pool *p = &sh->pools[space];
+    struct pool *p = &sh->pools[space];
     slab_validate(&p->slab);
     uint64_t charge = pool_charge(&p->slab.pages) + evict_charge(&p->evict);
     uint64_t keys = 0;

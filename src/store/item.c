@@ -7,6 +7,8 @@
  */
 #include "store/item.h"
 
+#include "store/priv.h"
+
 static size_t key_prefix(size_t key_len)
 {
     return key_len >= ITEM_LONG_KEY ? sizeof(uint32_t) : 0;
@@ -70,6 +72,7 @@ void item_read(const struct store_item *it, struct item_parts *ret_parts)
     *ret_parts = (struct item_parts){
         .key = item_key(it),
         .value = item_value(it),
+        .pin = it,
         .value_len = it->value_len,
         .expiry_ms = item_expiry(it),
         .stamp = store_item_stamp(it),
@@ -142,5 +145,5 @@ uint32_t store_item_hits(const struct store_item *it)
 /* Without the last few bytes of its size class, which only the slab knows. */
 size_t store_item_bytes(const struct store_item *it)
 {
-    return (item_size(it) + 7) / 8 * 8;
+    return (item_size(it) + 7) / 8 * 8 + coll_node_bytes(it);
 }

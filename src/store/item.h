@@ -52,6 +52,7 @@ _Static_assert(sizeof(struct store_item) == 8, "the header is what every item pa
 struct item_parts {
     struct slice key;
     struct slice value;
+    const void *pin; /* where they lie in the store: see entry_put() */
     size_t value_len;
     uint64_t expiry_ms; /* 0: none */
     fresh_pos stamp;

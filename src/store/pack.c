@@ -108,10 +108,8 @@ size_t pack_size(enum store_kind kind, const struct coll_element *e)
     return pack_has_back(kind) ? size + leb_size(size) : size;
 }
 
-void pack_append(struct buf *out, enum store_kind kind, const struct coll_element *e)
+char *pack_write(enum store_kind kind, char *begin, const struct coll_element *e)
 {
-    size_t body = body_size(kind, e);
-    char *begin = buf_reserve(out, body + LEB_MAX);
     char *at = leb_write(begin, e->name.len);
     if (kind == STORE_HASH) {
         at = leb_write(at, e->value.len);
@@ -124,10 +122,13 @@ void pack_append(struct buf *out, enum store_kind kind, const struct coll_elemen
     if (kind == STORE_HASH) {
         at = bytes_write(at, e->value.ptr, e->value.len);
     }
-    if (pack_has_back(kind)) {
-        at = back_write(at, body);
-    }
-    buf_commit(out, (size_t)(at - begin));
+    return pack_has_back(kind) ? back_write(at, (size_t)(at - begin)) : at;
+}
+
+void pack_append(struct buf *out, enum store_kind kind, const struct coll_element *e)
+{
+    char *begin = buf_reserve(out, pack_size(kind, e));
+    buf_commit(out, (size_t)(pack_write(kind, begin, e) - begin));
 }
 
 void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *fields,

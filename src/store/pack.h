@@ -28,6 +28,8 @@ static inline bool pack_has_back(enum store_kind kind)
 
 /* Appends the element. */
 void pack_append(struct buf *out, enum store_kind kind, const struct coll_element *e);
+/* The same to where there is room for it; returns its end. */
+char *pack_write(enum store_kind kind, char *at, const struct coll_element *e);
 /* A stream's element from loose texts. */
 void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *fields,
                        uint32_t count);

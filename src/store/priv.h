@@ -45,6 +45,8 @@ struct pool {
     struct slab slab;
     struct evict evict;
     uint64_t share;       /* of the budget, were it divided evenly over the shards */
+    uint32_t limbo;       /* nodes of collections that are gone, to be freed: node.h */
+    uint32_t building;    /* nodes of one that is being copied */
     uint32_t expire_hand; /* page where the search for expired items goes on */
     struct pool_figures figures;
 };
@@ -136,6 +138,16 @@ struct shard *store_shard_of(struct store *s, uint64_t hash);
 void store_enter(struct store_gate *g, struct shard *sh);
 void store_leave(struct store_gate *g, struct shard *sh);
 
+/* --- coll_keep.c: what the rest of the store owes to collections --- */
+/* The item will be freed or overwritten: its nodes go to limbo. */
+void coll_release(struct slab *s, struct store_item *it);
+/* The item's bytes have come to another place. */
+void coll_moved(struct slab *s, struct store_item *it);
+/* Bytes of its nodes. O(1). */
+uint64_t coll_node_bytes(const struct store_item *it);
+/* Checks the item's trees; returns how many nodes they have. */
+uint64_t coll_validate(struct slab *s, struct store_item *it);
+
 /* --- entry.c --- */
 /* STORE_PRESENT, or why nobody may see it at `now_ms`. */
 enum store_absence entry_judge(const struct store *s, const struct store_item *it, uint64_t now_ms);
@@ -149,7 +161,7 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
 /* All that an item occupies. */
 static inline size_t entry_bytes(const struct pool *p, const struct store_item *it)
 {
-    return slab_bytes(&p->slab, it);
+    return slab_bytes(&p->slab, it) + coll_node_bytes(it);
 }
 
 static inline bool entry_is_dead(enum store_absence why)
@@ -164,19 +176,27 @@ static inline enum store_touch entry_touch_of(enum store_absence why)
 }
 
 /* --- write.c --- */
-/* A new item of this kind and value in place of whatever has the key. */
+/* A new item of this kind and value in place of whatever has the key. `pin`: where what it is made of lies
+ * in the store, which must stay meanwhile. */
 enum err entry_put(struct store_hold *h, const struct store_write *meta, enum store_kind kind,
-                   struct slice value, struct store_item **ret_item);
+                   struct slice value, const void *pin, struct store_item **ret_item);
 /* Replaces `cut` bytes at `at` of the item's value by `add` bytes that the caller writes. Cutting never
  * fails. The item may move, and others with it. */
 enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, size_t cut,
                       size_t add, struct store_item **ret_item);
+
+/* Tells watchers and observers of a change of the hold's key, which is this item. */
+void entry_written(struct store_hold *h, const struct store_item *it);
 
 /* --- room.c --- */
 /* Memory for an item, and a place for it in the index, whatever must leave for it; NULL and nowhere
  * when nothing can. Both may change the index: a place found before is void. */
 void *room_for_item(struct store_hold *h, size_t size, struct need *n);
 struct table_at room_for_place(struct store_hold *h, struct need *n);
+/* The same for any other wish, of about `size` bytes: calls `try_it` until it answers true, making room in
+ * between. */
+typedef bool room_try_fn(void *arg);
+bool room_make(struct store_hold *h, struct need *n, size_t size, room_try_fn *try_it, void *arg);
 
 /* --- expire.c --- */
 /* Drops expired items that a short search finds. */

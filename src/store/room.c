@@ -15,26 +15,22 @@
 /* Whoever is refused so little speaks for all. */
 enum { SMALL = STORE_PAGE };
 
-/* What is wanted of the hold's pool: memory for an item, or (size 0) a place in the index. */
+/* What is wanted of the hold's pool, about how many bytes, and how to see whether it can be had now. */
 struct wish {
     struct store_hold *hold;
     size_t size;
-    void *ptr;
-    struct table_at at;
+    room_try_fn *try_it;
+    void *arg;
 };
 
-static bool wish_try(struct wish *w)
+static bool wish_try(const struct wish *w)
 {
-    if (w->size > 0) {
-        w->ptr = slab_alloc(&hold_pool(w->hold)->slab, w->size);
-        return w->ptr != NULL;
-    }
-    w->at = table_reserve(w->hold->table, w->hold->hash);
-    return w->at.bucket != NULL;
+    return w->try_it(w->arg);
 }
 
 /* Lets another shard free memory until the wish comes true here. */
-static bool take_from(struct wish *w, struct need *n, struct shard *other, struct pool *theirs)
+static bool take_from(const struct wish *w, struct need *n, struct shard *other,
+                      struct pool *theirs)
 {
     n->idle = 0;
     n->visits = 0;
@@ -47,7 +43,7 @@ static bool take_from(struct wish *w, struct need *n, struct shard *other, struc
     return false;
 }
 
-static NO_THREAD_SAFETY bool ask_others(struct wish *w, struct need *n)
+static NO_THREAD_SAFETY bool ask_others(const struct wish *w, struct need *n)
 {
     const struct store_hold *h = w->hold;
     const struct store *s = h->store;
@@ -77,32 +73,60 @@ static void note_refusal(const struct wish *w)
     }
 }
 
-static void make_room(struct wish *w, struct need *n)
+bool room_make(struct store_hold *h, struct need *n, size_t size, room_try_fn *try_it, void *arg)
 {
-    bool done = wish_try(w);
-    if (done || w->size > hold_pool(w->hold)->slab.pages.space->budget) {
-        return;
+    struct wish w = {.hold = h, .size = size, .try_it = try_it, .arg = arg};
+    bool done = wish_try(&w);
+    if (done || size > hold_pool(h)->slab.pages.space->budget) {
+        return done;
     }
-    while (!done && evict_step(w->hold->shard, hold_pool(w->hold), n)) {
-        done = wish_try(w);
+    while (!done && evict_step(h->shard, hold_pool(h), n)) {
+        done = wish_try(&w);
     }
-    if (!done && !ask_others(w, n)) {
-        note_refusal(w);
+    if (!done && !ask_others(&w, n)) {
+        note_refusal(&w);
+        return false;
     }
+    return true;
+}
+
+struct piece {
+    struct slab *slab;
+    size_t size;
+    void *ptr;
+};
+
+static bool try_piece(void *arg)
+{
+    struct piece *p = arg;
+    p->ptr = slab_alloc(p->slab, p->size);
+    return p->ptr != NULL;
 }
 
 void *room_for_item(struct store_hold *h, size_t size, struct need *n)
 {
-    struct wish w = {.hold = h, .size = size};
-    make_room(&w, n);
-    return w.ptr;
+    struct piece p = {.slab = &hold_pool(h)->slab, .size = size};
+    (void)room_make(h, n, size, try_piece, &p);
+    return p.ptr;
+}
+
+struct place {
+    const struct store_hold *hold;
+    struct table_at at;
+};
+
+static bool try_place(void *arg)
+{
+    struct place *p = arg;
+    p->at = table_reserve(p->hold->table, p->hold->hash);
+    return p->at.bucket != NULL;
 }
 
 struct table_at room_for_place(struct store_hold *h, struct need *n)
 {
-    struct wish w = {.hold = h};
+    struct place p = {.hold = h};
     n->idle = 0;
     n->visits = 0;
-    make_room(&w, n);
-    return w.at;
+    (void)room_make(h, n, 0, try_place, &p);
+    return p.at;
 }

@@ -248,20 +248,29 @@ void slab_note_expiry(struct slab *s, const void *ptr, uint64_t expiry_ms)
     slab_note_run_expiry(s, slab_run_of(s, ptr), expiry_ms);
 }
 
-struct store_item *slab_run_next(const struct slab *s, uint32_t page, size_t *at)
+void *slab_run_next_piece(const struct slab *s, uint32_t page, size_t *at)
 {
     const struct page *run = &s->pages.page[page];
     char *base = pages_at(&s->pages, page);
     size_t slot = slab_run_slot_bytes(s, page);
     size_t end = run->kind == PAGE_LARGE ? slot : run->carved * (size_t)8;
     while (*at < end) {
-        struct store_item *it = (void *)(base + *at);
+        struct store_item *piece = (void *)(base + *at);
         *at += slot;
-        if (item_is_live(it)) {
-            return it;
+        if (piece->place != 0) { /* L3 */
+            return piece;
         }
     }
     return NULL;
+}
+
+struct store_item *slab_run_next(const struct slab *s, uint32_t page, size_t *at)
+{
+    struct store_item *it;
+    do {
+        it = slab_run_next_piece(s, page, at);
+    } while (it != NULL && !item_is_live(it));
+    return it;
 }
 
 /* When a class has as many free slots as a run has slots, that run can be emptied into the others:

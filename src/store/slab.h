@@ -15,7 +15,8 @@
  *
  * L1. A run with no slot taken does not exist: its pages went back.
  * L2. A run is in its class's list if and only if it has room.
- * L3. Byte 7 of a slot that holds no item has no ITEM_LIVE, from the moment the slot is taken.
+ * L3. Byte 7 of a slot that holds no item has no ITEM_LIVE, from the moment the slot is taken. Nodes of
+ *     collections have NODE_LIVE there (node.h), holes are zero.
  *
  * When the budget has no room for a run, a slot up to an eighth larger than needed will do, and a
  * piece above a page gets pages of its own: half-empty classes are not lost memory.
@@ -82,6 +83,8 @@ size_t slab_run_slot_bytes(const struct slab *s, uint32_t page);
 /* The next live item of a run at or after offset `*at`, which moves past it; NULL at the end. The
  * run may lose items between calls, but when it had become empty it is gone: count down `used`. */
 struct store_item *slab_run_next(const struct slab *s, uint32_t page, size_t *at);
+/* The same for any piece in use, an item or a node (node.h). */
+void *slab_run_next_piece(const struct slab *s, uint32_t page, size_t *at);
 /* A run whose items all find room in other runs of its class, and that holds few; 0: none. */
 uint32_t slab_find_spread(const struct slab *s);
 /* A slot of the run's class in another run; as often as the run of slab_find_spread() has items. */

@@ -11,7 +11,7 @@
  *
  * Threads: the shard's lock, as the hold says.
  */
-#include "store/priv.h"
+#include "store/coll_priv.h"
 
 #include "base/check.h"
 #include "store/effect.h"
@@ -49,8 +49,8 @@ static bool lies_in(const struct store_item *it, const void *ptr)
     return at >= (const char *)it && at < (const char *)it + item_size(it);
 }
 
-/* After a write of `it`: expiry noted, watchers told. */
-static void written(struct store_hold *h, const struct store_item *it)
+/* Expiry noted as well. */
+void entry_written(struct store_hold *h, const struct store_item *it)
 {
     struct pool *p = hold_pool(h);
     struct shard *sh = h->shard;
@@ -97,6 +97,14 @@ static void replace(struct store_hold *h, struct store_item *old, struct store_i
     slab_free(&p->slab, old);
 }
 
+/* Its value will be overwritten or freed. */
+static void release_value(struct store_hold *h, struct store_item *old)
+{
+    struct pool *p = hold_pool(h);
+    evict_resized(p, old, -(int64_t)coll_node_bytes(old));
+    coll_release(&p->slab, old);
+}
+
 /* Makes the item at `at` (nowhere: a new one) consist of `parts`. */
 static enum err entry_write(struct store_hold *h, struct table_at at, struct item_parts *parts,
                             struct store_item **ret_item)
@@ -107,15 +115,17 @@ static enum err entry_write(struct store_hold *h, struct table_at at, struct ite
     size_t size = item_parts_size(parts);
     parts->worth &= (uint8_t)~ITEM_IN_WINDOW;
     parts->worth |= old != NULL ? old->worth & ITEM_IN_WINDOW : 0;
-    bool is_shared = old != NULL && (lies_in(old, parts->value.ptr) || lies_in(old, parts->deps));
+    bool keeps_value = old != NULL && lies_in(old, parts->value.ptr);
+    bool is_shared = keeps_value || (old != NULL && lies_in(old, parts->deps));
     if (old != NULL && !is_shared && fits(hold_pool(h), old, size)) {
+        release_value(h, old);
         table_count_expiring(t, (int)(parts->expiry_ms != 0) - (int)item_expires(old));
         item_write(old, parts);
-        written(h, old);
+        entry_written(h, old);
         *ret_item = old;
         return ERR_OK;
     }
-    struct need n = {.now_ms = h->now_ms, .pins = {old, parts->value.ptr, parts->deps}};
+    struct need n = {.now_ms = h->now_ms, .pins = {old, parts->pin, parts->deps}};
     struct store_item *it = NULL;
     if (is_shared && size > SLAB_MAX) {
         it = slab_alloc(s, size + size / ROOM_TO_GROW); /* what grows once grows again */
@@ -125,11 +135,16 @@ static enum err entry_write(struct store_hold *h, struct table_at at, struct ite
     }
     item_write(it, parts);
     if (old != NULL) {
+        if (keeps_value) {
+            coll_moved(s, it);
+        } else {
+            release_value(h, old);
+        }
         replace(h, old, it);
     } else if (insert_new(h, it, &n) != ERR_OK) {
         return ERR_NOSPACE;
     }
-    written(h, it);
+    entry_written(h, it);
     *ret_item = it;
     return ERR_OK;
 }
@@ -153,7 +168,7 @@ static struct item_parts parts_of_write(const struct store_hold *h, const struct
 }
 
 enum err entry_put(struct store_hold *h, const struct store_write *w, enum store_kind kind,
-                   struct slice value, struct store_item **ret_item)
+                   struct slice value, const void *pin, struct store_item **ret_item)
 {
     if (value.len > ITEM_VALUE_MAX || h->key.len > STORE_KEY_MAX) {
         return ERR_TOO_BIG;
@@ -162,6 +177,7 @@ enum err entry_put(struct store_hold *h, const struct store_write *w, enum store
     parts.kind = (uint8_t)kind;
     parts.value = value;
     parts.value_len = value.len;
+    parts.pin = pin;
     struct table_at at = table_find(h->table, h->hash, h->key);
     if (at.bucket != NULL) {
         parts.worth |= table_item(h->table, at)->worth & ITEM_HITS;
@@ -220,13 +236,13 @@ enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, si
         if (copy != NULL) {
             splice_copy(copy, it, at, cut, add);
             replace(h, it, copy);
-            written(h, copy);
+            entry_written(h, copy);
             *ret_item = copy;
             return ERR_OK;
         }
     }
     splice_in_place(it, at, cut, add);
-    written(h, it);
+    entry_written(h, it);
     *ret_item = it;
     return ERR_OK;
 }
@@ -234,7 +250,7 @@ enum err entry_splice(struct store_hold *h, struct store_item *it, size_t at, si
 enum err store_put(struct store_hold *h, const struct store_write *w)
 {
     struct store_item *it;
-    enum err e = entry_put(h, w, STORE_STRING, w->value, &it);
+    enum err e = entry_put(h, w, STORE_STRING, w->value, w->value.ptr, &it);
     if (e == ERR_OK) {
         effect_string(h, it);
     }
@@ -260,7 +276,7 @@ enum err store_edit(struct store_hold *h, size_t len, const struct store_write *
                 memset(value + old_len, 0, len - old_len);
             }
             old->is_edited = true;
-            written(h, old);
+            entry_written(h, old);
             *ret_value = value;
             return ERR_OK;
         }
@@ -352,7 +368,7 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
             return e;
         }
     }
-    written(h, it);
+    entry_written(h, it);
     effect_expiry(h, expiry_ms);
     *ret_found = true;
     return ERR_OK;
