@@ -60,8 +60,8 @@ static void timers_run_in_order_and_stopped_ones_never(void **state)
 
 /* --- connections -------------------------------------------------------------------------------- */
 
-/* A face that answers each line: "p" pauses until the next loop task resumes it, "q" closes, "big" gives
- * 100,000 bytes, everything else is echoed. */
+/* A face that answers each line: "p" pauses until the next loop task resumes it, "park" parks for ever, "q"
+ * closes, "big" gives 100,000 bytes, everything else is echoed. */
 struct echo {
     struct conn conn;
     struct loop_task resume;
@@ -108,6 +108,8 @@ static size_t echo_data(struct conn *c, struct slice in)
         if (slice_is(line, "p")) {
             conn_pause(c);
             loop_defer(c->loop, &e->resume, echo_resume);
+        } else if (slice_is(line, "park")) {
+            conn_park(c);
         } else if (slice_is(line, "q")) {
             buf_append_str(&c->out, "bye\n");
             conn_close_after_flush(c);
@@ -210,6 +212,45 @@ static void hang_up_frees_the_connection(void **state)
     loop_destroy(&l);
 }
 
+/* The peer has said that it sends no more; what it sent before is in the way, or not. */
+static void a_parked_connection_ends_with_its_peer(void **state)
+{
+    static const char *const asks[] = {"park\n", "one\npark\nunread\n"};
+    for (size_t i = 0; i < array_len(asks); i++) {
+        struct loop *l = loop_create();
+        int fd = adopt_pair(l);
+        assert_int_equal(write(fd, asks[i], strlen(asks[i])), strlen(asks[i]));
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        loop_run(l); /* until it is closed */
+        assert_int_equal(echo_open_count, 0);
+        (void)close(fd);
+        loop_destroy(&l);
+    }
+}
+
+static struct {
+    struct timer timer;
+    int fd;
+} peer;
+
+static void close_the_peer(struct timer *t)
+{
+    (void)t;
+    check(write(peer.fd, "more\n", 5) == 5); /* unread behind the parked request */
+    (void)close(peer.fd);
+}
+
+static void a_parked_connection_ends_when_its_peer_goes_later(void **state)
+{
+    struct loop *l = loop_create();
+    peer.fd = adopt_pair(l);
+    assert_int_equal(write(peer.fd, "park\n", 5), 5);
+    timer_start(l, &peer.timer, 20, close_the_peer);
+    loop_run(l);
+    assert_int_equal(echo_open_count, 0);
+    loop_destroy(&l);
+}
+
 static void listener_says_why_it_cannot_bind(void **state)
 {
     struct loop *l = loop_create();
@@ -251,6 +292,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers_run_in_order_and_stopped_ones_never),
+        cmocka_unit_test(a_parked_connection_ends_with_its_peer),
+        cmocka_unit_test(a_parked_connection_ends_when_its_peer_goes_later),
         cmocka_unit_test(pipeline_is_answered_in_order_over_a_pause),
         cmocka_unit_test(reading_stops_while_the_output_is_full_and_goes_on_after),
         cmocka_unit_test(hang_up_frees_the_connection),
