@@ -44,8 +44,9 @@ static void want(struct conn *c)
     bool waiting_out = buf_len(&c->out) > 0 && !c->held;
     bool reading = c->lingering || (!c->held && !c->closing && !conn_full(c) &&
                                     !(c->paused && buf_len(&c->in) > 0));
+    /* Asked for with reading, too, so that parking costs no system call. */
     loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U) |
-                                 (c->parked ? LOOP_PEER_SHUT : 0U));
+                                 (reading || c->parked ? LOOP_PEER_SHUT : 0U));
 }
 
 /* --- output buffers ----------------------------------------------------------------------------- */
@@ -275,7 +276,8 @@ static void conn_ready(struct loop_source *src, unsigned events)
     if ((events & LOOP_READ) != 0 && !c->closing && !conn_full(c)) {
         if (c->paused || c->held) {
             /* Bytes behind a parked request: leave them in the kernel until it is answered. */
-            loop_rewatch(src, src->events & ~(unsigned)LOOP_READ);
+            loop_rewatch(src, c->parked ? src->events & ~(unsigned)LOOP_READ
+                                        : src->events & ~(unsigned)(LOOP_READ | LOOP_PEER_SHUT));
             return;
         }
         read_ready(c);
@@ -393,7 +395,7 @@ struct conn *conn_adopt(struct loop *l, int fd, const struct conn_face *face, vo
     l->conn_count++;
     name_peer(c, fd);
     trace(TRACE_OPEN, c->id, 0, slice_of(c->peer));
-    loop_watch(l, &c->source, fd, LOOP_READ, conn_ready);
+    loop_watch(l, &c->source, fd, LOOP_READ | LOOP_PEER_SHUT, conn_ready);
     conn_watch_idle(c);
     if (face->open != NULL) {
         face->open(c, context);
