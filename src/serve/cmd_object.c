@@ -9,6 +9,8 @@
 
 #include "base/number.h"
 
+#include <stdio.h>
+
 enum { EMBSTR_MAX = 44 };
 
 /* True with the key held; false after replying nil. */
@@ -122,6 +124,76 @@ void cmd_memory_doctor(struct resp_client *c, const struct slice *argv, uint32_t
                   SLICE("Every space has its own budget and keeps to it; see INFO memory."));
 }
 
+/* --- MEMORY STATS: what Redis names and freshet has, then each database and each space ----------------- */
+
+struct memory_sums {
+    uint64_t used;
+    uint64_t items;
+    uint64_t keys;
+    uint64_t buffers;
+};
+
+static struct memory_sums sum_memory(const struct server *s)
+{
+    struct memory_sums m = {.used = 0};
+    for (uint32_t i = 0; i < s->started_with->space_count; i++) {
+        struct store_space_stats st;
+        store_space_stats(s->store, i, &st);
+        m.used += st.used_bytes;
+        m.items += st.item_bytes;
+        m.keys += st.keys;
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        m.buffers += loop_buffer_bytes(s->workers[i].loop);
+    }
+    return m;
+}
+
+static void put_figure(struct resp_client *c, const char *name, uint64_t value)
+{
+    resp_bulk_str(&c->conn.out, name);
+    reply_integer(c, (int64_t)value);
+}
+
+static void put_space(struct resp_client *c, const struct policy_space *space, uint32_t index)
+{
+    struct store_space_stats st;
+    char name[96];
+    store_space_stats(client_store(c), index, &st);
+    (void)snprintf(name, sizeof(name), "space.%s", space->name);
+    resp_bulk_str(&c->conn.out, name);
+    resp_map(&c->conn.out, c->proto, 4);
+    put_figure(c, "budget", st.budget_bytes);
+    put_figure(c, "used", st.used_bytes);
+    put_figure(c, "dataset", st.item_bytes);
+    put_figure(c, "keys", st.keys);
+}
+
+void cmd_memory_stats(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    const struct server *s = c->worker->server;
+    struct memory_sums m = sum_memory(s);
+    struct buf *out = &c->conn.out;
+    uint32_t spaces = s->started_with->space_count;
+    if (!client_room(c, (spaces + 16) * 4 * (size_t)REPLY_FRAME)) {
+        return;
+    }
+    resp_map(out, c->proto, 9 + spaces);
+    put_figure(c, "total.allocated", m.used + m.buffers);
+    put_figure(c, "startup.allocated", 0);
+    put_figure(c, "replication.backlog", 0);
+    put_figure(c, "clients.normal", m.buffers);
+    put_figure(c, "overhead.total", (m.used > m.items ? m.used - m.items : 0) + m.buffers);
+    put_figure(c, "keys.count", m.keys);
+    put_figure(c, "keys.bytes-per-key", m.keys > 0 ? m.used / m.keys : 0);
+    put_figure(c, "dataset.bytes", m.items);
+    resp_bulk_str(out, "dataset.percentage");
+    resp_double(out, c->proto, m.used > 0 ? 100.0 * (double)m.items / (double)m.used : 0.0);
+    for (uint32_t i = 0; i < spaces; i++) {
+        put_space(c, &s->started_with->spaces[i], i);
+    }
+}
+
 void cmd_memory_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     static const char *const lines[] = {
@@ -129,6 +201,8 @@ void cmd_memory_help(struct resp_client *c, const struct slice *argv, uint32_t a
         "    Return memory problems reports.",
         "PURGE",
         "    Accepted; there is nothing to purge.",
+        "STATS",
+        "    Return information about the memory of all spaces, and of each.",
         "USAGE <key> [SAMPLES <count>]",
         "    Return memory in bytes used by <key> and its value.",
     };
