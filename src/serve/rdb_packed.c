@@ -229,7 +229,7 @@ static bool repeat(struct reader *r, unsigned control, char *start, size_t *used
 bool rdb_expand_lzf(struct slice bytes, size_t len, struct buf *out)
 {
     struct reader r = {(const unsigned char *)bytes.ptr, bytes.len, false};
-    char *start = len <= bytes.len * EXPANDS_MOST ? buf_try_reserve(out, len) : NULL;
+    char *start = len > 0 && len <= bytes.len * EXPANDS_MOST ? buf_try_reserve(out, len) : NULL;
     size_t used = 0;
     bool ok = start != NULL;
     while (ok && r.left > 0) {

@@ -113,7 +113,7 @@ static bool take_text(struct slice *in, struct buf *out)
         return false;
     }
     if (!special) {
-        if (!take_bytes(in, len, &bytes) || buf_try_reserve(out, len) == NULL) {
+        if (!take_bytes(in, len, &bytes) || (len > 0 && buf_try_reserve(out, len) == NULL)) {
             return false;
         }
         buf_append_slice(out, bytes);
@@ -157,7 +157,7 @@ static bool took(struct rdb_value *v, size_t at)
 bool rdb_take(struct rdb_value *v, struct slice text)
 {
     size_t at = buf_len(&v->texts);
-    if (buf_try_reserve(&v->texts, text.len) == NULL) {
+    if (text.len > 0 && buf_try_reserve(&v->texts, text.len) == NULL) {
         return false;
     }
     buf_append_slice(&v->texts, text);
