@@ -81,6 +81,27 @@ def test_every_kind_of_value_survives_a_kill(freshet, fsync):
     assert r("XADD", "stream", "6-*", "k", "v") == b"6-2"
 
 
+@fsync_modes
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_was_handed_to_waiting_clients_stays_handed_over(freshet, fsync, workers):
+    """A push that serves clients who wait, and what they did with it, is one step in the log."""
+    daemon = freshet(policy(fsync, workers))
+    r = daemon.resp()
+    waiting = []
+    for command in (["BLPOP", "q", 0], ["BLMOVE", "q", "taken", "LEFT", "RIGHT", 0], ["BZPOPMIN", "z", 0],
+                    ["XREAD", "BLOCK", 0, "STREAMS", "s", "$"], ["BRPOP", "elsewhere", 0]):
+        client = daemon.resp()
+        client.raw(client.encode(*command))
+        waiting.append(client)
+        until(lambda: b"blocked_clients:%d\r" % len(waiting) in r("INFO", "clients"), "the client to wait")
+    r.pipeline(["RPUSH", "q", "a", "b", "c"], ["ZADD", "z", 1, "m", 2, "n"], ["XADD", "s", "1-1", "f", "v"])
+    assert [client.reply() for client in waiting[:4]] == [
+        [b"q", b"a"], b"b", [b"z", b"m", b"1"], [[b"s", [[b"1-1", [b"f", b"v"]]]]]]
+    r = restart(daemon).resp()
+    assert [r("LRANGE", "q", 0, -1), r("LRANGE", "taken", 0, -1), r("ZRANGE", "z", 0, -1), r("XLEN", "s")] == [
+        [b"c"], [b"b"], [b"n"], 1]
+
+
 def test_volatile_spaces_are_not_in_the_log(freshet):
     daemon = freshet(policy())
     daemon.resp(1)("SET", "volatile-key", 1)
