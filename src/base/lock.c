@@ -47,6 +47,15 @@ NO_THREAD_SAFETY void lock_acquire(struct lock *l)
     check(pthread_mutex_lock(&l->mutex) == 0);
 }
 
+NO_THREAD_SAFETY bool lock_try(struct lock *l)
+{
+    if (pthread_mutex_trylock(&l->mutex) != 0) {
+        return false;
+    }
+    rank_enter(l->rank);
+    return true;
+}
+
 NO_THREAD_SAFETY void lock_release(struct lock *l)
 {
     check(pthread_mutex_unlock(&l->mutex) == 0);

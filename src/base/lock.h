@@ -11,6 +11,7 @@
 #include "base/role.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 enum lock_rank {
     LOCK_RANK_GATE,    /* store gates, in thread order (same rank, ascending address) */
@@ -36,6 +37,8 @@ struct CAPABILITY("lock") lock {
 void lock_init(struct lock *l, enum lock_rank rank);
 void lock_fini(struct lock *l);
 void lock_acquire(struct lock *l) ACQUIRE(l);
+/* False: somebody has it. */
+bool lock_try(struct lock *l) TRY_ACQUIRE(true, l);
 void lock_release(struct lock *l) RELEASE(l);
 
 #endif

@@ -18,6 +18,7 @@
 #define GUARDED_BY(cap)      THREAD_ANNOTATION(guarded_by(cap))
 #define REQUIRES(...)        THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
 #define ACQUIRE(...)         THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define TRY_ACQUIRE(...)     THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
 #define RELEASE(...)         THREAD_ANNOTATION(release_capability(__VA_ARGS__))
 #define NO_THREAD_SAFETY     THREAD_ANNOTATION(no_thread_safety_analysis)
 #define ASSERT_CAPABILITY(x) THREAD_ANNOTATION(assert_capability(x))

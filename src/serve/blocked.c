@@ -36,7 +36,7 @@
 
 #include <stdlib.h>
 
-enum { BUCKETS_MIN = 64 };
+enum { BUCKETS_MIN = 64, AGAIN_MS = 10 }; /* a timeout waits while a script owns the store */
 
 enum wait_state { WAIT_WAITING, WAIT_ENDED };
 
@@ -288,7 +288,10 @@ static void timed_out(struct timer *t)
 {
     struct waiter *w = container_of(t, struct waiter, timer);
     struct worker *at = w->worker;
-    worker_own(at);
+    if (!worker_own_try(at)) {
+        timer_start(at->loop, t, AGAIN_MS, timed_out);
+        return;
+    }
     if (w->state == WAIT_WAITING) {
         end_with_nothing(at, w, false);
     }

@@ -20,11 +20,11 @@ enum { SLOTS = 512, NAME_BYTES = 24 };
 
 static struct command table[] = {
 #define COMMAND(name, arity, letters, first, last, step, group, since, run, summary)               \
-    {NULL,    name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run,          \
-     summary, "",   0,     0,       {0},   NULL, 0},
+    {NULL, name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run, summary,    \
+     "",   0,    0,     {0},     NULL,  0,    0},
 #define SUBCOMMAND(parent, name, arity, letters, first, last, step, group, since, run, summary)    \
-    {parent,  name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run,          \
-     summary, "",   0,     0,       {0},   NULL, 0},
+    {parent, name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run, summary,  \
+     "",     0,    0,     {0},     NULL,  0,    0},
 #include "serve/command.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -73,7 +73,7 @@ static uint32_t parse_letters(const char *letters)
         {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG},  {'d', COMMAND_DANGEROUS},
         {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},    {'K', COMMAND_KEYSPACE},
         {'p', COMMAND_PUBSUB},     {'y', COMMAND_MAY_REPLICATE}, {'M', COMMAND_MOVABLE_KEYS},
-        {'B', COMMAND_BLOCKING},
+        {'B', COMMAND_BLOCKING},   {'O', COMMAND_OWNS},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {
@@ -97,6 +97,16 @@ static void index_command(uint32_t place)
     order[top_count++] = (uint16_t)place;
 }
 
+/* Several keys, or ones that only the command itself can find. */
+static uint32_t owns_from(const struct command *cmd)
+{
+    if ((cmd->flags & (COMMAND_OWNS | COMMAND_BLOCKING | COMMAND_MOVABLE_KEYS)) != 0) {
+        return 1;
+    }
+    bool has_more = cmd->first_key > 0 && cmd->last_key != cmd->first_key;
+    return has_more ? (uint32_t)(cmd->first_key + cmd->key_step + 1) : 0;
+}
+
 void command_setup(void)
 {
     if (top_count > 0) {
@@ -106,6 +116,7 @@ void command_setup(void)
     for (uint32_t i = 0; i < array_len(table); i++) {
         struct command *cmd = &table[i];
         cmd->flags = parse_letters(cmd->letters);
+        cmd->owns_from = owns_from(cmd);
         cmd->place = i;
         check(fold(slice_of(cmd->name), cmd->word));
         if (cmd->parent == NULL) {

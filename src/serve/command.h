@@ -32,6 +32,7 @@ enum command_flag {
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_BLOCKING = 1 << 17,
     COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
+    COMMAND_OWNS = 1 << 19,         /* the whole store, whatever its arguments */
     COMMAND_UNQUEUED = 1 << 12,     /* runs at once even inside MULTI */
     COMMAND_OVERWRITES = 1 << 13,   /* looks at no value: needs no proof in a strict space */
 };
@@ -73,11 +74,18 @@ struct command {
     /* completed by command_setup() */
     char full_name[32]; /* "client|setname" */
     uint32_t flags;
-    uint32_t place;   /* among all commands and subcommands, below command_total() */
-    uint64_t word[3]; /* the folded name, for comparing */
+    uint32_t place;     /* among all commands and subcommands, below command_total() */
+    uint64_t word[3];   /* the folded name, for comparing */
     const struct command *subs;
     uint32_t sub_count;
+    uint32_t owns_from; /* arguments with which it owns the store; 0: never */
 };
+
+/* Will it own the whole store? */
+static inline bool command_owns(const struct command *cmd, uint32_t argc)
+{
+    return cmd->owns_from > 0 && argc >= cmd->owns_from;
+}
 
 void command_setup(void);
 /* NULL when unknown. Letter case does not matter. */

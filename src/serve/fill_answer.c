@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "serve/answer.h"
+#include "serve/gate.h"
 #include "serve/gzip.h"
 #include "serve/problem.h"
 #include "serve/rows.h"
@@ -156,9 +157,14 @@ void fill_answer_store(struct request *r, struct flight_answer *a)
         .cost_us =
             (uint32_t)(r->result.elapsed_us < UINT32_MAX ? r->result.elapsed_us : UINT32_MAX),
     };
+    if (!gate_pass(w)) {
+        a->note = "the store belongs to a script";
+        return;
+    }
     store_hold(s->store, w->gate, s->http_db, buf_readable(&r->key), r->now_ms, &hold);
     enum err err = store_put(&hold, &write);
     store_drop(&hold);
+    gate_leave(w);
     if (err != ERR_OK) {
         a->note = "no space";
     }

@@ -31,7 +31,7 @@ enum step {
 
 struct request {
     uint32_t magic;
-    struct list node; /* among the worker's spare requests */
+    struct list node; /* among the worker's spare requests, or those that wait for the store */
     struct worker *worker;
     struct http_conn *conn; /* NULL: the client has gone */
     uint64_t conn_id;       /* for traces */

@@ -79,6 +79,7 @@ struct resp_client {
     size_t proven;                  /* bytes of the input that the last proof covers */
     struct resp_proof *proof;       /* being waited for */
     struct list held;               /* by CLIENT PAUSE; self: not */
+    struct list at_gate;            /* waits for the store: gate.h; self: not */
     struct tracker *tracker;        /* tracking.c's; NULL: off */
     struct tracker *tracker_wanted; /* while its redirection is looked for */
     struct subscriber *subscriber;  /* pubsub.c's; NULL: never subscribed */

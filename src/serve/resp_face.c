@@ -19,6 +19,7 @@
 #include "serve/command_stats.h"
 #include "serve/durable.h"
 #include "serve/events.h"
+#include "serve/gate.h"
 #include "serve/herd.h"
 #include "serve/monitor.h"
 #include "serve/not_offered.h"
@@ -372,6 +373,17 @@ static inline bool is_to_queue(const struct resp_client *c, const struct command
     return c->in_multi && (cmd->flags & COMMAND_UNQUEUED) == 0;
 }
 
+/* The way into the store, for one after the other of a pipeline. */
+static inline bool enter(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                         uint32_t argc)
+{
+    const struct worker *w = c->worker;
+    bool feeds = blocked_may_feed(w, cmd, argv, argc);
+    bool is_inside = w->gate_wait.is_passed && !store_own_is_wanted(w->server->store);
+    return __builtin_expect(is_inside && !feeds && !command_owns(cmd, argc), 1) ||
+           gate_enter_slowly(c, cmd, argv, argc, feeds);
+}
+
 /* Answers the parsed command. False: it must wait, offer it again. */
 static bool answer(struct resp_client *c, size_t used)
 {
@@ -394,8 +406,12 @@ static bool answer(struct resp_client *c, size_t used)
         c->running = false;
         resp_proof_ask(c);
         return false;
+    } else if (!enter(c, cmd, argv, argc)) {
+        c->running = false;
+        return false;
     } else {
         resp_run(c, cmd, argv, argc);
+        gate_after(c->worker);
     }
     if (__builtin_expect(c->reply != REPLY_ON, 0)) {
         apply_reply_mode(c, cmd, before);
@@ -480,6 +496,7 @@ static size_t data(struct conn *conn, struct slice in)
         }
         used += len;
     }
+    gate_leave(c->worker);
     resp_proof_end(c, used);
     durable_end(c);
     conn->extra = c->queue.cap + resp_parser_bytes(&c->parser);
@@ -498,6 +515,7 @@ void resp_client_begin(struct resp_client *c, struct worker *w)
     list_init(&c->fills);
     c->proto = 2;
     list_init(&c->held);
+    list_init(&c->at_gate);
     c->conn.face = &plain_face;
     c->opened_ms = client_now(c);
     list_init(&c->unsafe);
@@ -560,6 +578,7 @@ static void closed(struct conn *conn)
     blocked_forget(c);
     herd_forget(c);
     pause_forget(c);
+    gate_forget(c);
     monitor_end(c);
     tracking_end(c);
     durable_forget(c);

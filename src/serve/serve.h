@@ -172,12 +172,24 @@ struct db_counters {
     _Atomic uint64_t misses;
 };
 
+/* See gate.h. */
+struct gate {
+    bool is_passed;       /* store_gate_try() */
+    bool is_owned_ahead;  /* store_own_try(), for the worker_own() to come */
+    bool is_over;         /* the worker ends */
+    _Atomic bool is_told; /* acq_rel: `opened` is on its way */
+    struct mail opened;
+    struct list clients; /* that wait for the gate to open */
+    struct list requests;
+};
+
 struct worker {
     struct server *server;
     uint32_t index;
     struct loop *loop;
     struct store_gate *gate;
-    uint32_t own_depth; /* how often worker_own() without worker_disown() */
+    uint32_t own_depth;    /* how often worker_own() without worker_disown() */
+    struct gate gate_wait; /* gate.h: what cannot pass now */
     struct resp_client
         *hand;               /* blocked.c: does what blocked clients asked for; NULL until needed */
     struct pg_pool *pool;    /* NULL without a database */
@@ -219,6 +231,8 @@ struct worker {
 /* The whole store for this worker, as often as wanted: pairs nest. Whoever waits for a key that was written
  * meanwhile is served before the outermost ownership ends (touched.h). */
 void worker_own(struct worker *w);
+/* False, and nothing has happened, when that would mean to wait. */
+bool worker_own_try(struct worker *w);
 void worker_disown(struct worker *w);
 
 /* A worker whose loop does not run, for reading the log: what a detached client needs. */

@@ -24,6 +24,7 @@
 #include "serve/durable.h"
 #include "serve/events.h"
 #include "serve/fill_times.h"
+#include "serve/gate.h"
 #include "serve/gzip.h"
 #include "serve/herd.h"
 #include "serve/listen.h"
@@ -245,9 +246,11 @@ static void upkeep(struct timer *t)
     if (w->index == 0) {
         count_ops(w->server, loop_now_ms(w->loop));
     }
-    if (!pause_is_on(w) && !server_is_loading(w->server)) { /* the log may move an expiry */
+    /* While the log is read it may move an expiry. */
+    if (!pause_is_on(w) && !server_is_loading(w->server) && gate_pass(w)) {
         uint64_t began_us = clock_now_us();
         (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
+        gate_leave(w);
         uint64_t took_ms = (clock_now_us() - began_us) / 1000;
         if (latency_is_slow(w->server, took_ms)) {
             latency_note(w->server, "expire-cycle", took_ms);
@@ -281,6 +284,7 @@ static void worker_begin(struct server *s, struct worker *w, struct store_gate *
     w->server = s;
     w->loop = loop_create();
     w->gate = gate;
+    gate_init(w);
     w->plan = plan_blank(s->started_with);
     w->stats = command_stats_create();
     pause_worker_init(w);
@@ -342,6 +346,7 @@ static void workers_fini(struct server *s)
     herd_stop(s->herd);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         timer_stop(&s->workers[i].upkeep);
+        gate_fini(&s->workers[i]);
         pause_worker_fini(&s->workers[i]);
         pg_pool_destroy(&s->workers[i].pool);
     }

@@ -28,6 +28,7 @@
 #include "base/thread.h"
 #include "serve/fill_answer.h"
 #include "serve/fill_times.h"
+#include "serve/gate.h"
 #include "serve/hit.h"
 #include "serve/problem.h"
 #include "serve/request.h"
@@ -198,15 +199,9 @@ static const char *fwd_of(enum store_absence why)
     return "fwd=miss";
 }
 
-static enum step step_lookup(struct request *r)
+static enum step look_up(struct request *r)
 {
     struct worker *w = r->worker;
-    if (r->conn == NULL) {
-        return STEP_DONE;
-    }
-    if (r->bypass || !r->keep) {
-        return STEP_FILL;
-    }
     struct store_hold hold;
     enum store_absence why;
     store_hold(w->server->store, w->gate, w->server->http_db, buf_readable(&r->key), r->now_ms,
@@ -229,6 +224,23 @@ static enum step step_lookup(struct request *r)
                       &(struct refusal){.kind = refusal_of_absence(why), .at_ms = r->now_ms});
     }
     return STEP_FILL;
+}
+
+static enum step step_lookup(struct request *r)
+{
+    if (r->conn == NULL) {
+        return STEP_DONE;
+    }
+    if (r->bypass || !r->keep) {
+        return STEP_FILL;
+    }
+    if (!gate_pass(r->worker)) {
+        gate_park(r);
+        return STEP_PARKED;
+    }
+    enum step next = look_up(r);
+    gate_leave(r->worker);
+    return next;
 }
 
 /* --- fill --------------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include "serve/blocked.h"
 #include "serve/events.h"
 #include "serve/tracking.h"
+#include "serve/gate.h"
 
 struct reaction {
     struct worker *worker;
@@ -61,10 +62,27 @@ void events_and_changes_send(struct worker *w)
 
 void worker_own(struct worker *w)
 {
-    if (w->own_depth == 0) {
+    struct gate *g = &w->gate_wait;
+    if (w->own_depth == 0 && !g->is_owned_ahead) {
+        g->is_passed = false;
         store_own(w->server->store, w->gate);
     }
+    g->is_owned_ahead = false;
     w->own_depth++;
+}
+
+bool worker_own_try(struct worker *w)
+{
+    struct gate *g = &w->gate_wait;
+    if (w->own_depth == 0 && !g->is_owned_ahead) {
+        g->is_passed = false;
+        g->is_owned_ahead = store_own_try(w->server->store, w->gate);
+        if (!g->is_owned_ahead) {
+            return false;
+        }
+    }
+    worker_own(w);
+    return true;
 }
 
 void worker_disown(struct worker *w)
@@ -75,5 +93,8 @@ void worker_disown(struct worker *w)
     if (--w->own_depth == 0) {
         store_disown(w->server->store, w->gate);
         events_and_changes_send(w);
+        if (__builtin_expect(!list_empty(&w->gate_wait.requests), 0)) {
+            gate_wake(w);
+        }
     }
 }

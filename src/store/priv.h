@@ -65,6 +65,11 @@ struct shard {
 struct store_gate {
     struct lock lock;
     bool is_owning; /* the gate's thread, with the rest */
+    bool is_passed; /* store_gate_try(): holds do not take `lock` */
+    /* who was refused: seq_cst, with the fences in gate.c */
+    _Atomic bool is_refused;
+    void (*opened)(void *arg); /* immutable after start */
+    void *opened_arg;
     uint64_t random;
     struct buf scratch; /* new elements of a collection, packed */
     /* of the unit being made: see effect.h */
@@ -90,6 +95,8 @@ struct store {
     /* atomic: written by owners only, read relaxed by anyone */
     _Atomic uint8_t db_table[STORE_DB_MAX];
     _Atomic uint32_t gates_taken;
+    struct lock owner_lock;  /* held by who owns all gates, or is closing them */
+    _Atomic bool is_closing; /* seq_cst: while `owner_lock` is held */
     /* relaxed: gates order them where it matters */
     _Atomic int observers;                     /* of any kind */
     _Atomic int observers_of_all;              /* of every key */

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Life of the store, gates and holds. The shape is drawn in store.h, the structs are in priv.h.
+ * Life of the store, and holds. The shape is drawn in store.h, the structs are in priv.h.
  *
- * A gate is a mutex on its own cache line that only its thread takes, unless somebody wants to own
- * the whole store: an owner takes all of them, in order. So a hold costs two uncontended locks, and
- * inside an ownership none, because nobody else can be past a gate.
+ * Gates are in gate.c.
  *
- * Lock order: gates by address, then one shard. A shard that cannot find room may *try* another
+ * Lock order: the owner's, gates by address, then one shard. A shard that cannot find room may *try* another
  * shard's lock (entry.c); trying cannot deadlock.
  *
  * Threads: store_create, store_destroy: alone. The rest as store.h says.
@@ -105,6 +103,7 @@ struct store *store_create(const struct store_options *o)
         }
     }
     atomic_init(&s->remembers, s->journal != NULL);
+    lock_init(&s->owner_lock, LOCK_RANK_GATE);
     s->gates = alloc_lines(o->threads, sizeof(*s->gates));
     for (uint32_t i = 0; i < o->threads; i++) {
         lock_init(&s->gates[i].lock, LOCK_RANK_GATE);
@@ -132,6 +131,7 @@ void store_destroy(struct store **sp)
         buf_fini(&s->gates[i].scratch);
     }
     journal_destroy(&s->journal);
+    lock_fini(&s->owner_lock);
     free(s->shards);
     free(s->gates);
     free(s);
@@ -148,27 +148,6 @@ struct store_gate *store_gate_take(struct store *s)
 struct shard *store_shard_of(struct store *s, uint64_t hash)
 {
     return &s->shards[hash >> 1 >> (63 - s->shard_bits)];
-}
-
-NO_THREAD_SAFETY void store_enter(struct store_gate *g, struct shard *sh)
-{
-    if (!g->is_owning) {
-        lock_acquire(&g->lock);
-        lock_acquire(&sh->lock);
-        sh->gate = g;
-    }
-}
-
-NO_THREAD_SAFETY void store_leave(struct store_gate *g, struct shard *sh)
-{
-    if (!g->is_owning) {
-        if (__builtin_expect(g->effect_count > 0, 0)) {
-            effect_hand_over(sh->store, g);
-        }
-        sh->gate = NULL;
-        lock_release(&sh->lock);
-        lock_release(&g->lock);
-    }
 }
 
 void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice key,
@@ -195,37 +174,6 @@ void store_drop(struct store_hold *h)
 {
     store_leave(h->gate, h->shard);
     h->shard = NULL;
-}
-
-NO_THREAD_SAFETY void store_own(struct store *s, struct store_gate *g)
-{
-    check(!g->is_owning);
-    for (uint32_t i = 0; i < s->gate_count; i++) {
-        lock_acquire(&s->gates[i].lock);
-    }
-    g->is_owning = true;
-    s->owner = g;
-}
-
-NO_THREAD_SAFETY void store_disown(struct store *s, struct store_gate *g)
-{
-    check(g->is_owning);
-    if (__builtin_expect(g->effect_count > 0, 0)) {
-        effect_hand_over(s, g);
-    }
-    g->is_owning = false;
-    s->owner = NULL;
-    for (uint32_t i = s->gate_count; i > 0; i--) {
-        lock_release(&s->gates[i - 1].lock);
-    }
-}
-
-void store_pass(struct store_gate *g)
-{
-    if (!g->is_owning) {
-        lock_acquire(&g->lock);
-        lock_release(&g->lock);
-    }
 }
 
 /* --- remembering -------------------------------------------------------------------------------- */

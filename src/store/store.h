@@ -19,7 +19,8 @@
  *
  * Gates: each thread that touches the store has one. store_hold() passes the thread's own gate (an
  * uncontended lock on its own cache line); store_own() closes every gate in order. So single-key work
- * of different threads meets only at a shard, and owners exclude everybody.
+ * of different threads meets only at a shard, and owners exclude everybody. A thread that must not wait
+ * tries its gate with store_gate_try(), or to own with store_own_try(), and is told when it may try again.
  *
  * Invariants:
  *   S1. bytes accounted to a space <= its budget, counted in pages that the allocator owns.
@@ -97,6 +98,20 @@ void store_drop(struct store_hold *h);
 enum { STORE_WARM_MAX = 16 };
 void store_warm(struct store *s, struct store_gate *g, uint32_t db, const struct slice *keys,
                 uint32_t count);
+
+/* Passes the thread's own gate for many holds to come; only a shard's lock is left to them. False: the gate
+ * is closed or about to be, and store_gate_on_open()'s function will be called. Leave soon, at the
+ * latest when somebody wants to own the store. */
+bool store_gate_try(struct store *s, struct store_gate *g);
+void store_gate_leave(struct store *s, struct store_gate *g);
+/* Does somebody wait for the gates that are passed now? */
+bool store_own_is_wanted(const struct store *s);
+/* store_own() unless somebody owns the store or is about to: then false, and store_gate_on_open()'s
+ * function will be called. Waits only for holds and passes, which are short. Ends a pass. */
+bool store_own_try(struct store *s, struct store_gate *g);
+/* `opened` is called once after each refusal, on the thread that gives the store up, with nothing
+ * held. Before the gate is used. */
+void store_gate_on_open(struct store_gate *g, void (*opened)(void *arg), void *arg);
 
 /* Owns the whole store; between these, store_hold() of this gate takes no lock. Not recursive. */
 void store_own(struct store *s, struct store_gate *g);

@@ -55,9 +55,13 @@ NO_THREAD_SAFETY void store_warm(struct store *s, struct store_gate *g, uint32_t
         w.hash[i] = hash_slice(keys[i]);
         w.shard[i] = store_shard_of(s, w.hash[i]);
     }
-    lock_acquire(&g->lock);
+    if (!g->is_passed && !lock_try(&g->lock)) {
+        return; /* nobody waits for a hint */
+    }
     uint32_t table = store_table_of(s, db);
     pass(&w, table, table_warm_bucket);
     pass(&w, table, table_warm_item);
-    lock_release(&g->lock);
+    if (!g->is_passed) {
+        lock_release(&g->lock);
+    }
 }

@@ -28,8 +28,9 @@ static const struct wrong wrongs[] = {
      "3:43: routes[0].fresch: unknown key; did you mean `fresh`?"},
     {"unknown_and_not_near", LISTEN "limits: { zzzzzz: 1 }\n",
      "2:11: limits.zzzzzz: unknown key; valid ones: bulk, pipeline, http_head, http_body, "
-     "http_idle, http_head_time, http_body_rate, http_body_time, connections, output, buffers, "
-     "stall, resp_idle, keepalive, "
+     "http_idle, http_head_time, http_body_rate, http_body_time, connections, output, subscriber, "
+     "buffers, "
+     "stall, resp_idle, keepalive, script, script_memory, "
      "drain"},
     {"belongs_elsewhere", LISTEN "pool: 3\n",
      "2:1: pool: unknown key here; it belongs to `database`"},
