@@ -24,6 +24,8 @@
  */
 #include "serve/rdb.h"
 
+#include "base/check.h"
+
 #include <endian.h>
 
 /* What is still to be read. */
@@ -125,13 +127,15 @@ static bool take_listpack_entry(struct rdb_value *v, struct reader *r)
     return b <= 0xf4 && give_integer(v, r, take_little_endian(r, sizes[b - 0xf1]));
 }
 
+/* Redis' own steps, which leave out the last length that would fit. */
 static size_t back_len(size_t entry_len)
 {
-    return entry_len < 1 << 7    ? 1
-           : entry_len < 1 << 14 ? 2
-           : entry_len < 1 << 21 ? 3
-           : entry_len < 1 << 28 ? 4
-                                 : 5;
+    static const size_t most[] = {127, 16382, 2097150, 268435454};
+    size_t len = 1;
+    while (len <= array_len(most) && entry_len > most[len - 1]) {
+        len++;
+    }
+    return len;
 }
 
 bool rdb_take_listpack(struct rdb_value *v, struct slice bytes)

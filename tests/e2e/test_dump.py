@@ -44,6 +44,7 @@ VALUES = {
     "zset of many": [["ZADD", "zset of many", *[w for i in range(300) for w in (i / 7, f"member {i}")]]],
     "list": [["RPUSH", "list", "a", 1, 127, 128, 4095, -4096, 4096, 40000, 1 << 22, 1 << 33, "", "x" * 100, "z" * 5000]],
     "list of many": [["RPUSH", "list of many", *[f"element {i}" for i in range(3000)]]],
+    "list of steps": [["RPUSH", "list of steps", *["e" * (n - k) for n in (127, 128, 16382, 16383, 16384) for k in (1, 2, 5)]]],
     "list of large": [["RPUSH", "list of large", "q" * 20000, "small", bytes(range(256)) * 100]],
 }
 
