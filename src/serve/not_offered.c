@@ -22,8 +22,6 @@ static const struct {
     {"pfmerge", false, "freshet has no HyperLogLog"},
     {"geo", true, "freshet has no geo indexes"},
     {"fcall", true, "there are scripts (EVAL), but no functions"},
-    {"save", false, "there are no RDB files; durable spaces have a log"},
-    {"bgsave", false, "there are no RDB files; durable spaces have a log"},
     {"replicaof", false, "freshet does not replicate"},
     {"slaveof", false, "freshet does not replicate"},
     {"psync", false, "freshet does not replicate"},

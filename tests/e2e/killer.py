@@ -293,7 +293,7 @@ def run(folder, rounds, seed, client_count=6, say=lambda text: None):
 
 
 def report(file, figures, seed, seconds):
-    command = f"tests/e2e/killer.py --rounds {figures['rounds']} --seed {seed}"
+    command = f"ROUNDS={figures['rounds']} SEED={seed} bench/run durability"
     lines = ["# Durability", "", f"`{command}` ({os.uname().release}, {os.cpu_count()} processors, {seconds:.0f} s)", "",
              "SIGKILL at a random moment under load of six clients; after each restart every client's keys are",
              "compared with its own record of what was acknowledged. Changes: strings, counters, lists, hashes, sets,",

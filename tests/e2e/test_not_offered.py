@@ -10,7 +10,7 @@ from resp_helpers import PLAIN
 @pytest.mark.parametrize("words, why", [
     (["BITOP", "AND", "a", "b"], "of bitmaps there are GETBIT, SETBIT and BITCOUNT only"),
     (["BITFIELD_RO", "a"], "of bitmaps there are"), (["pfadd", "a", "b"], "no HyperLogLog"),
-    (["GEOADD", "a", 1, 2, "b"], "no geo indexes"), (["SAVE"], "no RDB files"),
+    (["GEOADD", "a", 1, 2, "b"], "no geo indexes"),
     (["FCALL_RO", "f", 0], "no functions"), (["REPLICAOF", "h", 1], "does not replicate"),
     (["CLUSTER", "INFO"], "is no cluster"), (["MODULE", "LIST"], "loads no modules"),
 ], ids=lambda v: v[0] if isinstance(v, list) else None)
