@@ -22,7 +22,7 @@
 enum { PAGES_A_TURN = 2048, RUNS_A_TURN = 8, PAGES_A_CALL = 16384, RUNS_A_CALL = 256 };
 enum { PAGES_A_NEED = 64, RUNS_A_NEED = 1 };
 enum { LIMBO_A_TURN = 512, LIMBO_TURNS = 256 };
-enum { FREE_KEPT = 64, FREE_KEPT_SHARE = 16 };
+enum { FREE_KEPT = 64, FREE_KEPT_SHARE = 16, TRIMS_A_CALL = 64 };
 
 static uint32_t expire_run(struct shard *sh, struct pool *p, uint32_t page, uint64_t now_ms)
 {
@@ -102,6 +102,13 @@ static bool sweep_turn(struct shard *sh, struct pool *p, uint64_t now_ms, struct
     return sw->runs > 0;
 }
 
+/* Gives a little of what is free back to the system; false when that was all. */
+static bool trim_turn(struct pool *p)
+{
+    struct pages *pages = &p->slab.pages;
+    return pages_trim_step(pages, FREE_KEPT + (pages->top - pages->hollow) / FREE_KEPT_SHARE);
+}
+
 static uint32_t sweep_pool(struct store_gate *g, struct shard *sh, struct pool *p, uint64_t now_ms)
 {
     struct sweep sw = {.runs = RUNS_A_CALL};
@@ -116,7 +123,10 @@ static uint32_t sweep_pool(struct store_gate *g, struct shard *sh, struct pool *
         store_leave(g, sh);
         store_enter(g, sh);
     }
-    pages_trim(&p->slab.pages, FREE_KEPT + p->slab.pages.top / FREE_KEPT_SHARE);
+    for (int i = 0; i < TRIMS_A_CALL && trim_turn(p); i++) {
+        store_leave(g, sh);
+        store_enter(g, sh);
+    }
     store_leave(g, sh);
     return sw.dropped;
 }

@@ -20,7 +20,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { EXACT_BINS = 32, BIN_LOOKS = 32, OPEN_STEP = 64, RESERVE_TIMES = 4, RESERVE_SLACK = 16384 };
+enum {
+    EXACT_BINS = 32,
+    BIN_LOOKS = 32,
+    OPEN_STEP = 64,
+    TRIM_STEP = 256,
+    RESERVE_TIMES = 4,
+    RESERVE_SLACK = 16384
+};
 enum { KEEP_MAX = 64, KEEP_SHARE = 256, SHORT_SHARE = 16 };
 
 /* 32-bit references in units of 8 bytes. */
@@ -125,18 +132,33 @@ static void unused_cut(struct pages *p, uint32_t page, uint32_t len)
     }
 }
 
-static void hollow_out(struct pages *p, uint32_t page)
+/* The end of a free run, not more than the system takes back in an instant. */
+static void hollow_out(struct pages *p, uint32_t page, uint32_t most)
 {
-    uint32_t len = unused_remove(p, page);
+    uint32_t whole = unused_remove(p, page);
+    uint32_t len = whole < most ? whole : most;
+    if (whole > len) {
+        unused_add(p, page, whole - len, PAGE_FREE);
+        page += whole - len;
+    }
     check(madvise(pages_at(p, page), (size_t)len * STORE_PAGE, MADV_DONTNEED) == 0);
     space_give(p->space, (uint64_t)len * STORE_PAGE);
     unused_join(p, page, len, PAGE_HOLLOW);
 }
 
+bool pages_trim_step(struct pages *p, uint32_t keep)
+{
+    if (p->free <= keep) {
+        return false;
+    }
+    uint32_t most = p->free - keep < TRIM_STEP ? p->free - keep : TRIM_STEP;
+    hollow_out(p, p->free_bins.head[63 - __builtin_clzll(p->free_bins.filled)], most);
+    return p->free > keep;
+}
+
 void pages_trim(struct pages *p, uint32_t keep)
 {
-    while (p->free > keep) {
-        hollow_out(p, p->free_bins.head[63 - __builtin_clzll(p->free_bins.filled)]);
+    while (pages_trim_step(p, keep)) {
     }
 }
 

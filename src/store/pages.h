@@ -79,6 +79,8 @@ uint32_t pages_take(struct pages *p, uint32_t len, enum page_kind kind);
 void pages_give(struct pages *p, uint32_t page);
 /* Lengthens or shortens a run where it stands; false leaves it as it was. */
 bool pages_resize(struct pages *p, uint32_t page, uint32_t len);
+/* Hollows out up to a megabyte of free runs, as long as more than `keep` pages are free; true: call again. */
+bool pages_trim_step(struct pages *p, uint32_t keep);
 /* Hollows out free runs until at most `keep` free pages are left. */
 void pages_trim(struct pages *p, uint32_t keep);
 /* Back to nothing, whatever is in use. */
