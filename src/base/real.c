@@ -3,7 +3,7 @@
  * Doubles as text.
  *
  * Reading: whole numbers are read by hand; everything else by strtod(), which wants a NUL, so the text is
- * copied to the stack, or to the heap when it is absurdly long.
+ * copied to the stack, or to the heap when it is absurdly long (and is no number when there is no memory).
  *
  * Writing: a double is whole digits and a power of ten, value = digits * 10^power, with as few digits as
  * tell it from its neighbours. Most scores have few digits after the point: with t = rint(value * 10^k),
@@ -57,7 +57,10 @@ static bool parse_text(struct slice text, double *ret_value, size_t *ret_used)
     char room[TEXT_ROOM];
     char *copy = room;
     if (text.len >= sizeof(room)) {
-        copy = xmalloc(text.len + 1);
+        copy = alloc_try(text.len + 1);
+        if (copy == NULL) {
+            return false;
+        }
     }
     if (text.len > 0) {
         memcpy(copy, text.ptr, text.len);

@@ -93,7 +93,11 @@ static void scores_fini(struct scores *s)
 /* False after replying; then nothing is to be freed. */
 static bool parse_scores(struct resp_client *c, const struct zadd *z, struct scores *s)
 {
-    s->all = z->count <= FEW_SCORES ? s->few : xmalloc(z->count * sizeof(*s->all));
+    s->all = z->count <= FEW_SCORES ? s->few : alloc_try(z->count * sizeof(*s->all));
+    if (s->all == NULL) {
+        resp_error(&c->conn.out, "OOM no memory to read so many scores; add fewer at once");
+        return false;
+    }
     for (uint32_t i = 0; i < z->count; i++) {
         if (!real_parse(z->pairs[(size_t)i * 2], &s->all[i])) {
             scores_fini(s);

@@ -22,6 +22,11 @@ enum { FIRST_CAP = 64 };
 
 /* --- the keys it is made from ----------------------------------------------------------------- */
 
+static void reply_no_memory(struct resp_client *c)
+{
+    resp_error(&c->conn.out, "OOM no memory to bring the result together; ask for less at once");
+}
+
 static void note_stamp(struct gather_sources *s, const struct store_item *item)
 {
     fresh_pos stamp = store_item_stamp(item);
@@ -33,11 +38,15 @@ static void note_stamp(struct gather_sources *s, const struct store_item *item)
 bool gather_open(struct resp_client *c, uint32_t kinds, const struct slice *keys, uint32_t count,
                  struct gather_sources *ret_sources)
 {
-    struct gather_sources s = {.at = xcalloc(count, sizeof(*s.at))};
+    struct gather_sources s = {.at = alloc_try(count * sizeof(*s.at))};
+    if (s.at == NULL) {
+        reply_no_memory(c);
+        return false;
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct gather_source *source = &s.at[i];
         struct store_item *item;
-        source->weight = 1;
+        *source = (struct gather_source){.weight = 1};
         s.count = i + 1;
         if (!client_read(c, keys[i], &source->hold, &item)) {
             s.any_absent = true;
@@ -201,11 +210,6 @@ void gather_sort(struct gather *g)
 }
 
 /* --- replying --------------------------------------------------------------------------------- */
-
-static void reply_no_memory(struct resp_client *c)
-{
-    resp_error(&c->conn.out, "OOM no memory to bring the result together; ask for less at once");
-}
 
 void gather_reply_names(struct resp_client *c, const struct gather *g, bool as_set)
 {
