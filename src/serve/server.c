@@ -141,6 +141,7 @@ static void make_shared(struct server *s)
     s->latency = latency_create();
     lock_init(&s->watch_lock, LOCK_RANK_WATCH);
     settings_init(s);
+    store_use_coll_limits(s->store, &s->settings.coll);
     command_setup();
     s->scripting = scripting_state_create(p);
     s->reload = reload_create(s);

@@ -8,6 +8,8 @@
 #ifndef SERVE_SETTINGS_H
 #define SERVE_SETTINGS_H
 
+#include "store/coll.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -25,15 +27,8 @@ struct server_settings {
     _Atomic uint64_t acllog_max;         /* entries of ACL LOG */
     _Atomic uint64_t
         busy_reply_ms; /* a script that runs for longer may be killed; others hear BUSY */
-    /* Where Redis would change an encoding: what OBJECT ENCODING tells goes by these. */
-    _Atomic int64_t list_max_listpack_size; /* entries; negative: -1..-5 for 4..64 KB */
-    _Atomic uint64_t hash_max_listpack_entries;
-    _Atomic uint64_t hash_max_listpack_value;
-    _Atomic uint64_t set_max_intset_entries;
-    _Atomic uint64_t set_max_listpack_entries;
-    _Atomic uint64_t set_max_listpack_value;
-    _Atomic uint64_t zset_max_listpack_entries;
-    _Atomic uint64_t zset_max_listpack_value;
+    struct coll_limits
+        coll; /* *-max-listpack-* and so on: what OBJECT ENCODING tells goes by these */
     _Atomic uint64_t stream_node_max_entries; /* what leaves a stream at once: stream_trim.c */
     char *kept
         [SETTINGS_ALL_MAX]; /* watch_lock: values without effect, as they were set; NULL: preset */

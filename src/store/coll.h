@@ -49,6 +49,21 @@ struct coll_element {
 
 enum coll_end { COLL_HEAD, COLL_TAIL };
 
+/* Where coll_encoding() changes its word; how a collection is really kept has limits of its own. Relaxed: a
+ * change may be seen a write late, and what became large before stays so. */
+struct coll_limits {
+    _Atomic int64_t list_size; /* elements; negative: -1 .. -5 for 4 .. 64 KB */
+    _Atomic uint64_t hash_entries;
+    _Atomic uint64_t hash_value; /* bytes of an element */
+    _Atomic uint64_t integers;   /* of a set of integers */
+    _Atomic uint64_t set_entries;
+    _Atomic uint64_t set_value;
+    _Atomic uint64_t zset_entries;
+    _Atomic uint64_t zset_value;
+};
+/* Borrows the limits; before threads exist. Without, Redis's presets hold. */
+void store_use_coll_limits(struct store *s, const struct coll_limits *limits);
+
 /* --- reading: any kind -------------------------------------------------------------------------- */
 
 uint64_t coll_count(const struct store_item *it);

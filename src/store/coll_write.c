@@ -11,46 +11,94 @@
 #include "base/number.h"
 #include "store/effect.h"
 
+#include <stdatomic.h>
+
 enum { SCRATCH_KEPT = 64 * 1024 };
-/* Redis's defaults: set-max-intset-entries, *-max-listpack-entries and -value, list-max-listpack-size. */
-enum { INTEGERS_MAX = 512, COMPACT_MAX = 128, COMPACT_LEN = 64, COMPACT_LIST_BYTES = 8192 };
 
 /* --- shape -------------------------------------------------------------------------------------- */
 
-static enum coll_shape shape_with(enum store_kind kind, enum coll_shape shape, uint64_t count,
+static const struct coll_limits presets = {.list_size = -2,
+                                           .hash_entries = 512,
+                                           .hash_value = 64,
+                                           .integers = 512,
+                                           .set_entries = 128,
+                                           .set_value = 64,
+                                           .zset_entries = 128,
+                                           .zset_value = 64};
+
+void store_use_coll_limits(struct store *s, const struct coll_limits *limits)
+{
+    s->coll_limits = limits;
+}
+
+static const struct coll_limits *limits_of(const struct store_hold *h)
+{
+    const struct coll_limits *l = h->store->coll_limits;
+    return l != NULL ? l : &presets;
+}
+
+static uint64_t limit(const _Atomic uint64_t *l)
+{
+    return atomic_load_explicit(l, memory_order_relaxed);
+}
+
+static bool is_compact(const struct coll_limits *l, enum store_kind kind, uint64_t count,
+                       const struct coll_element *e)
+{
+    switch (kind) {
+    case STORE_HASH:
+        return count <= limit(&l->hash_entries) && e->name.len <= limit(&l->hash_value) &&
+               e->value.len <= limit(&l->hash_value);
+    case STORE_SET:
+        return count <= limit(&l->set_entries) && e->name.len <= limit(&l->set_value);
+    case STORE_ZSET:
+        return count <= limit(&l->zset_entries) && e->name.len <= limit(&l->zset_value);
+    case STORE_STRING:
+    case STORE_LIST:
+    case STORE_STREAM:
+        break;
+    }
+    unreachable();
+}
+
+static enum coll_shape shape_with(const struct coll_limits *l, enum store_kind kind,
+                                  enum coll_shape shape, uint64_t count,
                                   const struct coll_element *e)
 {
-    if (shape == COLL_LARGE) {
-        return shape;
-    }
     int64_t integer;
-    if (shape == COLL_INTEGERS && number_parse_i64(e->name, &integer)) {
-        return count > INTEGERS_MAX ? COLL_LARGE : COLL_INTEGERS;
+    if (shape == COLL_INTEGERS && count <= limit(&l->integers) &&
+        number_parse_i64(e->name, &integer)) {
+        return COLL_INTEGERS;
     }
-    bool is_long = e->name.len > COMPACT_LEN || (kind == STORE_HASH && e->value.len > COMPACT_LEN);
-    return is_long || count > COMPACT_MAX ? COLL_LARGE : COLL_COMPACT;
+    return is_compact(l, kind, count, e) ? COLL_COMPACT : COLL_LARGE;
 }
 
 /* After the new elements have come to a collection that then has `count`. */
-static enum coll_shape shape_after(enum store_kind kind, enum coll_shape shape, uint64_t count,
-                                   struct slice packed)
+static enum coll_shape shape_after(const struct store_hold *h, enum store_kind kind,
+                                   enum coll_shape shape, uint64_t count, struct slice packed)
 {
     const char *at = packed.ptr;
     const char *end = at + packed.len;
     while (at < end && shape != COLL_LARGE) {
         struct coll_element e;
         at = pack_read(kind, at, &e);
-        shape = shape_with(kind, shape, count, &e);
+        shape = shape_with(limits_of(h), kind, shape, count, &e);
     }
     return shape;
 }
 
-static enum coll_shape list_shape(enum coll_shape shape, size_t bytes)
+/* A list that has shrunk to half the limit is compact again. */
+static enum coll_shape list_shape(const struct store_hold *h, enum coll_shape shape, uint64_t count,
+                                  size_t bytes)
 {
-    if (bytes > COMPACT_LIST_BYTES) {
+    int64_t size = atomic_load_explicit(&limits_of(h)->list_size, memory_order_relaxed);
+    int64_t power = size < -5 ? 5 : -size;
+    uint64_t most = size >= 0 ? (uint64_t)size : (uint64_t)2048 << power;
+    uint64_t have = size >= 0 ? count : bytes;
+    if (have > most) {
         return COLL_LARGE;
     }
-    return bytes <= COMPACT_LIST_BYTES / 2 ? COLL_COMPACT : shape;
+    return have <= most / 2 ? COLL_COMPACT : shape;
 }
 
 /* --- a write ------------------------------------------------------------------------------------ */
@@ -82,9 +130,9 @@ enum err coll_write_create(struct coll_write *w, struct slice packed, uint32_t a
 {
     enum coll_shape shape = w->kind == STORE_SET ? COLL_INTEGERS : COLL_COMPACT;
     if (w->kind == STORE_LIST) {
-        shape = list_shape(shape, packed.len);
+        shape = list_shape(w->hold, shape, added, packed.len);
     } else if (w->kind != STORE_STREAM) {
-        shape = shape_after(w->kind, shape, added, packed);
+        shape = shape_after(w->hold, w->kind, shape, added, packed);
     }
     struct coll_head head = {.count = added & COLL_COUNT_MAX, .shape = (uint32_t)shape & 3};
     size_t prefix = coll_head_bytes(w->kind);
@@ -144,9 +192,9 @@ enum err coll_write_splice(struct coll_write *w, size_t at, size_t cut, uint32_t
     }
     enum coll_shape shape = (enum coll_shape)v.head.shape;
     if (w->kind == STORE_LIST) {
-        shape = list_shape(shape, v.packed.len - cut + packed.len);
+        shape = list_shape(w->hold, shape, count, v.packed.len - cut + packed.len);
     } else if (w->kind != STORE_STREAM) {
-        shape = shape_after(w->kind, shape, count, packed);
+        shape = shape_after(w->hold, w->kind, shape, count, packed);
     }
     v.head.count = count & COLL_COUNT_MAX;
     v.head.shape = (uint32_t)shape & 3;

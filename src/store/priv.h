@@ -80,6 +80,8 @@ struct store_gate {
     bool journalled;    /* a unit went to the journal since the thread last asked */
 } __attribute__((aligned(CACHE_LINE)));
 
+struct coll_limits;
+
 struct store {
     /* immutable after create */
     struct fresh *fresh;
@@ -105,6 +107,7 @@ struct store {
     _Atomic bool remembers;                    /* relaxed: changes only while nobody else writes */
     struct store_gate *owner;                  /* all gates; NULL: nobody owns the store */
     struct journal *journal;                   /* NULL: no space is durable */
+    const struct coll_limits *coll_limits;     /* immutable after start; NULL: presets */
 };
 
 static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
