@@ -106,8 +106,11 @@ static enum coll_shape list_shape(const struct store_hold *h, enum coll_shape sh
 void coll_write_begin(struct store_hold *h, enum store_kind kind, const struct store_write *meta,
                       struct coll_write *ret_write)
 {
+    /* Who has no `meta` found the key live a moment ago. It is not judged again, since a mark may have risen
+     * meanwhile: what is changed then is as outdated afterwards. */
     enum store_absence why;
-    struct table_at at = entry_find_live(h, &why);
+    struct table_at at =
+        meta != NULL ? entry_find_live(h, &why) : table_find(h->table, h->hash, h->key);
     struct store_item *it = at.bucket == NULL ? NULL : table_item(h->table, at);
     check(it != NULL ? it->kind == kind : meta != NULL);
     struct buf *scratch = &h->gate->scratch;
@@ -263,9 +266,9 @@ void coll_write_done(struct coll_write *w, struct slice packed)
     struct coll_root *root = coll_root_of(w->item);
     enum coll_shape shape = (enum coll_shape)root->head.shape;
     if (w->kind == STORE_LIST) {
-        shape = list_shape(shape, coll_tree_list_bytes(w));
+        shape = list_shape(w->hold, shape, root->count, coll_tree_list_bytes(w));
     } else if (w->kind != STORE_STREAM) {
-        shape = shape_after(w->kind, shape, root->count, packed);
+        shape = shape_after(w->hold, w->kind, shape, root->count, packed);
     }
     root->head.shape = (uint32_t)shape & 3;
     entry_written(w->hold, w->item);

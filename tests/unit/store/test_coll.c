@@ -343,7 +343,7 @@ static void encodings_are_those_of_redis(void **state)
             put(&r, "t", STORE_SET, i == 0 ? "word" : name, "", 0);
         }
         assert_string_equal(encoding(&r, "s"), i < 512 ? "intset" : "hashtable");
-        assert_string_equal(encoding(&r, "h"), i < 128 ? "listpack" : "hashtable");
+        assert_string_equal(encoding(&r, "h"), i < 512 ? "listpack" : "hashtable");
     }
     assert_string_equal(encoding(&r, "t"), "listpack");
     put(&r, "t", STORE_SET, "one more", "", 0);
