@@ -5,6 +5,7 @@
  * Key specifications are given in the one form that the table knows (an index and a range), which
  * covers every command here. ACL categories follow from flags and groups as in Redis.
  */
+#include "serve/cmd_server.h"
 #include "serve/command_keys.h"
 #include "serve/glob.h"
 #include "serve/resp_client.h"
@@ -257,7 +258,33 @@ void cmd_command_docs(struct resp_client *c, const struct slice *argv, uint32_t 
 
 enum list_filter { LIST_ALL, LIST_MODULE, LIST_ACLCAT, LIST_PATTERN };
 
-static bool has_category(const struct command *cmd, struct slice name)
+/* As Redis orders them; some have no commands here. */
+static const char *const category_names[] = {
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+};
+
+uint32_t command_category_count(void)
+{
+    return array_len(category_names);
+}
+
+const char *command_category_at(uint32_t index)
+{
+    return category_names[index];
+}
+
+bool command_category_exists(struct slice name)
+{
+    bool found = false;
+    for (size_t i = 0; i < array_len(category_names) && !found; i++) {
+        found = slice_is_nocase(name, category_names[i]);
+    }
+    return found;
+}
+
+bool command_has_category(const struct command *cmd, struct slice name)
 {
     const char *categories[CATEGORY_MAX];
     uint32_t count = categories_of(cmd, categories);
@@ -277,7 +304,7 @@ static bool is_listed(const struct command *cmd, enum list_filter filter, struct
     case LIST_MODULE:
         return false;
     case LIST_ACLCAT:
-        return has_category(cmd, arg);
+        return command_has_category(cmd, arg);
     case LIST_PATTERN:
         return glob_match(arg, slice_of(cmd->full_name), true);
     }

@@ -2,37 +2,33 @@
 /*
  * The handshake and the connection's own state: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
  *
- * There is one user, "default", with the policy's password or none.
+ * Users are in users.h.
  */
 #include "serve/cmd_server.h"
 #include "serve/monitor.h"
 #include "serve/pubsub.h"
 #include "serve/tracking.h"
+#include "serve/users_table.h"
 
 #include "base/number.h"
 
 /* --- authentication --------------------------------------------------------------------------- */
 
-/* Takes the same time wherever the difference is. */
-static bool same_secret(const char *secret, struct slice given)
-{
-    size_t len = strlen(secret);
-    unsigned difference = len != given.len;
-    for (size_t i = 0; i < given.len; i++) {
-        difference |= (unsigned char)given.ptr[i] ^ (unsigned char)secret[i % (len + 1)];
-    }
-    return difference == 0;
-}
-
 static bool authenticate(struct resp_client *c, struct slice user, struct slice password)
 {
-    const char *secret = c->worker->plan->policy->auth.password;
-    if (!slice_is(user, "default") || (secret != NULL && !same_secret(secret, password))) {
+    if (!users_authenticate(c, user, password)) {
         resp_error(&c->conn.out, "WRONGPASS invalid username-password pair or user is disabled.");
         return false;
     }
-    client_set_authenticated(c, true);
     return true;
+}
+
+static bool default_is_open(struct resp_client *c)
+{
+    struct user *u = users_take(c->worker->server, SLICE("default"));
+    bool open = u->is_policy_default ? c->worker->plan->policy->auth.password == NULL : u->nopass;
+    user_unref(u);
+    return open;
 }
 
 void cmd_auth(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -41,7 +37,7 @@ void cmd_auth(struct resp_client *c, const struct slice *argv, uint32_t argc)
         reply_syntax(c);
         return;
     }
-    if (argc == 2 && c->worker->plan->policy->auth.password == NULL) {
+    if (argc == 2 && default_is_open(c)) {
         resp_error(&c->conn.out,
                    "ERR AUTH <password> called without any password configured for the default "
                    "user. Are you sure your configuration is correct?");
@@ -174,7 +170,7 @@ void cmd_reset(struct resp_client *c, const struct slice *argv, uint32_t argc)
     tracking_end(c);
     pubsub_leave(c);
     client_select_first(c);
-    client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
+    users_begin(c);
     client_replace_text(&c->name, (struct slice){NULL, 0});
     c->proto = 2;
     client_watch_admission(c);

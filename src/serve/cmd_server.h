@@ -3,9 +3,20 @@
 #ifndef SERVE_CMD_SERVER_H
 #define SERVE_CMD_SERVER_H
 
+#include "base/slice.h"
+
+#include <stdint.h>
+
 /* Clients and their tests choose commands by this; claiming 7.2 obliges to CLIENT SETINFO,
  * NO-TOUCH, EXPIRE NX and the like. */
 #define REDIS_VERSION "7.2.4"
+
+/* ACL categories, without the "@". */
+struct command;
+uint32_t command_category_count(void);
+const char *command_category_at(uint32_t index);
+bool command_category_exists(struct slice name);
+bool command_has_category(const struct command *cmd, struct slice name);
 
 struct policy_space;
 /* "noeviction" or what comes nearest. */

@@ -6,6 +6,7 @@
  * Threads: the worker's.
  */
 #include "serve/detached.h"
+#include "serve/users.h"
 
 #include "base/alloc.h"
 
@@ -15,6 +16,7 @@ struct resp_client *detached_create(struct worker *w)
 {
     struct resp_client *c = xcalloc(1, sizeof(*c));
     resp_client_begin(c, w);
+    users_end(c); /* who asked for it has been judged */
     client_set_authenticated(c, true);
     c->detached = true;
     return c;

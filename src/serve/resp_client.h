@@ -28,6 +28,7 @@ struct resp_proof;
 struct roll_call;
 struct subscriber;
 struct tracker;
+struct user;
 struct waiter;
 
 enum { RESP_CLIENT_MAGIC = 0x4e597c11, REPLY_FRAME = 64 };
@@ -76,10 +77,12 @@ struct resp_client {
     struct resp_watch *watches;
 
     /* rare */
-    size_t proven;                  /* bytes of the input that the last proof covers */
-    struct resp_proof *proof;       /* being waited for */
-    struct list held;               /* by CLIENT PAUSE; self: not */
-    struct list at_gate;            /* waits for the store: gate.h; self: not */
+    size_t proven;            /* bytes of the input that the last proof covers */
+    struct resp_proof *proof; /* being waited for */
+    struct list held;         /* by CLIENT PAUSE; self: not */
+    struct list at_gate;      /* waits for the store: gate.h; self: not */
+    struct user *user;        /* a reference; NULL: detached, with every right */
+    uint64_t users_version;
     struct tracker *tracker;        /* tracking.c's; NULL: off */
     struct tracker *tracker_wanted; /* while its redirection is looked for */
     struct subscriber *subscriber;  /* pubsub.c's; NULL: never subscribed */

@@ -30,6 +30,7 @@
 #include "serve/slowlog.h"
 #include "serve/touched.h"
 #include "serve/tracking.h"
+#include "serve/users.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -60,7 +61,8 @@ void client_set_authenticated(struct resp_client *c, bool authenticated)
 
 void client_watch_admission(struct resp_client *c)
 {
-    c->guarded = !c->authenticated || (c->proto == 2 && client_is_subscribed(c));
+    c->guarded = !c->authenticated || (c->user != NULL && !user_is_full(c->user)) ||
+                 (c->proto == 2 && client_is_subscribed(c));
 }
 
 /* --- admission -------------------------------------------------------------------------------- */
@@ -146,12 +148,19 @@ static bool is_for_subscribers(const struct command *cmd)
 }
 
 /* The slow look at a client that may not run everything; false after replying. */
-static bool is_open_to(struct resp_client *c, const struct command *cmd)
+static bool is_open_to(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                       uint32_t argc)
 {
+    if (!users_refresh(c)) {
+        return false;
+    }
     if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
         bool is_exec = cmd->run == cmd_exec;
         resp_error(&c->conn.out, "%sNOAUTH Authentication required.",
                    is_exec ? "EXECABORT Transaction discarded because of: " : "");
+        return false;
+    }
+    if (c->user != NULL && !user_is_full(c->user) && !users_admit(c, cmd, argv, argc)) {
         return false;
     }
     if (c->proto == 2 && !c->in_exec && client_is_subscribed(c) && !is_for_subscribers(cmd)) {
@@ -185,8 +194,10 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }
-    if ((__builtin_expect(c->guarded, 0) && !is_open_to(c, cmd)) || !durable_admits(c, cmd) ||
-        !room_admits(c, cmd)) {
+    uint32_t alert = atomic_load_explicit(&c->worker->server->alert, memory_order_relaxed);
+    bool guarded = c->guarded || (alert & ALERT_USERS) != 0;
+    if ((__builtin_expect(guarded, 0) && !is_open_to(c, cmd, argv, argc)) ||
+        !durable_admits(c, cmd) || !room_admits(c, cmd)) {
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }
@@ -520,7 +531,7 @@ void resp_client_begin(struct resp_client *c, struct worker *w)
     c->opened_ms = client_now(c);
     list_init(&c->unsafe);
     resp_parser_init(&c->parser, &known_limits);
-    client_set_authenticated(c, c->worker->plan->policy->auth.password == NULL);
+    users_begin(c);
     (void)client_select_first(c);
 }
 
@@ -554,6 +565,7 @@ void resp_client_end(struct resp_client *c)
 {
     client_discard(c);
     pubsub_leave(c);
+    users_end(c);
     resp_parser_fini(&c->parser);
     free(c->name);
     free(c->lib_name);

@@ -23,6 +23,7 @@
 #include "serve/cmd_server.h"
 #include "serve/detached.h"
 #include "serve/durable.h"
+#include "serve/users.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -91,7 +92,9 @@ static const struct command *find_command(const struct slice *argv, uint32_t arg
 static bool user_may(const struct resp_client *caller, const struct command *cmd,
                      const struct slice *argv, uint32_t argc)
 {
-    return caller->authenticated;
+    struct slice what;
+    return caller->authenticated &&
+           (caller->user == NULL || user_check(caller->user, cmd, argv, argc, &what) == USER_MAY);
 }
 
 /* Why the script may not run it, in Redis's words; NULL: it may. */
@@ -123,9 +126,9 @@ static struct slice run_command(struct scripting *s, const struct command *cmd,
         resp_error(&inner->conn.out, "%s", why);
     } else if (!user_may(s->caller, cmd, argv, argc)) {
         resp_error(&inner->conn.out,
-                   "ERR ACL failure in script: User default has no permissions to run the '%s' "
+                   "ERR ACL failure in script: User %s has no permissions to run the '%s' "
                    "command",
-                   cmd->full_name);
+                   client_user_name(s->caller), cmd->full_name);
     } else if (durable_admits(inner, cmd)) {
         if ((cmd->flags & COMMAND_WRITE) != 0) {
             atomic_store_explicit(&state_of(s)->has_written, true, memory_order_relaxed);

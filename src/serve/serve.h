@@ -38,6 +38,7 @@ struct leases;
 struct pubsub;
 struct slowlog;
 struct tracking;
+struct users;
 struct latency;
 struct command_stats;
 struct stats_base;
@@ -134,6 +135,7 @@ struct server {
     struct blocked *blocked;
     struct slowlog *slowlog;
     struct tracking *tracking;
+    struct users *users;
     struct latency *latency;
     struct lock watch_lock;        /* of those two and the next */
     struct stats_base *stats_base; /* watch_lock; NULL: never reset */

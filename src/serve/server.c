@@ -37,6 +37,7 @@
 #include "serve/tags.h"
 #include "serve/touched.h"
 #include "serve/tracking.h"
+#include "serve/users.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,8 @@ static void make_shared(struct server *s)
     s->blocked = blocked_create();
     s->slowlog = slowlog_create();
     s->tracking = tracking_create();
+    command_setup();
+    s->users = users_create(p);
     s->latency = latency_create();
     lock_init(&s->watch_lock, LOCK_RANK_WATCH);
     settings_init(s);
@@ -381,6 +384,7 @@ static void destroy(struct server *s)
     durable_destroy(&s->durable);
     slowlog_destroy(&s->slowlog);
     tracking_destroy(&s->tracking);
+    users_destroy(&s->users);
     latency_destroy(&s->latency);
     command_stats_free_base(s);
     settings_fini(s);

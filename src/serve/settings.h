@@ -44,6 +44,7 @@ enum server_alert {
     ALERT_PAUSE = 1 << 0,    /* CLIENT PAUSE */
     ALERT_MONITOR = 1 << 1,  /* somebody watches */
     ALERT_TRACKING = 1 << 2, /* some client caches what it reads */
+    ALERT_USERS = 1 << 3,    /* users have changed since the start */
 };
 
 static inline uint64_t setting_get(const _Atomic uint64_t *setting)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of users, for users.c, acl_log.c and cmd_acl.c. */
+#ifndef SERVE_USERS_TABLE_H
+#define SERVE_USERS_TABLE_H
+
+#include "serve/user_rules.h"
+
+struct users {
+    struct lock lock;
+    struct list all;          /* lock */
+    struct list log;          /* lock: acl_log.c's entries, newest first */
+    uint64_t log_count;       /* lock */
+    uint64_t next_log_id;     /* lock */
+    _Atomic uint64_t version; /* release: after a change; acquire: connections */
+};
+
+/* A reference, NULL when there is none of that name. */
+struct user *users_take(struct server *s, struct slice name);
+/* Takes the reference; replaces one of the same name. */
+void users_put(struct server *s, struct user *u);
+bool users_remove(struct server *s, struct slice name);
+typedef void users_fn(void *arg, const struct user *u);
+/* `fn` may not call users. */
+void users_each(struct server *s, users_fn *fn, void *arg);
+
+#endif

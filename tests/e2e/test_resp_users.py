@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Users of the Redis face: what they may do, and what is said when they may not."""
+import hashlib
+import shutil
+
+import pytest
+
+from daemon import until
+from resp_client import RespError
+from resp_helpers import PLAIN, RedisServer, plain
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+def said(client, *words):
+    client.raw(client.encode(*words))
+    return plain(client.reply())
+
+
+def user(daemon, name, *rules):
+    """A connection as a new user with these rules."""
+    admin = daemon.resp()
+    assert admin("ACL", "SETUSER", name, "on", ">secret", *rules) == "OK"
+    client = daemon.resp()
+    assert client("AUTH", name, "secret") == "OK"
+    return client
+
+
+def test_commands_are_allowed_by_category_and_name(freshet):
+    client = user(freshet(PLAIN), "ana", "~*", "&*", "+@read", "-mget", "+set", "+client|id", "+acl|whoami")
+    assert client("ACL", "WHOAMI") == b"ana"
+    assert client("SET", "k", "v") == "OK" and client("GET", "k") == b"v"
+    assert isinstance(client("CLIENT", "ID"), int)
+    for words in (["MGET", "k"], ["DEL", "k"], ["CLIENT", "LIST"], ["CONFIG", "GET", "*"]):
+        name = "|".join(words[:2]).lower() if words[0] in ("CLIENT", "CONFIG") else words[0].lower()
+        assert said(client, *words) == f"-NOPERM User ana has no permissions to run the '{name}' command"
+
+
+def test_keys_are_allowed_by_pattern_and_direction(freshet):
+    daemon = freshet(PLAIN)
+    client = user(daemon, "ana", "~own:*", "%R~in:*", "%W~out:*", "+@all")
+    daemon.resp()("SET", "in:1", "x")
+    assert client("SET", "own:1", "v") == "OK" and client("GET", "own:1") == b"v"
+    assert client("GET", "in:1") == b"x" and client("SETEX", "out:1", "100", "v") == "OK"
+    denied = "-NOPERM No permissions to access a key"
+    for words in (["GET", "other"], ["SET", "in:1", "v"], ["GET", "out:1"], ["MGET", "own:1", "other"],
+                  ["COPY", "own:1", "other"], ["ZUNION", "2", "own:z", "other"]):
+        assert said(client, *words) == denied, words
+    assert client.pipeline(["MULTI"], ["GET", "own:1"])[1] == "QUEUED"
+    assert said(client, "GET", "other") == denied
+    assert said(client, "EXEC") == "-EXECABORT Transaction discarded because of previous errors."
+
+
+def test_channels_are_allowed_by_pattern(freshet):
+    client = user(freshet(PLAIN), "ana", "~*", "+@all", "&news:*")
+    assert client("PUBLISH", "news:1", "x") == 0
+    denied = "-NOPERM No permissions to access a channel"
+    assert said(client, "PUBLISH", "other", "x") == denied
+    assert said(client, "SUBSCRIBE", "news:1", "other") == denied
+    assert said(client, "PSUBSCRIBE", "news:?") == denied  # must be the very pattern
+    assert client("PSUBSCRIBE", "news:*") == [b"psubscribe", b"news:*", 1]
+
+
+def test_a_change_of_rules_holds_from_the_next_command_on(freshet):
+    daemon = freshet(PLAIN.replace("workers: 2", "workers: 3"))
+    client, admin = user(daemon, "ana", "~*", "&*", "+@all"), daemon.resp()
+    assert client("SET", "k", "v") == "OK"
+    admin("ACL", "SETUSER", "ana", "-set")
+    assert said(client, "SET", "k", "v").startswith("-NOPERM")
+    assert client("GET", "k") == b"v"
+    assert admin("ACL", "DELUSER", "ana", "nosuch") == 1
+    client.raw(client.encode("GET", "k"))
+    assert client.at_end()
+
+
+def test_the_default_user_can_be_restricted_and_given_a_password(freshet):
+    daemon = freshet(PLAIN)
+    admin = user(daemon, "admin", "~*", "&*", "+@all")
+    old = daemon.resp()
+    assert old("PING") == "PONG"
+    admin("ACL", "SETUSER", "default", ">other")
+    stranger = daemon.resp()
+    assert said(stranger, "GET", "k") == "-NOAUTH Authentication required."
+    assert said(stranger, "AUTH", "wrong") == "-WRONGPASS invalid username-password pair or user is disabled."
+    assert stranger("AUTH", "other") == "OK" and stranger("GET", "k") is None
+    assert old("GET", "k") is None
+    admin("ACL", "SETUSER", "default", "-@all", "+get")
+    assert said(old, "SET", "k", "v") == "-NOPERM User default has no permissions to run the 'set' command"
+
+
+def test_scripts_have_the_rights_of_who_runs_them(freshet):
+    client = user(freshet(PLAIN), "ana", "~*", "&*", "+@all", "-del")
+    assert client("EVAL", "return redis.call('SET', 'k', 'v')", "0") == "OK"
+    assert "has no permissions to run the 'del' command" in said(client, "EVAL", "return redis.call('DEL', 'k')", "0")
+
+
+def test_passwords_are_kept_and_given_as_digests(freshet):
+    daemon = freshet(PLAIN)
+    admin = daemon.resp()
+    digest = hashlib.sha256(b"from a digest").hexdigest()
+    admin("ACL", "SETUSER", "ana", "on", "#" + digest, ">" + "x" * 200)
+    assert dict(zip(*[iter(admin("ACL", "GETUSER", "ana"))] * 2))[b"passwords"] == [
+        digest.encode(), hashlib.sha256(b"x" * 200).hexdigest().encode()]
+    for length in (55, 56, 63, 64, 65, 119, 120):
+        admin("ACL", "SETUSER", "ana", ">" + "p" * length)
+        assert daemon.resp()("AUTH", "ana", "p" * length) == "OK"
+    assert daemon.resp()("AUTH", "ana", "from a digest") == "OK"
+    assert said(daemon.resp(), "AUTH", "ana", "wrong").startswith("-WRONGPASS")
+    admin("ACL", "SETUSER", "ana", "off")
+    assert said(daemon.resp(), "AUTH", "ana", "from a digest").startswith("-WRONGPASS")
+
+
+def test_the_policy_s_password_is_the_default_user_s(freshet):
+    daemon = freshet(PLAIN + "auth: { password: sesame }\n")
+    client = daemon.resp()
+    assert said(client, "PING") == "-NOAUTH Authentication required."
+    assert client("AUTH", "default", "sesame") == "OK"
+    assert hashlib.sha256(b"sesame").hexdigest().encode() in client("ACL", "LIST")[0]
+
+
+MODIFIERS = ["+foo", "foo", "+@foo", "#zz", "<nope", "!" + "a" * 64, "%X~a", "~a b", "&a b", "", "%~x",
+             "+config|get|x", "-config|nosuch", "+@all", "-@all", "allkeys", "~x", "resetkeys", "~x", "%R~y", "%W~y",
+             "allchannels", "&c", "resetchannels", "&c", "&d", "+get", "-get", "+@read", "+config|get", "-config",
+             "+client", "-client|id", ">p", "<p", ">q", "nopass", "resetpass", "on", "off", "reset", "+GET"]
+
+
+def test_rules_are_read_and_told_as_redis_does(freshet, redis_server):
+    ours, theirs = freshet(PLAIN).resp(), redis_server.resp()
+    for modifier in MODIFIERS:
+        results = []
+        for client in (ours, theirs):
+            reply = said(client, "ACL", "SETUSER", "u", modifier)
+            line = [row for row in client("ACL", "LIST") if row.startswith(b"user u ")]
+            # 7.2 tells of sanitize-payload, 7.0 does not
+            results.append((reply, [row.replace(b" sanitize-payload", b"") for row in line]))
+        assert results[0] == results[1], modifier
+
+
+@pytest.mark.parametrize("words", [
+    "DRYRUN nosuch get a", "DRYRUN u nosuch", "DRYRUN u get", "DRYRUN u get xa", "GENPASS 0", "GENPASS 5000", "SAVE", "LOAD",
+    "LOG 1 2", "LOG abc", "CAT nosuch", "CAT a b", "DELUSER default", "GETUSER nosuch", "SETUSER a_b on", "nosuch", "HELP",
+    "USERS", "CAT",
+])
+def test_replies_are_redis_s(freshet, redis_server, words):
+    ours, theirs = freshet(PLAIN).resp(), redis_server.resp()
+    results = []
+    for client in (ours, theirs):
+        client("ACL", "SETUSER", "u", "reset", "on", "nopass", "+get", "~x*")
+        results.append(said(client, "ACL", *[word.replace("_", " ") for word in words.split()]))
+        client("ACL", "DELUSER", "u")
+    assert results[0] == results[1]
+
+
+def test_denials_are_logged_and_counted_once_a_minute(freshet):
+    daemon = freshet(PLAIN)
+    client, admin = user(daemon, "ana", "~own:*", "&*", "+get"), daemon.resp()
+    for _ in range(3):
+        said(client, "SET", "k", "v")
+    said(client, "GET", "other")
+    said(daemon.resp(), "AUTH", "ana", "wrong")
+    entries = [dict(zip(*[iter(e)] * 2)) for e in admin("ACL", "LOG")]
+    assert [(e[b"reason"], e[b"object"], e[b"count"], e[b"username"]) for e in entries] == [
+        (b"auth", b"AUTH", 1, b"ana"), (b"key", b"other", 1, b"ana"), (b"command", b"set", 3, b"ana")]
+    assert len(admin("ACL", "LOG", "1")) == 1
+    assert admin("ACL", "LOG", "RESET") == "OK" and admin("ACL", "LOG") == []
+
+
+def test_random_passwords_are_as_long_as_asked(freshet):
+    client = freshet(PLAIN).resp()
+    assert [len(client("ACL", "GENPASS", *bits)) for bits in ([], ["5"], ["128"])] == [64, 2, 32]
+    assert client("ACL", "GENPASS") != client("ACL", "GENPASS")
+
+
+def test_clients_are_listed_and_killed_by_user(freshet):
+    daemon = freshet(PLAIN)
+    client, admin = user(daemon, "ana", "~*", "&*", "+@all"), daemon.resp()
+    assert b" user=ana " in client("CLIENT", "INFO")
+    assert admin("CLIENT", "KILL", "USER", "ana") == 1
+    assert client.at_end()
+    assert refused(admin, "CLIENT", "KILL", "USER", "nosuch") == "ERR No such user 'nosuch'"
+    until(lambda: b"user=ana" not in admin("CLIENT", "LIST"), "the client to be gone")
+
+
+def refused(client, *words):
+    with pytest.raises(RespError) as caught:
+        client(*words)
+    return str(caught.value)
