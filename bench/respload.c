@@ -215,6 +215,23 @@ static struct {
     uint64_t began_us;
 } load;
 
+/* One reply comes for each; a command of memcached's brings one as well. */
+static uint32_t count_commands(struct slice rest)
+{
+    uint32_t commands = 0;
+    while (rest.len > 0 && rest.ptr[0] == '*') {
+        long words = strtol(rest.ptr + 1, NULL, 10);
+        rest = slice_from(rest, (size_t)((char *)memchr(rest.ptr, '\n', rest.len) - rest.ptr) + 1);
+        for (long i = 0; i < words; i++) {
+            size_t len = (size_t)strtol(rest.ptr + 1, NULL, 10);
+            size_t head = (size_t)((char *)memchr(rest.ptr, '\n', rest.len) - rest.ptr) + 1;
+            rest = slice_from(rest, head + len + 2);
+        }
+        commands++;
+    }
+    return commands > 0 ? commands : 1;
+}
+
 static void read_request(const char *path)
 {
     FILE *f = fopen(path, "rb");
@@ -230,9 +247,8 @@ static void read_request(const char *path)
             load.holes[load.hole_count++] = i;
             i += HOLE - 1;
         }
-        load.commands += load.bytes[i] == '*' && (i == 0 || load.bytes[i - 1] == '\n');
     }
-    load.commands += load.bytes[0] != '*';
+    load.commands = count_commands((struct slice){load.bytes, load.len});
 }
 
 static void send_one(struct link *l, uint64_t due_us)
