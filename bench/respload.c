@@ -46,6 +46,7 @@ enum {
 struct link {
     int fd;
     struct buf in;
+    struct buf out;                 /* requests of one turn, sent together */
     uint64_t sent_us[PIPELINE_MAX]; /* a ring: of the requests under way */
     uint32_t first;
     uint32_t under_way;
@@ -261,7 +262,13 @@ static void send_one(struct link *l, uint64_t due_us)
     l->sent_us[(l->first + l->under_way) % PIPELINE_MAX] = due_us;
     l->under_way++;
     load.sent++;
-    put(l->fd, (struct slice){load.bytes, load.len});
+    buf_append(&l->out, load.bytes, load.len);
+}
+
+static void flush(struct link *l)
+{
+    put(l->fd, buf_readable(&l->out));
+    buf_clear(&l->out);
 }
 
 static void answered(struct link *l, uint64_t now_us)
@@ -284,6 +291,7 @@ static void link_ready(struct link *l)
             answered(l, now_us);
         }
     }
+    flush(l);
 }
 
 /* Sends what is due; `ret_wait` is the time until the next is, NULL: none is. */
@@ -302,6 +310,7 @@ static const struct timespec *send_due(struct timespec *wait)
             break; /* far behind: its times go on counting */
         }
         send_one(l, due_us);
+        flush(l);
     }
     return NULL;
 }
@@ -318,6 +327,9 @@ static void run_load(char **arg)
     load.began_us = clock_now_us();
     for (uint32_t i = 0; load.us_each == 0 && i < all.count * load.pipeline; i++) {
         send_one(&all.links[i % all.count], clock_now_us());
+    }
+    for (uint32_t i = 0; i < all.count; i++) {
+        flush(&all.links[i]);
     }
     struct epoll_event ready[READY];
     while (all.done < load.total) {
