@@ -26,14 +26,9 @@ void cmd_dump(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     buf_init(&payload);
-    bool written = rdb_write(&h, item, &payload);
+    rdb_write(&h, item, &payload);
     store_drop(&h);
-    if (written) {
-        reply_bulk(c, buf_readable(&payload));
-    } else {
-        resp_error(&c->conn.out,
-                   "ERR DUMP of a stream is not offered; copy it with XRANGE and XADD");
-    }
+    reply_bulk(c, buf_readable(&payload));
     buf_fini(&payload);
 }
 
@@ -110,6 +105,28 @@ static bool parse_ttl(struct resp_client *c, struct slice arg, struct restore *r
     return true;
 }
 
+static enum err put_entry(struct client_edit *e, const struct rdb_value *v,
+                          const struct rdb_entry *entry)
+{
+    uint32_t count = 2 * entry->fields;
+    struct slice *fields = xcalloc(count, sizeof(*fields));
+    for (uint32_t i = 0; i < count; i++) {
+        fields[i] = rdb_element(v, entry->first + i).name;
+    }
+    enum err err = coll_append(&e->hold, entry->id, fields, count, &e->meta);
+    free(fields);
+    return err;
+}
+
+static enum err put_stream(struct client_edit *e, const struct rdb_value *v)
+{
+    enum err err = ERR_OK;
+    for (uint64_t i = 0; i < v->entry_count && err == ERR_OK; i++) {
+        err = put_entry(e, v, &v->entries[i]);
+    }
+    return err == ERR_OK ? coll_stream_set_info(&e->hold, &v->stream, &e->meta) : err;
+}
+
 static enum err put_elements(struct client_edit *e, const struct rdb_value *v)
 {
     enum err err = ERR_OK;
@@ -117,7 +134,10 @@ static enum err put_elements(struct client_edit *e, const struct rdb_value *v)
         e->meta.value = rdb_element(v, 0).name;
         return store_put(&e->hold, &e->meta);
     }
-    for (uint64_t i = 0; i < v->count && err == ERR_OK; i++) {
+    if (v->kind == STORE_STREAM) {
+        err = put_stream(e, v);
+    }
+    for (uint64_t i = 0; v->kind != STORE_STREAM && i < v->count && err == ERR_OK; i++) {
         struct coll_element element = rdb_element(v, i);
         err = v->kind == STORE_LIST ? coll_push(&e->hold, COLL_TAIL, &element.name, 1, &e->meta)
                                     : coll_put(&e->hold, v->kind, &element, &e->meta, NULL);

@@ -19,8 +19,8 @@
 #include "base/buf.h"
 #include "store/coll.h"
 
-/* Appends the payload of the item's value. False: a stream, which has none. */
-bool rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out);
+/* Appends the payload of the item's value. */
+void rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out);
 
 /* Is the version one that can be read, and the checksum right? Takes both off `payload`. */
 bool rdb_check(struct slice *payload);
@@ -38,6 +38,15 @@ struct rdb_value {
         double score;
     } * elements;
     uint64_t cap;
+    /* a stream's entries; `elements` are their names and values in turn */
+    struct rdb_entry {
+        struct coll_id id;
+        uint64_t first; /* element */
+        uint32_t fields;
+    } * entries;
+    uint64_t entry_count;
+    uint64_t entry_cap;
+    struct coll_stream stream;
     bool is_half; /* the last element waits for its value or score */
     struct buf texts;
 };
@@ -48,7 +57,19 @@ bool rdb_read(struct slice payload, struct rdb_value *ret_value);
 struct coll_element rdb_element(const struct rdb_value *v, uint64_t index);
 void rdb_value_fini(struct rdb_value *v);
 
-/* --- between rdb_read.c and rdb_packed.c -------------------------------------------------------- */
+/* --- between the files rdb_*.c ------------------------------------------------------------------- */
+
+void rdb_put_len(struct buf *out, uint64_t len);
+void rdb_put_text(struct buf *out, struct slice text);
+void rdb_put_stream(const struct store_hold *h, const struct store_item *it, struct buf *out);
+/* Bytes that say the length of an entry of a listpack behind it. */
+size_t rdb_back_len(size_t entry_len);
+
+/* Takes a number, or a text (appended to `out`), off `in`. */
+bool rdb_take_count(struct slice *in, uint64_t *ret_count);
+bool rdb_take_text(struct slice *in, struct buf *out);
+/* `has_facts`: types 19 and 21. */
+bool rdb_take_stream(struct rdb_value *v, struct slice *in, bool has_facts);
 
 /* The next text of a value: an element, or in turn its name and its value or score. */
 bool rdb_take(struct rdb_value *v, struct slice text);

@@ -128,7 +128,7 @@ static bool take_listpack_entry(struct rdb_value *v, struct reader *r)
 }
 
 /* Redis' own steps, which leave out the last length that would fit. */
-static size_t back_len(size_t entry_len)
+size_t rdb_back_len(size_t entry_len)
 {
     static const size_t most[] = {127, 16382, 2097150, 268435454};
     size_t len = 1;
@@ -144,7 +144,7 @@ bool rdb_take_listpack(struct rdb_value *v, struct slice bytes)
     bool ok = open_entries(bytes, 6, &r);
     while (ok && r.left > 0) {
         size_t before = r.left;
-        ok = take_listpack_entry(v, &r) && take(&r, back_len(before - r.left)) != NULL;
+        ok = take_listpack_entry(v, &r) && take(&r, rdb_back_len(before - r.left)) != NULL;
     }
     return ok;
 }

@@ -10,8 +10,9 @@
  *
  *      a text's length may also say:  11000000 1 byte, 11000001 2, 11000010 4: an integer, little endian;
  *                                     11000011 compressed: its length, the length it expands to, bytes
+ *           15, 19, 21 stream: rdb_stream.c
  *
- * Not done: streams, and types of modules.
+ * Not done: types of modules.
  */
 #include "serve/rdb.h"
 
@@ -74,7 +75,7 @@ static bool take_len(struct slice *in, uint64_t *ret_len, bool *ret_special)
     return (first == 0x80 || first == 0x81) && take_big_endian(in, first == 0x80 ? 4 : 8, ret_len);
 }
 
-static bool take_count(struct slice *in, uint64_t *ret_count)
+bool rdb_take_count(struct slice *in, uint64_t *ret_count)
 {
     bool special;
     return take_len(in, ret_count, &special) && !special;
@@ -99,12 +100,12 @@ static bool take_compressed(struct slice *in, struct buf *out)
     uint64_t packed;
     uint64_t len;
     struct slice bytes;
-    return take_count(in, &packed) && take_count(in, &len) && take_bytes(in, packed, &bytes) &&
-           rdb_expand_lzf(bytes, len, out);
+    return rdb_take_count(in, &packed) && rdb_take_count(in, &len) &&
+           take_bytes(in, packed, &bytes) && rdb_expand_lzf(bytes, len, out);
 }
 
 /* Appends the text to `out`. */
-static bool take_text(struct slice *in, struct buf *out)
+bool rdb_take_text(struct slice *in, struct buf *out)
 {
     uint64_t len;
     bool special;
@@ -167,13 +168,13 @@ bool rdb_take(struct rdb_value *v, struct slice text)
 static bool take_element_text(struct rdb_value *v, struct slice *in)
 {
     size_t at = buf_len(&v->texts);
-    return take_text(in, &v->texts) && took(v, at);
+    return rdb_take_text(in, &v->texts) && took(v, at);
 }
 
 static bool take_texts(struct rdb_value *v, struct slice *in, uint64_t per_element)
 {
     uint64_t count;
-    if (!take_count(in, &count) || count == 0 || count > in->len) {
+    if (!rdb_take_count(in, &count) || count == 0 || count > in->len) {
         return false;
     }
     bool ok = true;
@@ -214,7 +215,7 @@ static bool take_score(struct slice *in, double *ret_score)
 static bool take_scored(struct rdb_value *v, struct slice *in, bool old)
 {
     uint64_t count;
-    if (!take_count(in, &count) || count == 0 || count > in->len) {
+    if (!rdb_take_count(in, &count) || count == 0 || count > in->len) {
         return false;
     }
     bool ok = true;
@@ -233,7 +234,7 @@ static bool take_packed(struct rdb_value *v, struct slice *in, packed_fn *unpack
 {
     struct buf bytes;
     buf_init(&bytes);
-    bool ok = take_text(in, &bytes) && unpack(v, buf_readable(&bytes));
+    bool ok = rdb_take_text(in, &bytes) && unpack(v, buf_readable(&bytes));
     buf_fini(&bytes);
     return ok;
 }
@@ -242,13 +243,13 @@ static bool take_packed(struct rdb_value *v, struct slice *in, packed_fn *unpack
 static bool take_nodes(struct rdb_value *v, struct slice *in, bool old)
 {
     uint64_t count;
-    if (!take_count(in, &count) || count == 0 || count > in->len) {
+    if (!rdb_take_count(in, &count) || count == 0 || count > in->len) {
         return false;
     }
     bool ok = true;
     for (uint64_t i = 0; i < count && ok; i++) {
         uint64_t container = 2;
-        ok = old || take_count(in, &container);
+        ok = old || rdb_take_count(in, &container);
         if (ok && container == 1) {
             ok = take_element_text(v, in);
         } else if (ok) {
@@ -263,10 +264,11 @@ static bool take_nodes(struct rdb_value *v, struct slice *in, bool old)
 static bool take_value(struct rdb_value *v, uint64_t type, struct slice *in)
 {
     static const enum store_kind kinds[] = {
-        [0] = STORE_STRING, [1] = STORE_LIST,  [2] = STORE_SET,   [3] = STORE_ZSET,
-        [4] = STORE_HASH,   [5] = STORE_ZSET,  [10] = STORE_LIST, [11] = STORE_SET,
-        [12] = STORE_ZSET,  [13] = STORE_HASH, [14] = STORE_LIST, [16] = STORE_HASH,
-        [17] = STORE_ZSET,  [18] = STORE_LIST, [20] = STORE_SET,
+        [0] = STORE_STRING,  [1] = STORE_LIST,    [2] = STORE_SET,   [3] = STORE_ZSET,
+        [4] = STORE_HASH,    [5] = STORE_ZSET,    [10] = STORE_LIST, [11] = STORE_SET,
+        [12] = STORE_ZSET,   [13] = STORE_HASH,   [14] = STORE_LIST, [16] = STORE_HASH,
+        [17] = STORE_ZSET,   [18] = STORE_LIST,   [20] = STORE_SET,  [15] = STORE_STREAM,
+        [19] = STORE_STREAM, [21] = STORE_STREAM,
     };
     v->kind = type < array_len(kinds) ? kinds[type] : STORE_STRING;
     switch (type) {
@@ -293,6 +295,10 @@ static bool take_value(struct rdb_value *v, uint64_t type, struct slice *in)
     case 17:
     case 20:
         return take_packed(v, in, rdb_take_listpack);
+    case 15:
+    case 19:
+    case 21:
+        return rdb_take_stream(v, in, type != 15);
     default:
         return false;
     }
@@ -322,7 +328,8 @@ static int compare_names(const void *a, const void *b, void *arg)
 static bool has_twins(struct rdb_value *v)
 {
     char *texts = v->texts.mem + v->texts.start;
-    if (v->kind == STORE_STRING || v->kind == STORE_LIST || v->count < 2) {
+    if (v->kind == STORE_STRING || v->kind == STORE_LIST || v->kind == STORE_STREAM ||
+        v->count < 2) {
         return false;
     }
     qsort_r(v->elements, v->count, sizeof(*v->elements), compare_names, texts);
@@ -342,11 +349,13 @@ bool rdb_read(struct slice payload, struct rdb_value *ret_value)
     buf_append_char(&v->texts, '\0'); /* so that there is an address, even of an empty text */
     uint64_t type;
     return take_big_endian(&payload, 1, &type) && take_value(v, type, &payload) &&
-           payload.len == 0 && !v->is_half && v->count > 0 && !has_twins(v);
+           payload.len == 0 && !v->is_half && (v->count > 0 || v->kind == STORE_STREAM) &&
+           !has_twins(v);
 }
 
 void rdb_value_fini(struct rdb_value *v)
 {
     free(v->elements);
+    free(v->entries);
     buf_fini(&v->texts);
 }

@@ -4,6 +4,7 @@
  *
  *      type 0 string: text       1 list, 2 set: count, texts        4 hash: count, (field, value)...
  *           5 sorted set: count, (member, 8 bytes of a double, little endian)..., highest score first
+ *          19 stream: rdb_stream.c
  *
  *      length  00xxxxxx | 01xxxxxx byte | 10000000 4 bytes | 10000001 8 bytes, big endian
  *      text    length, bytes
@@ -35,7 +36,7 @@ static uint64_t crc64(struct slice bytes)
     return crc;
 }
 
-static void put_len(struct buf *out, uint64_t len)
+void rdb_put_len(struct buf *out, uint64_t len)
 {
     if (len < 1 << 6) {
         buf_append_char(out, (char)len);
@@ -53,9 +54,9 @@ static void put_len(struct buf *out, uint64_t len)
     }
 }
 
-static void put_text(struct buf *out, struct slice text)
+void rdb_put_text(struct buf *out, struct slice text)
 {
-    put_len(out, text.len);
+    rdb_put_len(out, text.len);
     buf_append_slice(out, text);
 }
 
@@ -74,25 +75,25 @@ static void put_elements(const struct store_hold *h, const struct store_item *it
     enum store_kind kind = store_item_kind(it);
     uint64_t count = coll_count(it);
     bool backward = kind == STORE_ZSET;
-    put_len(out, count);
+    rdb_put_len(out, count);
     coll_walk_begin(h, it, backward ? count - 1 : 0, backward, &walk);
     while (coll_walk_next(&walk, &e)) {
-        put_text(out, e.name);
+        rdb_put_text(out, e.name);
         if (kind == STORE_HASH) {
-            put_text(out, e.value);
+            rdb_put_text(out, e.value);
         } else if (kind == STORE_ZSET) {
             put_score(out, e.score);
         }
     }
 }
 
-static bool put_value(const struct store_hold *h, const struct store_item *it, struct buf *out)
+static void put_value(const struct store_hold *h, const struct store_item *it, struct buf *out)
 {
     switch (store_item_kind(it)) {
     case STORE_STRING:
         buf_append_char(out, 0);
-        put_text(out, store_item_value(it));
-        return true;
+        rdb_put_text(out, store_item_value(it));
+        return;
     case STORE_LIST:
         buf_append_char(out, 1);
         break;
@@ -106,23 +107,21 @@ static bool put_value(const struct store_hold *h, const struct store_item *it, s
         buf_append_char(out, 5);
         break;
     case STORE_STREAM:
-        return false;
+        buf_append_char(out, 19);
+        rdb_put_stream(h, it, out);
+        return;
     }
     put_elements(h, it, out);
-    return true;
 }
 
-bool rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out)
+void rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out)
 {
     size_t before = buf_len(out);
-    if (!put_value(h, it, out)) {
-        return false;
-    }
+    put_value(h, it, out);
     uint16_t version = htole16(VERSION_WRITTEN);
     buf_append(out, &version, sizeof(version));
     uint64_t crc = htole64(crc64(slice_from(buf_readable(out), before)));
     buf_append(out, &crc, sizeof(crc));
-    return true;
 }
 
 bool rdb_check(struct slice *payload)

@@ -44,6 +44,11 @@ VALUES = {
     "zset of many": [["ZADD", "zset of many", *[w for i in range(300) for w in (i / 7, f"member {i}")]]],
     "list": [["RPUSH", "list", "a", 1, 127, 128, 4095, -4096, 4096, 40000, 1 << 22, 1 << 33, "", "x" * 100, "z" * 5000]],
     "list of many": [["RPUSH", "list of many", *[f"element {i}" for i in range(3000)]]],
+    "stream": [["XADD", "stream", "5-1", "f", "v", "n", 12], ["XADD", "stream", "5-3", "other", "x" * 5000],
+               ["XADD", "stream", "9-0", "f", "w", "n", -70000], ["XADD", "stream", "9-2", "gone", 1],
+               ["XDEL", "stream", "9-2"], ["XADD", "stream", "1700000000000-7", "", "y" * 100]],
+    "stream of many": [["XADD", "stream of many", f"{i * 7}-{i}", "name", f"n{i}", "i", i * 1000] for i in range(1, 350)],
+    "emptied stream": [["XADD", "emptied stream", "5-1", "f", "v"], ["XDEL", "emptied stream", "5-1"]],
     "list of steps": [["RPUSH", "list of steps", *["e" * (n - k) for n in (127, 128, 16382, 16383, 16384) for k in (1, 2, 5)]]],
     "list of large": [["RPUSH", "list of large", "q" * 20000, "small", bytes(range(256)) * 100]],
 }
@@ -61,6 +66,11 @@ def show(client, key):
     if kind == "zset":
         flat = client("ZRANGE", key, 0, -1, "WITHSCORES")  # redis 7.0 writes 17 digits, 7.2 as few as do
         return [float(w) if i % 2 else w for i, w in enumerate(flat)]
+    if kind == "stream":
+        info = client("XINFO", "STREAM", key)
+        info = dict(zip(info[::2], info[1::2]))
+        return client("XRANGE", key, "-", "+"), [info[f] for f in (b"length", b"last-generated-id", b"entries-added",
+                                                                   b"max-deleted-entry-id")]
     return client("LRANGE", key, 0, -1)
 
 
@@ -124,6 +134,10 @@ OLD = {
     "set of listpack": (b"\x14" + text(listpack(b"a", 5, b"b")), {b"a", b"5", b"b"}),
     "zset with scores as text": (b"\x03\x03" + text("a") + b"\x031.5" + text("b") + b"\xff" + text("c") + b"\xfe",
                                  [b"b", float("-inf"), b"a", 1.5, b"c", float("inf")]),
+    "stream of Redis 5": (b"\x0f\x01\x10" + struct.pack(">QQ", 5, 1)
+                          + text(listpack(2, 1, 1, b"f", 0, 2, 0, 0, b"v", 4, 3, 1, 0, b"gone", 4, 2, 2, 7, b"w", 4))
+                          + b"\x02\x07\x08\x00", ([[b"5-1", [b"f", b"v"]], [b"7-8", [b"f", b"w"]]],
+                                                 [2, b"7-8", 2, b"0-0"])),
     "long length": (b"\x00\x80\x00\x00\x00\x03abc", b"abc"),
     "length of 8 bytes": (b"\x00\x81" + b"\x00" * 7 + b"\x03abc", b"abc"),
 }
@@ -140,7 +154,11 @@ def test_what_older_and_newer_servers_write_is_read(freshet, name):
 
 BAD = {
     "nothing": b"", "only a type": b"\x00", "short text": b"\x00\x05abc", "rest": b"\x00\x01ab",
-    "unknown type": b"\x63\x00", "stream": b"\x0f\x00", "module": b"\x07\x00", "empty list": b"\x01\x00",
+    "unknown type": b"\x63\x00", "stream with a group": b"\x0f\x00\x00\x00\x00\x01\x01g",
+    "stream out of order": b"\x0f\x01\x10" + struct.pack(">QQ", 5, 1)
+    + text(listpack(2, 0, 1, b"f", 0, 2, 0, 0, b"v", 4, 2, 0, 0, b"w", 4)) + b"\x02\x07\x08\x00",
+    "stream above its last id": b"\x0f\x01\x10" + struct.pack(">QQ", 5, 1)
+    + text(listpack(1, 0, 1, b"f", 0, 2, 0, 0, b"v", 4)) + b"\x01\x05\x00\x00", "stream": b"\x0f\x00", "module": b"\x07\x00", "empty list": b"\x01\x00",
     "empty set": b"\x02\x00", "twice in a set": b"\x02\x02\x01a\x01a", "field twice": b"\x04\x02\x01a\x01b\x01a\x01c",
     "member twice": b"\x05\x02\x01a" + b"\0" * 8 + b"\x01a" + b"\0" * 8,
     "NaN": b"\x05\x01\x01a" + struct.pack("<d", float("nan")), "count too large": b"\x01\x80\xff\xff\xff\xff\x01a",

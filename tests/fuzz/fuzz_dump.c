@@ -22,10 +22,16 @@ static void look_at(const struct rdb_value *v)
             sum += (unsigned char)e.value.ptr[j];
         }
         check(v->kind != STORE_ZSET || !isnan(e.score));
-        bool unique = v->kind != STORE_LIST && v->kind != STORE_STRING && i > 0;
+        bool unique =
+            i > 0 && (v->kind == STORE_SET || v->kind == STORE_HASH || v->kind == STORE_ZSET);
         check(!unique || !slice_eq(e.name, rdb_element(v, i - 1).name));
     }
-    check(v->count > 0 && (v->kind != STORE_STRING || v->count == 1) && sum < UINT32_MAX);
+    for (uint64_t i = 0; i < v->entry_count; i++) {
+        const struct rdb_entry *e = &v->entries[i];
+        check(e->fields > 0 && e->first + 2 * (uint64_t)e->fields <= v->count);
+    }
+    check((v->count > 0 || v->kind == STORE_STREAM) && sum < UINT32_MAX);
+    check(v->kind != STORE_STRING || v->count == 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
