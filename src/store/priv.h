@@ -28,7 +28,7 @@
 #include "store/space.h"
 #include "store/table.h"
 
-enum { CACHE_LINE = 64, OBSERVED_SLOTS = 1024 };
+enum { CACHE_LINE = 64, OBSERVED_SLOTS = 8192 };
 
 /* Counters of a pool: one writer at a time (the shard's lock), any reader. */
 struct pool_figures {

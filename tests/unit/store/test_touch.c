@@ -45,7 +45,7 @@ static void an_observed_key_is_noted_in_every_database_and_others_are_not(void *
         others += store_key_observed(r.store, slice_of(key)) ? 1 : 0;
         rig_set(&r, key, "v");
     }
-    assert_int_equal(others, 0); /* of 1024 slots: these ten happen to miss that of "k" */
+    assert_int_equal(others, 0); /* of 8192 slots: these ten happen to miss that of "k" */
     expect_notes(&r, "");
     rig_set(&r, "k", "v");
     assert_int_equal(rig_put(&r, 3, SLICE("k"), SLICE("v"), 0), ERR_OK);
