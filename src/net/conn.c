@@ -133,7 +133,9 @@ static void refuse_input(struct conn *c, enum conn_cut why)
 static void offer_new(struct conn *c, struct slice bytes)
 {
     borrow_out(c);
+    c->offering = true;
     size_t used = c->paused ? 0 : c->face->data(c, bytes);
+    c->offering = false;
     if (c->dead) {
         return;
     }
@@ -149,7 +151,9 @@ static void offer_new(struct conn *c, struct slice bytes)
 static void offer_buffered(struct conn *c)
 {
     borrow_out(c);
+    c->offering = true;
     size_t used = c->face->data(c, buf_readable(&c->in));
+    c->offering = false;
     if (c->dead) {
         return;
     }
@@ -201,6 +205,18 @@ static void ended(struct conn *c, ssize_t got)
     }
 }
 
+void conn_go_on_rest(struct loop *l)
+{
+    while (l->ahead.next < l->ahead.count) {
+        uint32_t i = l->ahead.next++;
+        struct conn *c = l->ahead.conn[i];
+        if (!c->dead) {
+            offer_new(c, l->ahead.in[i]);
+            offered(c);
+        }
+    }
+}
+
 void conn_go_on(struct loop *l)
 {
     uint32_t count = l->ahead.count;
@@ -208,14 +224,10 @@ void conn_go_on(struct loop *l)
     if (face != NULL && face->ahead != NULL) {
         face->ahead(l->ahead.conn, l->ahead.in, count);
     }
+    l->ahead.next = 0;
+    conn_go_on_rest(l);
     l->ahead.count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct conn *c = l->ahead.conn[i];
-        if (!c->dead) {
-            offer_new(c, l->ahead.in[i]);
-            offered(c);
-        }
-    }
+    l->ahead.next = 0;
     l->ahead.used = 0;
 }
 
@@ -257,6 +269,9 @@ static void conn_ready(struct loop_source *src, unsigned events)
 {
     struct conn *c = container_of(src, struct conn, source);
     check_obj(c, CONN_MAGIC);
+    if (c->offering) {
+        return; /* loop_turn_within() */
+    }
     if (((events & LOOP_HANGUP) != 0 && (c->paused || c->closing)) ||
         ((events & LOOP_PEER_SHUT) != 0 && c->parked)) {
         conn_close(c);
@@ -314,6 +329,10 @@ static void flush(struct loop_task *task)
 {
     struct conn *c = container_of(task, struct conn, flush);
     check_obj(c, CONN_MAGIC);
+    if (c->offering) {
+        conn_dirty(c); /* loop_turn_within(): when its data() has returned */
+        return;
+    }
     if (!c->dead && c->again && !c->paused && !c->held && !c->closing && !conn_full(c)) {
         c->again = false;
         offer_buffered(c);

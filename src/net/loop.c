@@ -57,6 +57,7 @@ void loop_destroy(struct loop **lp)
     }
     free(l->heap);
     free(l->scratch);
+    free(l->scratch_within);
     (void)close(l->epoll);
     free(l);
 }
@@ -138,9 +139,11 @@ void loop_unwatch(struct loop_source *src)
         return;
     }
     (void)epoll_ctl(l->epoll, EPOLL_CTL_DEL, src->fd, NULL);
-    for (int i = 0; i < l->ready_count; i++) {
-        if (l->ready[i].data.ptr == src) {
-            l->ready[i].data.ptr = NULL;
+    for (struct loop_batch *b = l->batch; b != NULL; b = b->outer) {
+        for (int i = 0; i < b->ready_count; i++) {
+            if (b->ready[i].data.ptr == src) {
+                b->ready[i].data.ptr = NULL;
+            }
         }
     }
     src->loop = NULL;
@@ -181,30 +184,33 @@ static void run_deferred(struct loop *l)
 
 /* --- the turn ----------------------------------------------------------------------------------- */
 
-static void run_ready(struct loop *l)
+/* Runs what is ready, and offers what connections have read. */
+static void run_batch(struct loop *l, struct loop_batch *b, int count)
 {
-    for (int i = 0; i < l->ready_count; i++) {
-        struct loop_source *src = l->ready[i].data.ptr;
+    b->ready_count = count > 0 ? count : 0;
+    for (int i = 0; i < b->ready_count; i++) {
+        struct loop_source *src = b->ready[i].data.ptr;
         if (src != NULL) {
-            src->handle(src, loop_bits(l->ready[i].events));
+            src->handle(src, loop_bits(b->ready[i].events));
         }
     }
-    l->ready_count = 0;
+    b->ready_count = 0;
     conn_go_on(l);
 }
 
 void loop_run(struct loop *l)
 {
+    struct loop_batch batch = {.outer = NULL};
+    l->batch = &batch;
     while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
         int wait_ms = list_empty(&l->deferred) ? timers_wait_ms(l) : 0;
         thread_rest();
-        int count = epoll_wait(l->epoll, l->ready, LOOP_BATCH, wait_ms);
+        int count = epoll_wait(l->epoll, batch.ready, LOOP_BATCH, wait_ms);
         check(count >= 0 || errno == EINTR);
-        l->ready_count = count > 0 ? count : 0;
         uint64_t now_us = clock_now_us();
         l->now_ms = now_us / 1000;
         thread_turn(now_us);
-        run_ready(l);
+        run_batch(l, &batch, count);
         timers_run(l);
         if (l->before_flush != NULL) {
             l->before_flush(l->before_flush_arg);
@@ -212,4 +218,26 @@ void loop_run(struct loop *l)
         run_deferred(l);
     }
     atomic_store_explicit(&l->stop, false, memory_order_relaxed);
+    l->batch = NULL;
+}
+
+/* What the outer turn has read into its scratch buffer is offered first: it waits there already. */
+void loop_turn_within(struct loop *l)
+{
+    check(l->batch != NULL && l->batch->outer == NULL);
+    if (l->scratch_within == NULL) {
+        l->scratch_within = xmalloc(LOOP_SCRATCH);
+    }
+    conn_go_on_rest(l);
+    struct loop_batch batch = {.outer = l->batch};
+    struct loop_ahead outer_ahead = l->ahead;
+    char *outer_scratch = l->scratch;
+    l->batch = &batch;
+    l->ahead = (struct loop_ahead){.count = 0};
+    l->scratch = l->scratch_within;
+    run_batch(l, &batch, epoll_wait(l->epoll, batch.ready, LOOP_BATCH, 0));
+    run_deferred(l);
+    l->scratch = outer_scratch;
+    l->ahead = outer_ahead;
+    l->batch = batch.outer;
 }

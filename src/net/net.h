@@ -38,6 +38,9 @@ struct loop *loop_create(void);
 void loop_destroy(struct loop **l);
 /* Runs until loop_stop(); returns after finishing the turn. */
 void loop_run(struct loop *l);
+/* From inside a connection's data(), which takes long: one turn for everybody else, without waiting. The clock
+ * stands still, timers and that connection wait. Not inside itself. */
+void loop_turn_within(struct loop *l);
 void loop_stop(struct loop *l); /* any thread, and signal handlers */
 struct mailbox *loop_mailbox(struct loop *l);
 /* The clock as read once at the start of the turn, or by the last loop_read_clock(). */
@@ -168,6 +171,7 @@ struct conn {
     uint64_t sent;    /* bytes given to the system */
     int64_t taken;    /* of them the peer had acknowledged when it was last looked */
     uint64_t look_ms; /* then; 0: no output waits */
+    bool offering;    /* its face's data() runs */
     bool paused;      /* by conn_pause(), conn_park() */
     bool parked;      /* by conn_park() */
     bool held;        /* by conn_hold() */

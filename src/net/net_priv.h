@@ -17,6 +17,22 @@ enum {
     LOOP_SPARE_CAP = 64 * 1024
 };
 
+/* What one wait has brought. Those of turns that are interrupted are kept behind `outer`. */
+struct loop_batch {
+    struct epoll_event ready[LOOP_BATCH];
+    int ready_count;
+    struct loop_batch *outer;
+};
+
+/* Read, not yet offered: see conn_go_on(). */
+struct loop_ahead {
+    struct conn *conn[LOOP_AHEAD];
+    struct slice in[LOOP_AHEAD]; /* in the scratch buffer */
+    uint32_t next;               /* to be offered */
+    uint32_t count;
+    size_t used; /* of the scratch buffer */
+};
+
 struct loop {
     int epoll;
     _Atomic bool stop; /* release: loop_stop(); acquire: loop_run() */
@@ -24,8 +40,7 @@ struct loop {
     struct mailbox mailbox;
     struct loop_source mail_source;
 
-    struct epoll_event ready[LOOP_BATCH];
-    int ready_count;
+    struct loop_batch *batch; /* of the turn; loop_turn_within() has one of its own */
 
     struct timer **heap; /* min-heap by due_ms; heap[i]->slot == i + 1 */
     uint32_t heap_len;
@@ -41,12 +56,8 @@ struct loop {
     struct loop_task shed;
     _Atomic uint64_t buffer_bytes; /* relaxed: a figure; written by the owner only */
     char *scratch;                 /* every connection reads here first */
-    struct {                       /* read, not yet offered: see conn_go_on() */
-        struct conn *conn[LOOP_AHEAD];
-        struct slice in[LOOP_AHEAD]; /* in `scratch` */
-        uint32_t count;
-        size_t used; /* of `scratch` */
-    } ahead;
+    char *scratch_within;          /* the same, for loop_turn_within(); NULL until it is needed */
+    struct loop_ahead ahead;
     struct buf spare[LOOP_SPARE]; /* output buffers waiting for a connection */
     uint32_t spare_count;
 };
@@ -64,5 +75,6 @@ void timers_run(struct loop *l);
 
 /* Offers what the connections of this turn have read. conn.c. */
 void conn_go_on(struct loop *l);
+void conn_go_on_rest(struct loop *l);
 
 #endif

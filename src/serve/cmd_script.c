@@ -108,7 +108,7 @@ void cmd_script_flush(struct resp_client *c, const struct slice *argv, uint32_t 
 void cmd_script_kill(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct scripting_state *s = state(c);
-    if (!atomic_load_explicit(&s->is_busy, memory_order_relaxed)) {
+    if (!atomic_load_explicit(&s->is_running, memory_order_relaxed)) {
         resp_error(&c->conn.out, "NOTBUSY No scripts in execution right now.");
         return;
     }

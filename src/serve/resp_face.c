@@ -395,6 +395,14 @@ static inline bool enter(struct resp_client *c, const struct command *cmd, const
            gate_enter_slowly(c, cmd, argv, argc, feeds);
 }
 
+static void refuse_busy(struct resp_client *c, size_t before)
+{
+    c->multi_failed = c->in_multi;
+    resp_error(&c->conn.out, "BUSY Redis is running a script. You can only call SCRIPT KILL or "
+                             "SHUTDOWN NOSAVE.");
+    (void)count_reply(c, before);
+}
+
 /* Answers the parsed command. False: it must wait, offer it again. */
 static bool answer(struct resp_client *c, size_t used)
 {
@@ -407,6 +415,9 @@ static bool answer(struct resp_client *c, size_t used)
     if (__builtin_expect(cmd == NULL, 0)) {
         c->multi_failed = c->in_multi;
         (void)count_reply(c, before);
+    } else if (__builtin_expect((alert & ALERT_BUSY) != 0, 0) &&
+               (cmd->flags & COMMAND_ALLOW_BUSY) == 0) {
+        refuse_busy(c, before);
     } else if (__builtin_expect((alert & ALERT_PAUSE) != 0, 0) && !is_to_queue(c, cmd) &&
                pause_holds(c, cmd)) {
         c->running = false;

@@ -24,6 +24,8 @@
 #include "serve/detached.h"
 #include "serve/durable.h"
 #include "serve/users.h"
+#include "serve/gate.h"
+#include "serve/settings.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -40,11 +42,10 @@ struct scripting {
     uint64_t started_ms;
 };
 
-struct scripting_state *scripting_state_create(const struct policy *p)
+struct scripting_state *scripting_state_create(void)
 {
     struct scripting_state *s = xcalloc(1, sizeof(*s));
     s->sources = script_sources_create();
-    atomic_init(&s->limit_ms, p->limits.script_ms);
     return s;
 }
 
@@ -161,12 +162,49 @@ static void host_log(void *arg, int level, struct slice text)
     log_event(levels[level], "script", "a script says", log_slice("text", text));
 }
 
+/* From now on others are told, and those that wait may be told so too. */
+static void become_busy(struct scripting *s)
+{
+    struct server *server = s->inner->worker->server;
+    log_event(
+        LOG_WARN, "script", "a script runs for long; SCRIPT KILL ends it if it has not written",
+        log_text("peer", s->caller->conn.peer), log_number("ms", clock_now_ms() - s->started_ms));
+    atomic_store_explicit(&state_of(s)->is_busy, true, memory_order_relaxed);
+    atomic_fetch_or_explicit(&server->alert, ALERT_BUSY, memory_order_relaxed);
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        gate_wake(&server->workers[i]);
+    }
+}
+
+/* What others do meanwhile can replace the plan, to which a client's space belongs. */
+static void let_others_turn(struct scripting *s)
+{
+    struct worker *w = s->inner->worker;
+    loop_turn_within(w->loop);
+    if (!client_select(s->inner, s->inner->db)) {
+        (void)client_select_first(s->inner);
+    }
+    s->inner->strict = false;
+}
+
 /* The watchdog sees that the worker lives. */
 static bool host_beat(void *arg)
 {
     struct scripting *s = arg;
+    struct scripting_state *state = state_of(s);
     thread_turn(clock_now_us());
-    return !atomic_load_explicit(&state_of(s)->is_killed, memory_order_relaxed);
+    const struct server *server = s->inner->worker->server;
+    uint64_t limit_ms = setting_get(&server->settings.busy_reply_ms);
+    bool is_busy = atomic_load_explicit(&state->is_busy, memory_order_relaxed);
+    if (!is_busy && limit_ms > 0 && clock_now_ms() - s->started_ms > limit_ms) {
+        become_busy(s);
+        is_busy = true;
+    }
+    if (is_busy && !s->caller->detached) {
+        let_others_turn(s);
+    }
+    return !atomic_load_explicit(&state->is_killed, memory_order_relaxed) &&
+           !atomic_load_explicit(&server->draining, memory_order_relaxed);
 }
 
 static const struct script_host host = {
@@ -283,6 +321,10 @@ static void end(struct scripting *s)
 {
     struct scripting_state *state = state_of(s);
     atomic_store_explicit(&state->is_running, false, memory_order_relaxed);
+    if (atomic_exchange_explicit(&state->is_busy, false, memory_order_relaxed)) {
+        atomic_fetch_and_explicit(&s->inner->worker->server->alert, ~(uint32_t)ALERT_BUSY,
+                                  memory_order_relaxed);
+    }
     s->caller->leases = s->inner->leases;
     s->caller = NULL;
     s->inner->in_exec = false;

@@ -20,14 +20,13 @@
 /* What all workers share. */
 struct scripting_state {
     struct script_sources *sources;
-    _Atomic uint32_t limit_ms; /* relaxed: busy-reply-threshold; 0: never busy */
-    _Atomic bool is_running;   /* relaxed: a script owns the store */
-    _Atomic bool is_busy;      /* relaxed: for longer than that */
-    _Atomic bool has_written;  /* relaxed: it has called a command that writes */
-    _Atomic bool is_killed;    /* relaxed: by SCRIPT KILL, any worker */
+    _Atomic bool is_running;  /* relaxed: a script owns the store */
+    _Atomic bool is_busy;     /* relaxed: for longer than that */
+    _Atomic bool has_written; /* relaxed: it has called a command that writes */
+    _Atomic bool is_killed;   /* relaxed: by SCRIPT KILL, any worker */
 };
 
-struct scripting_state *scripting_state_create(const struct policy *p);
+struct scripting_state *scripting_state_create(void);
 void scripting_state_destroy(struct scripting_state **s);
 /* A worker's, at its end. */
 void scripting_destroy(struct scripting **s);

@@ -145,8 +145,9 @@ static void make_shared(struct server *s)
     lock_init(&s->watch_lock, LOCK_RANK_WATCH);
     settings_init(s);
     store_use_coll_limits(s->store, &s->settings.coll);
+    atomic_store_explicit(&s->settings.busy_reply_ms, p->limits.script_ms, memory_order_relaxed);
     command_setup();
-    s->scripting = scripting_state_create(p);
+    s->scripting = scripting_state_create();
     s->reload = reload_create(s);
 }
 

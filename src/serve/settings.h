@@ -43,6 +43,7 @@ void settings_fini(struct server *s);
 enum server_alert {
     ALERT_PAUSE = 1 << 0,    /* CLIENT PAUSE */
     ALERT_MONITOR = 1 << 1,  /* somebody watches */
+    ALERT_BUSY = 1 << 3,     /* a script runs for longer than it should */
     ALERT_TRACKING = 1 << 2, /* some client caches what it reads */
     ALERT_USERS = 1 << 3,    /* users have changed since the start */
 };
