@@ -9,7 +9,7 @@
  *      block_run: attempt, own, attempt again, nothing ─> WAITING, connection parked
  *      a note of one of its keys ─> blocked_serve: the hand runs the command, has a reply ─┐
  *      timeout, CLIENT UNBLOCK, server stops ──────────────────────────────────────────────┼─> ENDED ─> deliver
- *      connection closes: removed ─> freed                                                 ┘
+ *      connection closes: leave() ─> freed                                                 ┘
  *
  * The *hand* is a client without a connection (detached.h), one a worker, that runs commands on behalf of
  * waiters. A reply is carried to the waiter's worker by mail, or given at once when it is the same one.
@@ -75,6 +75,7 @@ struct waiter {
     struct buf reply;           /* from ENDED on */
     struct resp_client *client; /* client's worker; NULL: gone */
     struct timer timer;         /* client's worker */
+    _Atomic bool is_gone;       /* release: leave(); acquire: serve_waiter() */
 };
 
 struct blocked {
@@ -245,8 +246,8 @@ static void free_waiter(struct waiter *w)
 static void deliver(struct waiter *w)
 {
     struct resp_client *c = w->client;
+    timer_stop(&w->timer);
     if (c != NULL) {
-        timer_stop(&w->timer);
         c->waiter = NULL;
         if (!w->silent) {
             buf_append_slice(&c->conn.out, buf_readable(&w->reply));
@@ -298,23 +299,34 @@ static void timed_out(struct timer *t)
     worker_disown(at);
 }
 
+/* A waiter without a client. While a long script owns the store it stays in line, and is passed over. */
+static void leave(struct timer *t)
+{
+    struct waiter *w = container_of(t, struct waiter, timer);
+    struct worker *at = w->worker;
+    if (!worker_own_try(at)) {
+        atomic_store_explicit(&w->is_gone, true, memory_order_release);
+        timer_start(at->loop, t, AGAIN_MS, leave);
+        return;
+    }
+    bool waits = w->state == WAIT_WAITING; /* if not, it is its mail's */
+    if (waits) {
+        unlink_waiter(at->server->blocked, w);
+    }
+    worker_disown(at);
+    if (waits) {
+        free_waiter(w);
+    }
+}
+
 void blocked_forget(struct resp_client *c)
 {
     struct waiter *w = c->waiter;
-    if (w == NULL) {
-        return;
-    }
-    c->waiter = NULL;
-    timer_stop(&w->timer);
-    worker_own(c->worker);
-    bool waits = w->state == WAIT_WAITING;
-    if (waits) {
-        unlink_waiter(c->worker->server->blocked, w);
-    }
-    w->client = NULL;
-    worker_disown(c->worker);
-    if (waits) {
-        free_waiter(w);
+    if (w != NULL) {
+        c->waiter = NULL;
+        w->client = NULL;
+        timer_stop(&w->timer);
+        leave(&w->timer);
     }
 }
 
@@ -337,10 +349,9 @@ bool blocked_end(struct worker *at, uint64_t id, bool with_error)
 bool blocked_give_up(struct resp_client *c)
 {
     struct waiter *w = c->waiter;
-    if (w == NULL) {
+    if (w == NULL || !worker_own_try(c->worker)) {
         return false;
     }
-    worker_own(c->worker);
     bool waits = w->state == WAIT_WAITING;
     worker_disown(c->worker);
     if (waits) {
@@ -451,6 +462,9 @@ static struct resp_client *hand_of(struct worker *w)
 /* False: there is still nothing for it. */
 static bool serve_waiter(struct worker *at, struct waiter *w)
 {
+    if (atomic_load_explicit(&w->is_gone, memory_order_acquire)) {
+        return false;
+    }
     struct resp_client *hand = hand_of(at);
     hand->proto = w->proto;
     hand->no_touch = w->no_touch;
@@ -553,7 +567,12 @@ void blocked_destroy(struct blocked **bp)
     struct blocked *b = *bp;
     *bp = NULL;
     if (b != NULL) {
-        check(list_empty(&b->waiters) && b->key_count == 0);
+        list_for_each (node, &b->waiters) { /* that could not leave any more */
+            struct waiter *w = container_of(node, struct waiter, node);
+            unlink_waiter(b, w);
+            free_waiter(w);
+        }
+        check(b->key_count == 0);
         free(b->buckets);
         free(b);
     }
