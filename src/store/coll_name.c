@@ -8,20 +8,11 @@
 
 #include "base/check.h"
 
-/* Where a zset's element belongs, its own old place at [skip, skip_end) left out of account. */
-static size_t place_of(const struct coll_view *v, const struct coll_element *e, const char *skip)
+/* Where a zset's element belongs. */
+static size_t place_of(const struct coll_view *v, const struct coll_element *e)
 {
-    const char *at = v->packed.ptr;
-    const char *end = at + v->packed.len;
-    while (at < end) {
-        struct coll_element other;
-        const char *next = pack_read(v->kind, at, &other);
-        if (at != skip && pack_compare(e, &other) < 0) {
-            break;
-        }
-        at = next;
-    }
-    return (size_t)(at - v->packed.ptr);
+    uint32_t rank;
+    return (size_t)(pack_seek_score(v->packed, e->score, e->name, true, &rank) - v->packed.ptr);
 }
 
 /* A member with a new score: same size, so the elements between its places make way for it. */
@@ -56,7 +47,7 @@ static enum err put_old(struct coll_write *w, const struct coll_view *v, const c
     size_t at = (size_t)(old - v->packed.ptr);
     size_t len = (size_t)(pack_skip(w->kind, old) - old);
     if (w->kind == STORE_ZSET) {
-        return put_score(w, at, len, place_of(v, e, old));
+        return put_score(w, at, len, place_of(v, e));
     }
     return coll_write_splice(w, at, len, 1, 1);
 }
@@ -66,7 +57,7 @@ static enum err put_new(struct coll_write *w, const struct coll_element *e)
     size_t at = 0;
     if (w->item != NULL) {
         struct coll_view v = coll_view_of(w->item);
-        at = w->kind == STORE_ZSET ? place_of(&v, e, NULL) : v.packed.len;
+        at = w->kind == STORE_ZSET ? place_of(&v, e) : v.packed.len;
     }
     return coll_write_splice(w, at, 0, 0, 1);
 }

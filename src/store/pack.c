@@ -10,6 +10,7 @@
 #include "store/pack.h"
 
 #include "base/buf.h"
+#include "base/check.h"
 
 enum { LEB_MAX = 5, LEB_BITS = 7, LEB_MORE = 0x80 };
 
@@ -151,35 +152,65 @@ void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *f
 
 /* --- reading ------------------------------------------------------------------------------------ */
 
-const char *pack_read(enum store_kind kind, const char *at, struct coll_element *ret_element)
+/* Inlined for each kind, so that sweeps do not ask for it at every element. */
+static inline __attribute__((always_inline)) const char *
+read_as(enum store_kind kind, const char *at, struct coll_element *ret_element)
 {
-    struct coll_element e = {.score = 0};
+    struct coll_element *e = ret_element;
     const char *begin = at;
-    at = leb_read(at, &e.name.len);
+    at = leb_read(at, &e->name.len);
     if (kind == STORE_HASH) {
-        at = leb_read(at, &e.value.len);
-        e.name.ptr = at;
-        e.value.ptr = at + e.name.len;
-        *ret_element = e;
-        return e.value.ptr + e.value.len;
+        at = leb_read(at, &e->value.len);
+        e->name.ptr = at;
+        e->value.ptr = at + e->name.len;
+        return e->value.ptr + e->value.len;
     }
     if (kind == STORE_ZSET) {
-        memcpy(&e.score, at, sizeof(e.score));
-        at += sizeof(e.score);
+        memcpy(&e->score, at, sizeof(e->score));
+        at += sizeof(e->score);
     } else if (kind == STORE_STREAM) {
-        memcpy(&e.id, at, sizeof(e.id));
-        at += sizeof(e.id);
+        memcpy(&e->id, at, sizeof(e->id));
+        at += sizeof(e->id);
     }
-    e.name.ptr = at;
-    at += e.name.len;
-    *ret_element = e;
+    e->name.ptr = at;
+    at += e->name.len;
     return kind == STORE_SET ? at : at + leb_size((size_t)(at - begin));
+}
+
+const char *pack_read(enum store_kind kind, const char *at, struct coll_element *ret_element)
+{
+    *ret_element = (struct coll_element){.score = 0};
+    switch (kind) {
+    case STORE_LIST:
+        return read_as(STORE_LIST, at, ret_element);
+    case STORE_SET:
+        return read_as(STORE_SET, at, ret_element);
+    case STORE_ZSET:
+        return read_as(STORE_ZSET, at, ret_element);
+    case STORE_HASH:
+        return read_as(STORE_HASH, at, ret_element);
+    case STORE_STREAM:
+        return read_as(STORE_STREAM, at, ret_element);
+    case STORE_STRING:
+        break;
+    }
+    unreachable();
 }
 
 const char *pack_skip(enum store_kind kind, const char *at)
 {
     struct coll_element e;
     return pack_read(kind, at, &e);
+}
+
+static inline __attribute__((always_inline)) const char *skip_as(enum store_kind kind,
+                                                                 const char *at, uint64_t count)
+{
+    struct coll_element e;
+    for (uint64_t i = 0; i < count; i++) {
+        at = read_as(kind, at, &e);
+    }
+    return at;
 }
 
 const char *pack_seek(enum store_kind kind, struct slice packed, uint64_t count, uint64_t rank)
@@ -191,30 +222,101 @@ const char *pack_seek(enum store_kind kind, struct slice packed, uint64_t count,
         }
         return at;
     }
-    const char *at = packed.ptr;
-    for (uint64_t i = 0; i < rank; i++) {
-        at = pack_skip(kind, at);
+    switch (kind) {
+    case STORE_LIST:
+        return skip_as(STORE_LIST, packed.ptr, rank);
+    case STORE_SET:
+        return skip_as(STORE_SET, packed.ptr, rank);
+    case STORE_ZSET:
+        return skip_as(STORE_ZSET, packed.ptr, rank);
+    case STORE_HASH:
+        return skip_as(STORE_HASH, packed.ptr, rank);
+    case STORE_STREAM:
+        return skip_as(STORE_STREAM, packed.ptr, rank);
+    case STORE_STRING:
+        break;
     }
-    return at;
+    unreachable();
 }
 
-const char *pack_find(enum store_kind kind, struct slice packed, struct slice name,
-                      uint64_t *ret_rank)
+/* Names differ most at their ends: these are compared first, eight bytes at once. */
+static inline __attribute__((always_inline)) bool is_named(const char *ptr, struct slice name,
+                                                           uint64_t tail)
+{
+    uint64_t word;
+    if (name.len < sizeof(word)) {
+        return memcmp(ptr, name.ptr, name.len) == 0;
+    }
+    memcpy(&word, ptr + name.len - sizeof(word), sizeof(word));
+    return word == tail && memcmp(ptr, name.ptr, name.len - sizeof(word)) == 0;
+}
+
+static inline __attribute__((always_inline)) const char *
+find_as(enum store_kind kind, struct slice packed, struct slice name, uint64_t *ret_rank)
 {
     const char *end = packed.ptr + packed.len;
     uint64_t rank = 0;
+    uint64_t tail = 0;
+    if (name.len == 0) {
+        name.ptr = "";
+    } else if (name.len >= sizeof(tail)) {
+        memcpy(&tail, name.ptr + name.len - sizeof(tail), sizeof(tail));
+    }
     for (const char *at = packed.ptr; at < end; rank++) {
         struct coll_element e;
-        const char *next = pack_read(kind, at, &e);
-        if (e.name.len == name.len && slice_eq(e.name, name)) {
-            if (ret_rank != NULL) {
-                *ret_rank = rank;
-            }
+        const char *next = read_as(kind, at, &e);
+        if (e.name.len == name.len && is_named(e.name.ptr, name, tail)) {
+            *ret_rank = rank;
             return at;
         }
         at = next;
     }
     return NULL;
+}
+
+const char *pack_find(enum store_kind kind, struct slice packed, struct slice name,
+                      uint64_t *ret_rank)
+{
+    uint64_t rank;
+    uint64_t *at = ret_rank != NULL ? ret_rank : &rank;
+    switch (kind) {
+    case STORE_LIST:
+        return find_as(STORE_LIST, packed, name, at);
+    case STORE_SET:
+        return find_as(STORE_SET, packed, name, at);
+    case STORE_ZSET:
+        return find_as(STORE_ZSET, packed, name, at);
+    case STORE_HASH:
+        return find_as(STORE_HASH, packed, name, at);
+    case STORE_STRING:
+    case STORE_STREAM:
+        break;
+    }
+    unreachable();
+}
+
+/* The first zset element at or after (score, member): what is below in score is passed without a look at its
+ * name. */
+const char *pack_seek_score(struct slice packed, double score, struct slice member, bool after,
+                            uint32_t *ret_rank)
+{
+    const char *at = packed.ptr;
+    const char *end = at + packed.len;
+    uint32_t rank = 0;
+    while (at < end) {
+        struct coll_element e;
+        const char *next = read_as(STORE_ZSET, at, &e);
+        if (e.score >= score) {
+            int order = e.score > score ? 1 : pack_compare_bytes(e.name, member);
+            if (order > 0 || (order == 0 && !after)) {
+                break;
+            }
+        }
+        at = next;
+        rank++;
+    }
+    *ret_rank = rank;
+    return at;
 }
 
 bool coll_field_next(struct slice *rest, struct slice *ret_text)

@@ -47,6 +47,10 @@ const char *pack_seek(enum store_kind kind, struct slice packed, uint64_t count,
 const char *pack_find(enum store_kind kind, struct slice packed, struct slice name,
                       uint64_t *ret_rank);
 
+/* The first zset element at or after (score, member), `after`: after it; how many are before. */
+const char *pack_seek_score(struct slice packed, double score, struct slice member, bool after,
+                            uint32_t *ret_rank);
+
 /* Order of zset elements: score, then bytes. */
 int pack_compare(const struct coll_element *a, const struct coll_element *b);
 int pack_compare_bytes(struct slice a, struct slice b);

@@ -177,7 +177,10 @@ void tree_seek_bound(const struct tree *t, const struct tree_bound *b, struct tr
     at->leaf = n;
     const char *data = node_data(n);
     const char *here = data;
-    for (; at->index < n->count; at->index++) {
+    if (b->by == BOUND_ELEMENT) {
+        here = pack_seek_score(node_packed(n), b->score, b->member, b->after, &at->index);
+    }
+    for (; b->by != BOUND_ELEMENT && at->index < n->count; at->index++) {
         struct coll_element e;
         const char *next = pack_read(t->format, here, &e);
         if (!tree_bound_is_after(b, &e)) {
