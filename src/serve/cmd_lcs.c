@@ -90,7 +90,7 @@ static void reply_indexes(struct resp_client *c, const struct lcs *l)
         if ((int64_t)p.len < l->min_len) {
             continue;
         }
-        if (!client_room(c, 4 * REPLY_FRAME)) {
+        if (!client_room(c, 4 * (size_t)REPLY_FRAME)) {
             return;
         }
         resp_array(&c->conn.out, l->with_len ? 3 : 2);

@@ -175,7 +175,7 @@ void cmd_memory_stats(struct resp_client *c, const struct slice *argv, uint32_t 
     struct memory_sums m = sum_memory(s);
     struct buf *out = &c->conn.out;
     uint32_t spaces = s->started_with->space_count;
-    if (!client_room(c, (spaces + 16) * 4 * (size_t)REPLY_FRAME)) {
+    if (!client_room(c, ((size_t)spaces + 16) * 4 * REPLY_FRAME)) {
         return;
     }
     resp_map(out, c->proto, 9 + spaces);
