@@ -69,7 +69,7 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
     if ((cmd->flags & COMMAND_READONLY) != 0) {
         ret_names[n++] = "@read";
     }
-    if ((cmd->flags & COMMAND_ADMIN) != 0) {
+    if ((cmd->flags & (COMMAND_ADMIN | COMMAND_ACL_ADMIN)) != 0) {
         ret_names[n++] = "@admin";
     }
     if ((cmd->flags & COMMAND_DANGEROUS) != 0) {
@@ -363,7 +363,9 @@ void cmd_command_list(struct resp_client *c, const struct slice *argv, uint32_t 
 
 /* --- GETKEYS ---------------------------------------------------------------------------------- */
 
-void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32_t argc)
+/* The command in argv[2] and its keys; NULL after replying. */
+static const struct command *find_keys(struct resp_client *c, const struct slice *argv,
+                                       uint32_t argc, struct command_keys *ret_keys)
 {
     const struct command *cmd = command_find(argv[2]);
     uint32_t given = argc - 2;
@@ -372,19 +374,37 @@ void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32
     }
     if (cmd == NULL) {
         resp_error(&c->conn.out, "ERR Invalid command specified");
-        return;
+        return NULL;
     }
     if (!command_has_keys(cmd)) {
         resp_error(&c->conn.out, "ERR The command has no key arguments");
-        return;
+        return NULL;
     }
     if (!command_takes(cmd, given)) {
         resp_error(&c->conn.out, "ERR Invalid number of arguments specified for command");
-        return;
+        return NULL;
     }
-    struct command_keys keys;
-    if (!command_keys_find(cmd, argv + 2, given, &keys)) {
+    if (!command_keys_find(cmd, argv + 2, given, ret_keys)) {
         resp_error(&c->conn.out, "ERR Invalid arguments specified for command");
+        return NULL;
+    }
+    return cmd;
+}
+
+static void reply_access(struct resp_client *c, const struct command *cmd)
+{
+    bool writes = (cmd->flags & COMMAND_WRITE) != 0;
+    bool overwrites = (cmd->flags & COMMAND_OVERWRITES) != 0;
+    const char *words[2] = {writes ? overwrites ? "OW" : "RW" : "RO", writes ? "update" : "access"};
+    reply_words(&c->conn.out, c->proto, words, 2);
+}
+
+static void reply_keys(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                       bool with_flags)
+{
+    struct command_keys keys;
+    const struct command *cmd = find_keys(c, argv, argc, &keys);
+    if (cmd == NULL) {
         return;
     }
     uint32_t count = 0;
@@ -394,9 +414,25 @@ void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32
     resp_array(&c->conn.out, count);
     for (uint32_t r = 0; r < keys.run_count; r++) {
         for (uint32_t i = 0; i < keys.runs[r].count; i++) {
+            if (with_flags) {
+                resp_array(&c->conn.out, 2);
+            }
             reply_bulk(c, argv[2 + keys.runs[r].first + i * keys.runs[r].step]);
+            if (with_flags) {
+                reply_access(c, cmd);
+            }
         }
     }
+}
+
+void cmd_command_getkeys(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_keys(c, argv, argc, false);
+}
+
+void cmd_command_getkeysandflags(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    reply_keys(c, argv, argc, true);
 }
 
 void cmd_command_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -410,6 +446,8 @@ void cmd_command_help(struct resp_client *c, const struct slice *argv, uint32_t 
         "    Return documentation about commands.",
         "GETKEYS <full-command>",
         "    Return the keys from a full command.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Return the keys and the access flags from a full command.",
         "INFO [<command-name> ...]",
         "    Return details about multiple commands.",
         "LIST [FILTERBY <filter> <value>]",

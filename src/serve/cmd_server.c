@@ -208,6 +208,10 @@ void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
         debug_wall(c, argv[3]);
     } else if (argc == 3 && slice_is_nocase(what, "sleep")) {
         debug_sleep(c, argv[2]);
+    } else if (argc == 3 && slice_is_nocase(what, "set-active-expire")) {
+        atomic_store_explicit(&c->worker->server->keeps_expired, slice_is(argv[2], "0"),
+                              memory_order_relaxed);
+        reply_ok(c);
     } else if (argc == 2 && slice_is_nocase(what, "segfault")) {
         debug_segfault();
     } else if (argc == 2 && slice_is_nocase(what, "abort")) {
@@ -218,7 +222,8 @@ void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
         resp_error(
             &c->conn.out,
             "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG CLOCK "
-            "ADVANCE <ms>, CLOCK WALL <ms>, SLEEP <seconds>, SEGFAULT, ABORT or PANIC.",
+            "ADVANCE <ms>, CLOCK WALL <ms>, SLEEP <seconds>, SET-ACTIVE-EXPIRE 0|1, SEGFAULT, "
+            "ABORT or PANIC.",
             (int)what.len, what.ptr);
     }
 }

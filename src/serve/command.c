@@ -67,13 +67,13 @@ static uint32_t parse_letters(const char *letters)
         char letter;
         uint32_t flag;
     } known[] = {
-        {'w', COMMAND_WRITE},      {'r', COMMAND_READONLY},      {'m', COMMAND_DENYOOM},
-        {'a', COMMAND_ADMIN},      {'s', COMMAND_NOSCRIPT},      {'l', COMMAND_LOADING},
-        {'t', COMMAND_STALE},      {'F', COMMAND_FAST},          {'n', COMMAND_NO_AUTH},
-        {'b', COMMAND_ALLOW_BUSY}, {'k', COMMAND_SKIP_SLOWLOG},  {'d', COMMAND_DANGEROUS},
-        {'q', COMMAND_UNQUEUED},   {'o', COMMAND_OVERWRITES},    {'K', COMMAND_KEYSPACE},
-        {'p', COMMAND_PUBSUB},     {'y', COMMAND_MAY_REPLICATE}, {'M', COMMAND_MOVABLE_KEYS},
-        {'B', COMMAND_BLOCKING},   {'O', COMMAND_OWNS},
+        {'w', COMMAND_WRITE},        {'r', COMMAND_READONLY},     {'m', COMMAND_DENYOOM},
+        {'a', COMMAND_ADMIN},        {'s', COMMAND_NOSCRIPT},     {'l', COMMAND_LOADING},
+        {'t', COMMAND_STALE},        {'F', COMMAND_FAST},         {'n', COMMAND_NO_AUTH},
+        {'b', COMMAND_ALLOW_BUSY},   {'k', COMMAND_SKIP_SLOWLOG}, {'d', COMMAND_DANGEROUS},
+        {'q', COMMAND_UNQUEUED},     {'o', COMMAND_OVERWRITES},   {'K', COMMAND_KEYSPACE},
+        {'p', COMMAND_PUBSUB},       {'A', COMMAND_ACL_ADMIN},    {'y', COMMAND_MAY_REPLICATE},
+        {'M', COMMAND_MOVABLE_KEYS}, {'B', COMMAND_BLOCKING},     {'O', COMMAND_OWNS},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {

@@ -29,6 +29,7 @@ enum command_flag {
     COMMAND_DANGEROUS = 1 << 11, /* ACL category only */
     COMMAND_KEYSPACE = 1 << 14,  /* ACL category beside the group's */
     COMMAND_PUBSUB = 1 << 15,
+    COMMAND_ACL_ADMIN = 1 << 25, /* ACL category @admin without the flag */
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_BLOCKING = 1 << 17,
     COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
@@ -74,8 +75,8 @@ struct command {
     /* completed by command_setup() */
     char full_name[32]; /* "client|setname" */
     uint32_t flags;
-    uint32_t place;     /* among all commands and subcommands, below command_total() */
-    uint64_t word[3];   /* the folded name, for comparing */
+    uint32_t place;   /* among all commands and subcommands, below command_total() */
+    uint64_t word[3]; /* the folded name, for comparing */
     const struct command *subs;
     uint32_t sub_count;
     uint32_t owns_from; /* arguments with which it owns the store; 0: never */

@@ -141,6 +141,7 @@ struct server {
     struct stats_base *stats_base; /* watch_lock; NULL: never reset */
     bool observes_store;           /* watch_lock: events_observe() */
     struct server_settings settings;
+    _Atomic bool keeps_expired;      /* relaxed: DEBUG SET-ACTIVE-EXPIRE 0 */
     _Atomic uint32_t alert;          /* relaxed: enum server_alert */
     _Atomic uint32_t pause_kind;     /* relaxed: pause.c */
     _Atomic uint64_t pause_until_ms; /* relaxed */

@@ -252,7 +252,8 @@ static void upkeep(struct timer *t)
         count_ops(w->server, loop_now_ms(w->loop));
     }
     /* While the log is read it may move an expiry. */
-    if (!pause_is_on(w) && !server_is_loading(w->server) && gate_pass(w)) {
+    bool keeps = atomic_load_explicit(&w->server->keeps_expired, memory_order_relaxed);
+    if (!keeps && !pause_is_on(w) && !server_is_loading(w->server) && gate_pass(w)) {
         uint64_t began_us = clock_now_us();
         (void)store_expire_some(w->server->store, w->gate, loop_now_ms(w->loop));
         gate_leave(w);

@@ -19,8 +19,8 @@
 
 #include "serve/blocked.h"
 #include "serve/events.h"
-#include "serve/tracking.h"
 #include "serve/gate.h"
+#include "serve/tracking.h"
 
 struct reaction {
     struct worker *worker;

@@ -11,8 +11,8 @@ from resp_helpers import PLAIN
     (["BITOP", "AND", "a", "b"], "of bitmaps there are GETBIT, SETBIT and BITCOUNT only"),
     (["BITFIELD_RO", "a"], "of bitmaps there are"), (["pfadd", "a", "b"], "no HyperLogLog"),
     (["GEOADD", "a", 1, 2, "b"], "no geo indexes"),
-    (["FCALL_RO", "f", 0], "no functions"), (["REPLICAOF", "h", 1], "does not replicate"),
-    (["CLUSTER", "INFO"], "is no cluster"), (["MODULE", "LIST"], "loads no modules"),
+    (["FCALL_RO", "f", 0], "no functions"), (["FAILOVER"], "does not replicate"),
+    (["ASKING"], "is no cluster"), (["MODULE", "LIST"], "loads no modules"),
 ], ids=lambda v: v[0] if isinstance(v, list) else None)
 def test_error_says_what_is_missing(freshet, words, why):
     with pytest.raises(RespError) as caught:
