@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Scripts that run for long: others are told, SCRIPT KILL ends them, and nobody waits without an answer."""
 import threading
+import time
 
 import pytest
 
@@ -150,3 +151,28 @@ def kill(clients):
         except (OSError, RespError):
             pass
     return False
+
+
+def test_blocked_clients_leave_and_time_out_around_an_endless_script(daemon):
+    """Neither holds a worker up: everybody is told all the while, and nobody who has left is served."""
+    runner, *others = clients(daemon, 9)
+    leaving, late = clients(daemon), clients(daemon, 4)
+    for client in leaving:
+        run(client, "BLPOP", "q", 0)
+    for client in late:
+        run(client, "BLPOP", "q", "0.2")
+    until(lambda: b"blocked_clients:12\r" in others[0]("INFO", "clients"), "all to wait")
+    run(runner, "EVAL", FOREVER, 0)
+    for other in others:
+        until(lambda: is_busy(other), "everybody is told")
+    for client in leaving:
+        client.close()
+    until_ms = time.monotonic() + 0.3
+    while time.monotonic() < until_ms:  # past the timeouts
+        assert all(is_busy(other) for other in others)
+    assert others[0]("SCRIPT", "KILL") == "OK"
+    assert "killed" in str(runner.reply())
+    assert [client.reply() for client in late] == [None] * 4
+    until(lambda: b"blocked_clients:0\r" in others[0]("INFO", "clients"), "nobody to wait")
+    others[0]("RPUSH", "q", "x")
+    assert others[0]("LRANGE", "q", 0, -1) == [b"x"]
