@@ -2,8 +2,8 @@
 /*
  * slab: pieces of memory of any size, cut from pages (pages.h), for one shard in one space.
  *
- * Small pieces come from runs that hold slots of one size class: every 8 bytes up to 512, then 16
- * classes per octave up to 32 KB (3 % rounding on average). Larger pieces are runs of their own.
+ * Small pieces come from runs that hold slots of one size class: every 8 bytes up to 512, then 32
+ * classes per octave up to 2 KB, 16 up to 32 KB (3 % rounding on average). Larger pieces are runs of their own.
  *
  *      run of class 136:  | slot | slot | free | slot | ... carved | never used | tail |
  *
@@ -31,7 +31,7 @@
 
 enum {
     SLAB_MAX = 32 * 1024, /* the largest slot */
-    SLAB_ITEM_CLASSES = 160,
+    SLAB_ITEM_CLASSES = 192,
     SLAB_BUCKET = SLAB_ITEM_CLASSES, /* overflow buckets of the index: 64 bytes, not items */
     SLAB_CLASSES,
 };

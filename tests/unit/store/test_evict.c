@@ -183,7 +183,7 @@ static void a_large_item_must_earn_its_room(void **state)
         }
     }
     print_message("# small %u large %u\n", small, large);
-    assert_true(small > 19 * 2000 * 80 / 100);
+    assert_true(small > 19 * 2000 * 60 / 100);
     assert_true(large < 19 * 50 * 30 / 100);
     rig_close(&r);
 }
