@@ -180,7 +180,7 @@ static size_t write_plain(char *out, const struct decimal *d)
 {
     memcpy(out, d->digits, (size_t)d->count);
     memset(out + d->count, '0', (size_t)d->power);
-    return (size_t)(d->count + d->power);
+    return (size_t)d->count + (size_t)d->power;
 }
 
 static size_t write_fraction(char *out, const struct decimal *d)
@@ -195,7 +195,7 @@ static size_t write_fraction(char *out, const struct decimal *d)
     memcpy(out, "0.", 2);
     memset(out + 2, '0', (size_t)-whole);
     memcpy(out + 2 - whole, d->digits, (size_t)d->count);
-    return (size_t)(2 - whole + d->count);
+    return 2 + (size_t)-whole + (size_t)d->count;
 }
 
 static size_t write_scientific(char *out, const struct decimal *d)
@@ -249,7 +249,7 @@ size_t real_format(char *out, double value)
         return number_format_i64(out, (int64_t)value);
     }
     size_t sign = value < 0 ? write_word(out, "-") : 0;
-    struct decimal d;
+    struct decimal d = {.count = 0};
     if (!few_digits(fabs(value), &d)) {
         many_digits(fabs(value), &d);
     }

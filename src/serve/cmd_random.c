@@ -112,7 +112,7 @@ static bool reply_element(struct resp_client *c, const struct lot *lot,
     if (lot->kind == STORE_ZSET) {
         return reply_scored(c, e, c->proto >= 3);
     }
-    if (!client_room(c, e->name.len + e->value.len + 3 * REPLY_FRAME)) {
+    if (!client_room(c, e->name.len + e->value.len + (size_t)3 * REPLY_FRAME)) {
         return false;
     }
     if (c->proto >= 3) {

@@ -176,7 +176,7 @@ void reply_removed(struct resp_client *c, enum store_kind kind, const struct sli
 
 bool reply_scored(struct resp_client *c, const struct coll_element *e, bool as_pair)
 {
-    if (!client_room(c, e->name.len + 2 * REPLY_FRAME)) {
+    if (!client_room(c, e->name.len + (size_t)2 * REPLY_FRAME)) {
         return false;
     }
     if (as_pair) {

@@ -154,7 +154,7 @@ static bool index_grow(struct gather *g)
     if (g->slot_count >= 2 * (uint64_t)g->count + 2) {
         return true;
     }
-    uint64_t slot_count = g->slot_count > 0 ? 2 * (uint64_t)g->slot_count : 2 * FIRST_CAP;
+    uint64_t slot_count = g->slot_count > 0 ? 2 * (uint64_t)g->slot_count : (uint64_t)2 * FIRST_CAP;
     uint32_t *slots = slot_count <= UINT32_MAX ? alloc_try(slot_count * sizeof(*slots)) : NULL;
     if (slots == NULL) {
         g->failed = true;
