@@ -16,258 +16,16 @@
  * Threads: any worker's.
  */
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/number.h"
 #include "serve/cmd_server.h"
-#include "serve/events.h"
 #include "serve/glob.h"
 #include "serve/resp_client.h"
-#include "serve/roll_call.h"
+#include "serve/setting_own.h"
 #include "serve/slowlog.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { SETTING_TEXT_MAX = LOG_SPEC_MAX };
-
-typedef void setting_print_fn(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX]);
-/* False and a reason. With `apply` false it only checks. */
-typedef bool setting_set_fn(struct resp_client *c, struct slice value, bool apply,
-                            char ret_why[SETTING_TEXT_MAX]);
-
-/* --- settings with functions of their own ---------------------------------------------------------- */
-
-/* Redis's name for what a space does when it is full. */
-const char *eviction_name(const struct policy_space *space)
-{
-    return space->evict ? "allkeys-lfu" : "noeviction";
-}
-
-static void print_policy(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", eviction_name(c->space));
-}
-
-static void print_memory(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
-                   (unsigned long long)c->worker->plan->policy->memory);
-}
-
-static void print_bulk_max(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
-                   (unsigned long long)c->worker->plan->policy->limits.bulk_max);
-}
-
-static void print_connections(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", c->worker->plan->policy->limits.connections);
-}
-
-static void print_log_level(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    struct log_settings s;
-    log_settings_now(&s);
-    log_settings_print(&s, ret_text);
-}
-
-/* Until the next reload of the policy. */
-static bool set_log_level(struct resp_client *c, struct slice value, bool apply,
-                          char ret_why[SETTING_TEXT_MAX])
-{
-    struct log_settings s;
-    log_settings_now(&s);
-    if (!log_settings_read(value, &s, ret_why)) {
-        return false;
-    }
-    if (apply) {
-        log_apply(&s);
-    }
-    return true;
-}
-
-static void print_idle(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", resp_idle() / 1000);
-}
-
-static bool set_idle(struct resp_client *c, struct slice value, bool apply,
-                     char ret_why[SETTING_TEXT_MAX])
-{
-    int64_t seconds;
-    if (!number_parse_i64(value, &seconds) || seconds < 0 || seconds > UINT32_MAX / 1000) {
-        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument must be between 0 and %u inclusive",
-                       UINT32_MAX / 1000);
-        return false;
-    }
-    if (apply) {
-        resp_set_idle((uint32_t)seconds * 1000);
-    }
-    return true;
-}
-
-static void print_keepalive(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u",
-                   c->worker->plan->policy->limits.keepalive_ms / 1000);
-}
-
-/* Where this client has come in: a Unix socket is port 0, as in Redis. */
-static void print_durable(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    bool is_durable = c->worker->server->durable != NULL;
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", is_durable ? "yes" : "no");
-}
-
-static void print_fsync(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    bool always = c->worker->server->started_with->durable.always;
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", always ? "always" : "everysec");
-}
-
-static void print_dir(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    const char *dir = c->worker->server->started_with->durable.dir;
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", dir != NULL ? dir : "/");
-}
-
-static void print_port(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    char address[64];
-    client_local_address(c, address);
-    const char *colon = strrchr(address, ':');
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", colon != NULL ? colon + 1 : "0");
-}
-
-static void print_bind(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    char address[64];
-    client_local_address(c, address);
-    char *colon = strrchr(address, ':');
-    if (colon != NULL) {
-        *colon = '\0';
-    }
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", strcmp(address, "unix") == 0 ? "" : address);
-}
-
-static void print_events(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    events_print(atomic_load_explicit(&c->worker->server->settings.events, memory_order_relaxed),
-                 ret_text);
-}
-
-static bool set_events(struct resp_client *c, struct slice value, bool apply,
-                       char ret_why[SETTING_TEXT_MAX])
-{
-    uint32_t classes;
-    if (!events_parse(value, &classes)) {
-        (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                       "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
-        return false;
-    }
-    if (apply) {
-        atomic_store_explicit(&c->worker->server->settings.events, classes, memory_order_relaxed);
-        events_observe(c->worker->server);
-    }
-    return true;
-}
-
-static void print_output_limits(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    const struct server_settings *s = &c->worker->server->settings;
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "normal 0 0 0 slave 0 0 0 pubsub %llu %llu %llu",
-                   (unsigned long long)setting_get(&s->subscriber_max),
-                   (unsigned long long)setting_get(&s->subscriber_soft),
-                   (unsigned long long)setting_get(&s->subscriber_soft_ms) / 1000);
-}
-
-/* "32mb" and "33554432"; false: neither. */
-static bool parse_bytes(struct slice text, uint64_t *ret_bytes)
-{
-    static const struct {
-        const char *unit;
-        uint64_t bytes;
-    } units[] = {{"kb", 1024}, {"mb", 1024 * 1024}, {"gb", 1024 * 1024 * 1024},
-                 {"k", 1000},  {"m", 1000 * 1000},  {"g", 1000 * 1000 * 1000},
-                 {"b", 1}};
-    uint64_t factor = 1;
-    for (size_t i = 0; i < array_len(units); i++) {
-        size_t len = strlen(units[i].unit);
-        if (text.len > len && slice_is_nocase(slice_from(text, text.len - len), units[i].unit)) {
-            factor = units[i].bytes;
-            text.len -= len;
-            break;
-        }
-    }
-    uint64_t number;
-    if (!number_parse_u64(text, &number) || number > INT64_MAX / factor) {
-        return false;
-    }
-    *ret_bytes = number * factor;
-    return true;
-}
-
-/* The next word of a list in one argument. */
-static struct slice take_word(struct slice *rest)
-{
-    while (rest->len > 0 && *rest->ptr == ' ') {
-        *rest = slice_from(*rest, 1);
-    }
-    size_t len = 0;
-    while (len < rest->len && rest->ptr[len] != ' ') {
-        len++;
-    }
-    struct slice word = {rest->ptr, len};
-    *rest = slice_from(*rest, len);
-    return word;
-}
-
-/* Classes with three numbers each. Only subscribers have limits of their own here. */
-static bool set_output_limits(struct resp_client *c, struct slice value, bool apply,
-                              char ret_why[SETTING_TEXT_MAX])
-{
-    struct server_settings *s = &c->worker->server->settings;
-    (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                   "Wrong number of arguments in buffer limit configuration.");
-    uint32_t words = 0;
-    for (struct slice rest = value; take_word(&rest).len > 0;) {
-        words++;
-    }
-    if (words == 0 || words % 4 != 0) {
-        return false;
-    }
-    struct slice rest = value;
-    for (struct slice class = take_word(&rest); class.len > 0; class = take_word(&rest)) {
-        uint64_t hard;
-        uint64_t soft;
-        uint64_t seconds;
-        bool is_pubsub = slice_is_nocase(class, "pubsub");
-        if (!is_pubsub && !slice_is_nocase(class, "normal") && !slice_is_nocase(class, "slave") &&
-            !slice_is_nocase(class, "replica")) {
-            (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                           "Invalid client class specified in buffer limit configuration.");
-            return false;
-        }
-        struct slice first = take_word(&rest);
-        struct slice second = take_word(&rest);
-        struct slice third = take_word(&rest);
-        if (!parse_bytes(first, &hard) || !parse_bytes(second, &soft) ||
-            !number_parse_u64(third, &seconds) || seconds > UINT32_MAX) {
-            (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                           "Error in hard, soft or soft_seconds setting in buffer limit "
-                           "configuration.");
-            return false;
-        }
-        if (apply && is_pubsub) {
-            atomic_store_explicit(&s->subscriber_max, hard, memory_order_relaxed);
-            atomic_store_explicit(&s->subscriber_soft, soft, memory_order_relaxed);
-            atomic_store_explicit(&s->subscriber_soft_ms, seconds * 1000, memory_order_relaxed);
-        }
-    }
-    return true;
-}
 
 /* --- the table ---------------------------------------------------------------------------------- */
 
@@ -322,26 +80,26 @@ static const struct setting {
     NUMBER("zset-max-listpack-value", "64", coll.zset_value, 0, INT64_MAX),
     NUMBER("zset-max-ziplist-entries", "128", coll.zset_entries, 0, INT64_MAX),
     NUMBER("zset-max-ziplist-value", "64", coll.zset_value, 0, INT64_MAX),
-    OWN("bind", print_bind, NULL),
-    OWN("client-output-buffer-limit", print_output_limits, set_output_limits),
-    OWN("loglevel", print_log_level, set_log_level),
-    OWN("maxclients", print_connections, NULL),
-    OWN("maxmemory", print_memory, NULL),
-    OWN("maxmemory-policy", print_policy, NULL),
-    OWN("notify-keyspace-events", print_events, set_events),
-    OWN("port", print_port, NULL),
-    OWN("proto-max-bulk-len", print_bulk_max, NULL),
-    OWN("tcp-keepalive", print_keepalive, NULL),
-    OWN("timeout", print_idle, set_idle),
+    OWN("bind", setting_print_bind, NULL),
+    OWN("client-output-buffer-limit", setting_print_output_limits, setting_set_output_limits),
+    OWN("loglevel", setting_print_log_level, setting_set_log_level),
+    OWN("maxclients", setting_print_connections, NULL),
+    OWN("maxmemory", setting_print_memory, NULL),
+    OWN("maxmemory-policy", setting_print_policy, NULL),
+    OWN("notify-keyspace-events", setting_print_events, setting_set_events),
+    OWN("port", setting_print_port, NULL),
+    OWN("proto-max-bulk-len", setting_print_bulk_max, NULL),
+    OWN("tcp-keepalive", setting_print_keepalive, NULL),
+    OWN("timeout", setting_print_idle, setting_set_idle),
     FACT("aclfile", ""),
     FACT("appendfilename", "appendonly.aof"),
-    OWN("appendfsync", print_fsync, NULL),
-    OWN("appendonly", print_durable, NULL),
+    OWN("appendfsync", setting_print_fsync, NULL),
+    OWN("appendonly", setting_print_durable, NULL),
     FACT("cluster-enabled", "no"),
     FACT("daemonize", "no"),
     FACT("databases", "16"),
     FACT("dbfilename", "dump.rdb"),
-    OWN("dir", print_dir, NULL),
+    OWN("dir", setting_print_dir, NULL),
     FACT("enable-debug-command", "no"),
     FACT("enable-module-command", "no"),
     FACT("enable-protected-configs", "no"),
@@ -555,7 +313,7 @@ static bool keep_value(struct server *server, const struct setting *s, struct sl
         return false;
     }
     bool is_number = number_parse_i64(slice_of(s->preset), &number);
-    if (is_number && !number_parse_i64(value, &number) && !parse_bytes(value, &bytes)) {
+    if (is_number && !number_parse_i64(value, &number) && !setting_parse_bytes(value, &bytes)) {
         (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument couldn't be parsed into an integer");
         return false;
     }
@@ -563,7 +321,7 @@ static bool keep_value(struct server *server, const struct setting *s, struct sl
         lock_acquire(&server->watch_lock);
         char **kept = &server->settings.kept[index_of(s)];
         free(*kept);
-        *kept = is_number && parse_bytes(value, &bytes)
+        *kept = is_number && setting_parse_bytes(value, &bytes)
                     ? xasprintf("%llu", (unsigned long long)bytes)
                     : xstrndup(value.ptr, value.len);
         lock_release(&server->watch_lock);
@@ -578,8 +336,9 @@ static bool keeps_as_it_is(struct resp_client *c, const struct setting *s, struc
     uint64_t bytes;
     uint64_t now;
     setting_text(c, s, text);
-    bool same = slice_is_nocase(value, text) ||
-                (parse_bytes(value, &bytes) && parse_bytes(slice_of(text), &now) && bytes == now);
+    bool same =
+        slice_is_nocase(value, text) || (setting_parse_bytes(value, &bytes) &&
+                                         setting_parse_bytes(slice_of(text), &now) && bytes == now);
     if (!same) {
         (void)snprintf(ret_why, SETTING_TEXT_MAX,
                        "can't set immutable config: it is set in the policy file");

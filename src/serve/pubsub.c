@@ -24,89 +24,15 @@
  *
  * Threads: any worker's. Lock: rank pubsub, never held while delivering.
  */
-#include "serve/pubsub.h"
+#include "serve/pubsub_priv.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "serve/glob.h"
-#include "serve/tracking.h"
 
 #include <stdlib.h>
 
-enum { BUCKETS_MIN = 64, FRAME_ROOM = 96, INBOX_MAX = 256 * 1024 * 1024 };
-
-struct topic {
-    struct topic *next; /* lock: the bucket's chain */
-    struct list node;   /* lock: all topics of the kind, oldest first */
-    enum topic_kind kind;
-    uint32_t refs;  /* lock */
-    uint64_t total; /* lock: subscriptions of all workers */
-    uint64_t hash;
-    size_t name_len;
-    char *name; /* behind `at` */
-    struct {
-        uint64_t count;          /* lock */
-        struct list subscribers; /* its worker only */
-    } at[];
-};
-
-struct subscription {
-    struct list in_topic;
-    struct list in_client;
-    struct topic *topic;
-    struct resp_client *client;
-};
-
-struct subscriber {
-    struct list subscriptions[TOPIC_KINDS];
-    uint32_t count[TOPIC_KINDS];
-    struct buf pushes;    /* while its own command runs */
-    struct list overfull; /* its worker's list; self: not on it */
-    struct resp_client *client;
-    uint64_t soft_since_ms; /* more waits than the soft limit; 0: less */
-};
-
-struct message {
-    _Atomic uint32_t refs; /* one for each inbox; acq_rel: the last one frees */
-    uint32_t topic_count;
-    struct topic **topics;
-    struct slice channel;
-    struct slice payload;
-    size_t bytes;
-    struct delivery {
-        struct list node;
-        struct message *message;
-    } to[];
-};
-
-struct inbox {
-    struct mail wake;
-    struct worker *worker;
-    struct list queue; /* lock: deliveries */
-    size_t bytes;      /* lock */
-    bool is_waking;    /* lock */
-    bool has_lost;     /* lock */
-    /* its worker only */
-    struct list overfull; /* subscribers to be cut */
-    struct loop_task cut;
-    struct buf frame[2]; /* RESP2, RESP3 */
-};
-
-struct pubsub {
-    struct server *server;
-    struct lock lock;
-    struct topic **buckets; /* lock */
-    uint32_t bucket_count;  /* lock */
-    uint32_t topic_count;   /* lock */
-    struct list topics[TOPIC_KINDS];
-    uint64_t counts[TOPIC_KINDS]; /* lock */
-    struct topic **matched;       /* lock: room for one publish */
-    uint32_t matched_cap;
-    _Atomic uint64_t subscriptions[TOPIC_KINDS]; /* relaxed: a hint for publishers */
-    _Atomic uint64_t clients;                    /* relaxed: a figure */
-    struct inbox inbox[];
-};
+enum { BUCKETS_MIN = 64, INBOX_MAX = 256 * 1024 * 1024 };
 
 /* --- topics: all under the lock ------------------------------------------------------------------ */
 
@@ -184,193 +110,11 @@ static void drop_topic(struct pubsub *p, struct topic *t)
     p->counts[t->kind]--;
 }
 
-static void unref_topic(struct topic *t)
+void topic_unref(struct topic *t)
 {
     if (--t->refs == 0) {
         free(t);
     }
-}
-
-/* --- delivering: a worker to its own connections ------------------------------------------------- */
-
-static void cut_overfull(struct loop_task *task)
-{
-    struct inbox *in = container_of(task, struct inbox, cut);
-    struct list *node;
-    while ((node = list_pop_front(&in->overfull)) != NULL) {
-        struct resp_client *c = container_of(node, struct subscriber, overfull)->client;
-        if (!c->conn.dead) {
-            serve_count(in->worker, subscribers_cut);
-            log_warn("resp",
-                     "subscriber cut: more than limits.subscriber waits for it peer=%s id=%llu "
-                     "name=%s waiting=%zu",
-                     c->conn.peer, (unsigned long long)c->conn.id, c->name != NULL ? c->name : "",
-                     buf_len(&c->conn.out));
-            conn_close(&c->conn);
-        }
-    }
-}
-
-static void mark_overfull(struct inbox *in, struct subscriber *s)
-{
-    if (list_empty(&s->overfull)) {
-        list_push_back(&in->overfull, &s->overfull);
-        loop_defer(in->worker->loop, &in->cut, cut_overfull);
-    }
-}
-
-static void make_frame(struct buf *frame, int proto, const struct topic *t, const struct message *m)
-{
-    static const char *const words[] = {
-        [TOPIC_CHANNEL] = "message", [TOPIC_PATTERN] = "pmessage", [TOPIC_SHARD] = "smessage"};
-    buf_clear(frame);
-    if (t->kind == TOPIC_MONITOR) {
-        buf_append_slice(frame, m->payload);
-        return;
-    }
-    resp_push(frame, proto, t->kind == TOPIC_PATTERN ? 4 : 3);
-    resp_bulk_str(frame, words[t->kind]);
-    if (t->kind == TOPIC_PATTERN) {
-        resp_bulk(frame, (struct slice){t->name, t->name_len});
-    }
-    resp_bulk(frame, m->channel);
-    resp_bulk(frame, m->payload);
-}
-
-/* client-output-buffer-limit's second pair: above so much for so long. */
-static bool waits_too_long(struct resp_client *c, const struct server_settings *settings,
-                           size_t waits)
-{
-    uint64_t soft = setting_get(&settings->subscriber_soft);
-    if (soft == 0 || waits <= soft) {
-        c->subscriber->soft_since_ms = 0;
-        return false;
-    }
-    uint64_t now = client_now(c);
-    if (c->subscriber->soft_since_ms == 0) {
-        c->subscriber->soft_since_ms = now;
-    }
-    return now - c->subscriber->soft_since_ms > setting_get(&settings->subscriber_soft_ms);
-}
-
-static void send_frame(struct inbox *in, struct resp_client *c, struct slice frame)
-{
-    struct buf *out = c->running ? &c->subscriber->pushes : &c->conn.out;
-    const struct server_settings *settings = &in->worker->server->settings;
-    uint64_t max = setting_get(&settings->subscriber_max);
-    size_t waits = buf_len(out) + frame.len;
-    if (c->conn.dead || c->conn.closing || !list_empty(&c->subscriber->overfull)) {
-        return;
-    }
-    if ((max > 0 && waits > max) || waits_too_long(c, settings, waits) ||
-        buf_try_reserve(out, frame.len) == NULL) {
-        mark_overfull(in, c->subscriber);
-        return;
-    }
-    buf_append_slice(out, frame);
-    conn_dirty(&c->conn);
-}
-
-static void deliver_topic(struct inbox *in, const struct topic *t, const struct message *m)
-{
-    bool made[2] = {false, false};
-    if (t->kind == TOPIC_CLIENT) {
-        list_for_each (node, &t->at[in->worker->index].subscribers) {
-            struct resp_client *c = container_of(node, struct subscription, in_topic)->client;
-            if (tracking_frame(c, m->payload, &in->frame[0])) {
-                send_frame(in, c, buf_readable(&in->frame[0]));
-            }
-        }
-        return;
-    }
-    list_for_each (node, &t->at[in->worker->index].subscribers) {
-        struct resp_client *c = container_of(node, struct subscription, in_topic)->client;
-        int at = c->proto == 3;
-        if (!made[at]) {
-            make_frame(&in->frame[at], c->proto, t, m);
-            made[at] = true;
-        }
-        send_frame(in, c, buf_readable(&in->frame[at]));
-    }
-}
-
-static void release_message(struct pubsub *p, struct message *m)
-{
-    if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1) {
-        return;
-    }
-    lock_acquire(&p->lock);
-    for (uint32_t i = 0; i < m->topic_count; i++) {
-        unref_topic(m->topics[i]);
-    }
-    lock_release(&p->lock);
-    free(m);
-}
-
-static void cut_client(struct conn *conn, void *arg)
-{
-    if (resp_client_is(conn)) {
-        struct resp_client *c = container_of(conn, struct resp_client, conn);
-        if (c->subscriber != NULL && !conn->closing) {
-            mark_overfull(arg, c->subscriber);
-        }
-    }
-}
-
-/* Takes the queue out: with the lock. */
-static void take_inbox(struct inbox *in, struct list *ret_queue, bool *ret_lost)
-{
-    list_init(ret_queue);
-    if (!list_empty(&in->queue)) {
-        *ret_queue = in->queue;
-        ret_queue->next->prev = ret_queue;
-        ret_queue->prev->next = ret_queue;
-        list_init(&in->queue);
-    }
-    in->bytes = 0;
-    atomic_store_explicit(&in->worker->has_messages, false, memory_order_relaxed);
-    *ret_lost = in->has_lost;
-    in->has_lost = false;
-}
-
-/* Without it. */
-static void deliver_queue(struct pubsub *p, struct inbox *in, struct list *queue, bool has_lost)
-{
-    struct list *node;
-    while ((node = list_pop_front(queue)) != NULL) {
-        struct message *m = container_of(node, struct delivery, node)->message;
-        for (uint32_t i = 0; i < m->topic_count; i++) {
-            deliver_topic(in, m->topics[i], m);
-        }
-        release_message(p, m);
-    }
-    if (has_lost) {
-        log_warn("resp", "worker %u was too slow to deliver messages: its subscribers are cut",
-                 in->worker->index);
-        conn_each(in->worker->loop, cut_client, in);
-    }
-}
-
-static void empty_inbox(struct pubsub *p, struct inbox *in, bool was_woken)
-{
-    struct list queue;
-    bool has_lost;
-    lock_acquire(&p->lock);
-    in->is_waking = in->is_waking && !was_woken;
-    take_inbox(in, &queue, &has_lost);
-    lock_release(&p->lock);
-    deliver_queue(p, in, &queue, has_lost);
-}
-
-void pubsub_deliver(struct worker *w)
-{
-    empty_inbox(w->server->pubsub, &w->server->pubsub->inbox[w->index], false);
-}
-
-static void wake(struct mail *m)
-{
-    struct inbox *in = container_of(m, struct inbox, wake);
-    empty_inbox(in->worker->server->pubsub, in, true);
 }
 
 /* --- publishing ---------------------------------------------------------------------------------- */
@@ -457,7 +201,7 @@ static void post_message(struct pubsub *p, struct message *m, const struct worke
         to_count++;
         if (in->worker != from && !in->is_waking) {
             in->is_waking = true;
-            mailbox_post(loop_mailbox(in->worker->loop), &in->wake, wake);
+            mailbox_post(loop_mailbox(in->worker->loop), &in->wake, inbox_wake);
         }
     }
     atomic_store_explicit(&m->refs, to_count + 1, memory_order_relaxed);
@@ -493,8 +237,8 @@ uint64_t pubsub_publish(struct worker *w, enum topic_kind kind, struct slice cha
     }
     lock_release(&p->lock);
     if (m != NULL) {
-        release_message(p, m);
-        empty_inbox(p, &p->inbox[w->index], false);
+        pubsub_release(p, m);
+        inbox_empty(p, &p->inbox[w->index], false);
     }
     return receivers;
 }
@@ -566,9 +310,9 @@ bool pubsub_subscribe(struct resp_client *c, enum topic_kind kind, struct slice 
         t->total++;
         t->at[c->worker->index].count++;
     }
-    take_inbox(in, &queue, &has_lost);
+    inbox_take(in, &queue, &has_lost);
     lock_release(&p->lock);
-    deliver_queue(p, in, &queue, has_lost);
+    inbox_deliver(p, in, &queue, has_lost);
     if (is_new) {
         bool was_listening = is_listening(who);
         struct subscription *s = xcalloc(1, sizeof(*s));
@@ -597,14 +341,14 @@ static void end_subscription(struct resp_client *c, struct subscription *s)
     if (t->total == 0) {
         drop_topic(p, t);
     }
-    take_inbox(in, &queue, &has_lost);
+    inbox_take(in, &queue, &has_lost);
     lock_release(&p->lock);
-    deliver_queue(p, in, &queue, has_lost);
+    inbox_deliver(p, in, &queue, has_lost);
     list_remove(&s->in_topic);
     list_remove(&s->in_client);
     free(s);
     lock_acquire(&p->lock);
-    unref_topic(t);
+    topic_unref(t);
     lock_release(&p->lock);
     bool was_listening = is_listening(c->subscriber);
     c->subscriber->count[kind]--;
@@ -748,7 +492,7 @@ void pubsub_destroy(struct pubsub **pp)
     *pp = NULL;
     for (uint32_t i = 0; i < p->server->worker_count; i++) {
         struct inbox *in = &p->inbox[i];
-        empty_inbox(p, in, true); /* nobody is subscribed any more: frees messages */
+        inbox_empty(p, in, true); /* nobody is subscribed any more: frees messages */
         buf_fini(&in->frame[0]);
         buf_fini(&in->frame[1]);
     }

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Settings that are worked out, or need more than a number to be set. Those without a set function stand in the
+ * policy file.
+ *
+ * Threads: any worker's.
+ */
+#include "serve/setting_own.h"
+
+#include "base/number.h"
+#include "serve/cmd_server.h"
+#include "serve/events.h"
+#include "serve/roll_call.h"
+
+#include <stdio.h>
+
+/* --- settings with functions of their own ---------------------------------------------------------- */
+
+/* Redis's name for what a space does when it is full. */
+const char *eviction_name(const struct policy_space *space)
+{
+    return space->evict ? "allkeys-lfu" : "noeviction";
+}
+
+void setting_print_policy(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", eviction_name(c->space));
+}
+
+void setting_print_memory(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
+                   (unsigned long long)c->worker->plan->policy->memory);
+}
+
+void setting_print_bulk_max(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
+                   (unsigned long long)c->worker->plan->policy->limits.bulk_max);
+}
+
+void setting_print_connections(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", c->worker->plan->policy->limits.connections);
+}
+
+void setting_print_log_level(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    struct log_settings s;
+    log_settings_now(&s);
+    log_settings_print(&s, ret_text);
+}
+
+/* Until the next reload of the policy. */
+bool setting_set_log_level(struct resp_client *c, struct slice value, bool apply,
+                           char ret_why[SETTING_TEXT_MAX])
+{
+    struct log_settings s;
+    log_settings_now(&s);
+    if (!log_settings_read(value, &s, ret_why)) {
+        return false;
+    }
+    if (apply) {
+        log_apply(&s);
+    }
+    return true;
+}
+
+void setting_print_idle(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u", resp_idle() / 1000);
+}
+
+bool setting_set_idle(struct resp_client *c, struct slice value, bool apply,
+                      char ret_why[SETTING_TEXT_MAX])
+{
+    int64_t seconds;
+    if (!number_parse_i64(value, &seconds) || seconds < 0 || seconds > UINT32_MAX / 1000) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument must be between 0 and %u inclusive",
+                       UINT32_MAX / 1000);
+        return false;
+    }
+    if (apply) {
+        resp_set_idle((uint32_t)seconds * 1000);
+    }
+    return true;
+}
+
+void setting_print_keepalive(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%u",
+                   c->worker->plan->policy->limits.keepalive_ms / 1000);
+}
+
+/* Where this client has come in: a Unix socket is port 0, as in Redis. */
+void setting_print_durable(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    bool is_durable = c->worker->server->durable != NULL;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", is_durable ? "yes" : "no");
+}
+
+void setting_print_fsync(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    bool always = c->worker->server->started_with->durable.always;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", always ? "always" : "everysec");
+}
+
+void setting_print_dir(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    const char *dir = c->worker->server->started_with->durable.dir;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", dir != NULL ? dir : "/");
+}
+
+void setting_print_port(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    char address[64];
+    client_local_address(c, address);
+    const char *colon = strrchr(address, ':');
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", colon != NULL ? colon + 1 : "0");
+}
+
+void setting_print_bind(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    char address[64];
+    client_local_address(c, address);
+    char *colon = strrchr(address, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+    }
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", strcmp(address, "unix") == 0 ? "" : address);
+}
+
+void setting_print_events(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    events_print(atomic_load_explicit(&c->worker->server->settings.events, memory_order_relaxed),
+                 ret_text);
+}
+
+bool setting_set_events(struct resp_client *c, struct slice value, bool apply,
+                        char ret_why[SETTING_TEXT_MAX])
+{
+    uint32_t classes;
+    if (!events_parse(value, &classes)) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                       "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        return false;
+    }
+    if (apply) {
+        atomic_store_explicit(&c->worker->server->settings.events, classes, memory_order_relaxed);
+        events_observe(c->worker->server);
+    }
+    return true;
+}
+
+void setting_print_output_limits(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    const struct server_settings *s = &c->worker->server->settings;
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "normal 0 0 0 slave 0 0 0 pubsub %llu %llu %llu",
+                   (unsigned long long)setting_get(&s->subscriber_max),
+                   (unsigned long long)setting_get(&s->subscriber_soft),
+                   (unsigned long long)setting_get(&s->subscriber_soft_ms) / 1000);
+}
+
+/* "32mb" and "33554432"; false: neither. */
+bool setting_parse_bytes(struct slice text, uint64_t *ret_bytes)
+{
+    static const struct {
+        const char *unit;
+        uint64_t bytes;
+    } units[] = {{"kb", 1024}, {"mb", 1024 * 1024}, {"gb", 1024 * 1024 * 1024},
+                 {"k", 1000},  {"m", 1000 * 1000},  {"g", 1000 * 1000 * 1000},
+                 {"b", 1}};
+    uint64_t factor = 1;
+    for (size_t i = 0; i < array_len(units); i++) {
+        size_t len = strlen(units[i].unit);
+        if (text.len > len && slice_is_nocase(slice_from(text, text.len - len), units[i].unit)) {
+            factor = units[i].bytes;
+            text.len -= len;
+            break;
+        }
+    }
+    uint64_t number;
+    if (!number_parse_u64(text, &number) || number > INT64_MAX / factor) {
+        return false;
+    }
+    *ret_bytes = number * factor;
+    return true;
+}
+
+/* The next word of a list in one argument. */
+static struct slice take_word(struct slice *rest)
+{
+    while (rest->len > 0 && *rest->ptr == ' ') {
+        *rest = slice_from(*rest, 1);
+    }
+    size_t len = 0;
+    while (len < rest->len && rest->ptr[len] != ' ') {
+        len++;
+    }
+    struct slice word = {rest->ptr, len};
+    *rest = slice_from(*rest, len);
+    return word;
+}
+
+/* Classes with three numbers each. Only subscribers have limits of their own here. */
+bool setting_set_output_limits(struct resp_client *c, struct slice value, bool apply,
+                               char ret_why[SETTING_TEXT_MAX])
+{
+    struct server_settings *s = &c->worker->server->settings;
+    (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                   "Wrong number of arguments in buffer limit configuration.");
+    uint32_t words = 0;
+    for (struct slice rest = value; take_word(&rest).len > 0;) {
+        words++;
+    }
+    if (words == 0 || words % 4 != 0) {
+        return false;
+    }
+    struct slice rest = value;
+    for (struct slice class = take_word(&rest); class.len > 0; class = take_word(&rest)) {
+        uint64_t hard;
+        uint64_t soft;
+        uint64_t seconds;
+        bool is_pubsub = slice_is_nocase(class, "pubsub");
+        if (!is_pubsub && !slice_is_nocase(class, "normal") && !slice_is_nocase(class, "slave") &&
+            !slice_is_nocase(class, "replica")) {
+            (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                           "Invalid client class specified in buffer limit configuration.");
+            return false;
+        }
+        struct slice first = take_word(&rest);
+        struct slice second = take_word(&rest);
+        struct slice third = take_word(&rest);
+        if (!setting_parse_bytes(first, &hard) || !setting_parse_bytes(second, &soft) ||
+            !number_parse_u64(third, &seconds) || seconds > UINT32_MAX) {
+            (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                           "Error in hard, soft or soft_seconds setting in buffer limit "
+                           "configuration.");
+            return false;
+        }
+        if (apply && is_pubsub) {
+            atomic_store_explicit(&s->subscriber_max, hard, memory_order_relaxed);
+            atomic_store_explicit(&s->subscriber_soft, soft, memory_order_relaxed);
+            atomic_store_explicit(&s->subscriber_soft_ms, seconds * 1000, memory_order_relaxed);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a client has asked CLIENT TRACKING for: for tracking.c and cmd_tracking.c. */
+#ifndef SERVE_TRACKER_H
+#define SERVE_TRACKER_H
+
+#include "serve/tracking.h"
+
+struct tracker {
+    struct tracker *next; /* lock: the bucket's chain */
+    struct list node;     /* lock: all */
+    uint64_t id;
+    uint64_t redirect; /* 0: none */
+    bool bcast, optin, optout, noloop;
+    bool resp3;
+    bool broken; /* lock: the redirection has gone */
+    uint32_t prefix_count;
+    struct slice *prefixes; /* malloc'ed texts */
+    struct buf batch;       /* lock: keys for a BCAST client, while sending */
+    uint32_t batch_count;
+};
+
+/* From now on, in place of what was before; replies. Takes `k`. Client's worker. */
+void tracking_begin(struct resp_client *c, struct tracker *k);
+void tracker_free(struct tracker *k);
+/* The connection that messages went to has gone. Of a client that tracks. */
+bool tracking_is_broken(const struct resp_client *c);
+
+#endif
