@@ -61,6 +61,7 @@ static enum err push_tree(struct coll_write *w, enum coll_end end, uint32_t coun
         }
         at = next;
     }
+    coll_write_done(w, coll_write_new(w));
     return ERR_OK;
 }
 
@@ -96,6 +97,16 @@ enum err coll_push(struct store_hold *h, enum coll_end end, const struct slice *
     return e;
 }
 
+/* The element in the scratch, into a tree. */
+static enum err put_at(struct coll_write *w, uint64_t rank, bool replaces)
+{
+    enum err e = coll_tree_put_at(w, rank, replaces, coll_write_new(w));
+    if (e == ERR_OK) {
+        coll_write_done(w, coll_write_new(w));
+    }
+    return e;
+}
+
 enum err coll_replace(struct store_hold *h, uint64_t rank, struct slice value)
 {
     struct coll_element e = {.name = value};
@@ -117,7 +128,7 @@ enum err coll_replace(struct store_hold *h, uint64_t rank, struct slice value)
     bool is_tree;
     enum err err = coll_write_form(&w, cut, coll_write_new(&w).len, 0, &is_tree);
     if (is_tree) {
-        err = coll_tree_put_at(&w, rank, true, coll_write_new(&w));
+        err = put_at(&w, rank, true);
     } else if (err == ERR_OK) {
         err = coll_write_splice(&w, at, cut, 1, 1);
     }
@@ -186,7 +197,7 @@ enum err coll_insert(struct store_hold *h, struct slice pivot, bool after, struc
     bool is_tree;
     enum err err = coll_write_form(&w, 0, len, 1, &is_tree);
     if (is_tree) {
-        err = coll_tree_put_at(&w, rank, false, coll_write_new(&w));
+        err = put_at(&w, rank, false);
     } else if (err == ERR_OK) {
         struct coll_view v = coll_view_of(w.item);
         const char *at = pack_seek(STORE_LIST, v.packed, v.head.count, rank);

@@ -143,11 +143,12 @@ enum err coll_tree_make(struct coll_write *w);
 enum err coll_tree_put(struct coll_write *w, bool *ret_was, bool *ret_changed);
 /* Removes an element by name; not the last one. */
 bool coll_tree_remove(struct coll_write *w, struct slice name);
-/* Lists, streams: puts an element in place of the one of that rank (`replaces`) or before it. */
+/* Lists, streams: puts an element in place of the one of that rank (`replaces`) or before it. Follow with
+ * coll_write_done(). */
 enum err coll_tree_put_at(struct coll_write *w, uint64_t rank, bool replaces, struct slice packed);
 /* Removes the elements [rank, rank + count), not all of them. */
 void coll_tree_cut(struct coll_write *w, uint64_t rank, uint64_t count);
-/* Bytes of a list's elements, exact where OBJECT ENCODING depends on it. */
+/* Bytes of a list's elements: asks every leaf. */
 size_t coll_tree_list_bytes(const struct coll_write *w);
 
 /* --- coll_effect.c --- */

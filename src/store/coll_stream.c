@@ -57,6 +57,9 @@ enum err coll_append(struct store_hold *h, struct coll_id id, const struct slice
     enum err e = coll_write_form(&w, 0, coll_write_new(&w).len, 1, &is_tree);
     if (is_tree) {
         e = coll_tree_put_at(&w, coll_count(w.item), false, coll_write_new(&w));
+        if (e == ERR_OK) {
+            coll_write_done(&w, coll_write_new(&w));
+        }
     } else if (e == ERR_OK) {
         e = coll_write_splice(&w, at, 0, 0, 1);
     }

@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 
-enum { ROOM_TO_GROW = 8, LIST_BYTES = 8192, FILL_LEAST = 8 };
+enum { ROOM_TO_GROW = 8 };
 
 static struct slab *slab_of(const struct coll_write *w)
 {
@@ -275,11 +275,7 @@ static bool put_at(struct coll_write *w, void *arg)
 enum err coll_tree_put_at(struct coll_write *w, uint64_t rank, bool replaces, struct slice packed)
 {
     struct putting_at p = {.rank = rank, .replaces = replaces, .packed = packed};
-    enum err e = coll_write_try(w, put_at, &p);
-    if (e == ERR_OK) {
-        coll_write_done(w, packed);
-    }
-    return e;
+    return coll_write_try(w, put_at, &p);
 }
 
 /* Takes members of the order tree that are about to go out of the tree by name. */
@@ -314,10 +310,6 @@ void coll_tree_cut(struct coll_write *w, uint64_t rank, uint64_t count)
 
 size_t coll_tree_list_bytes(const struct coll_write *w)
 {
-    const struct coll_root *root = coll_root_of(w->item);
-    if (root->bytes > (uint64_t)FILL_LEAST * LIST_BYTES) {
-        return root->bytes / FILL_LEAST; /* many times too large for it to matter */
-    }
     struct tree t = tree_of(slab_of(w), w->item);
     struct tree_at at;
     size_t bytes = 0;

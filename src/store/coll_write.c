@@ -87,14 +87,21 @@ static enum coll_shape shape_after(const struct store_hold *h, enum store_kind k
     return shape;
 }
 
+/* The limit of compact lists in bytes; false: it is one of elements. */
+static bool list_limit(const struct store_hold *h, uint64_t *ret_most)
+{
+    int64_t size = atomic_load_explicit(&limits_of(h)->list_size, memory_order_relaxed);
+    int64_t power = size < -5 ? 5 : -size;
+    *ret_most = size >= 0 ? (uint64_t)size : (uint64_t)2048 << power;
+    return size < 0;
+}
+
 /* A list that has shrunk to half the limit is compact again. */
 static enum coll_shape list_shape(const struct store_hold *h, enum coll_shape shape, uint64_t count,
                                   size_t bytes)
 {
-    int64_t size = atomic_load_explicit(&limits_of(h)->list_size, memory_order_relaxed);
-    int64_t power = size < -5 ? 5 : -size;
-    uint64_t most = size >= 0 ? (uint64_t)size : (uint64_t)2048 << power;
-    uint64_t have = size >= 0 ? count : bytes;
+    uint64_t most;
+    uint64_t have = list_limit(h, &most) ? bytes : count;
     if (have > most) {
         return COLL_LARGE;
     }
@@ -260,13 +267,26 @@ void coll_write_weigh(struct coll_write *w)
     }
 }
 
+/* A list's. Its leaves are asked only where the bytes of its nodes do not say enough. */
+static enum coll_shape tree_list_shape(const struct coll_write *w, const struct coll_root *root,
+                                       bool grows)
+{
+    enum coll_shape shape = (enum coll_shape)root->head.shape;
+    uint64_t most;
+    if (!list_limit(w->hold, &most)) {
+        return list_shape(w->hold, shape, root->count, 0);
+    }
+    bool stays = shape == COLL_LARGE ? grows || root->bytes > 2 * most : root->bytes <= most;
+    return stays ? shape : list_shape(w->hold, shape, root->count, coll_tree_list_bytes(w));
+}
+
 void coll_write_done(struct coll_write *w, struct slice packed)
 {
     coll_write_weigh(w);
     struct coll_root *root = coll_root_of(w->item);
     enum coll_shape shape = (enum coll_shape)root->head.shape;
     if (w->kind == STORE_LIST) {
-        shape = list_shape(w->hold, shape, root->count, coll_tree_list_bytes(w));
+        shape = tree_list_shape(w, root, packed.len > 0);
     } else if (w->kind != STORE_STREAM) {
         shape = shape_after(w->hold, w->kind, shape, root->count, packed);
     }
