@@ -34,10 +34,11 @@
 #include <unistd.h>
 
 enum {
-    STEP = 8 * 1024 * 1024,   /* reserved at a time */
-    STEP_MIN = 64 * 1024,     /* less is no room */
-    SLACK = 16 * 1024,        /* proofs, and effects of commands that take none */
-    KEEP_BYTES = 1024 * 1024, /* of the group's buffer */
+    STEP = 8 * 1024 * 1024,          /* reserved at a time */
+    STEP_MIN = 64 * 1024,            /* less is no room */
+    SLACK = 16 * 1024,               /* proofs, and effects of commands that take none */
+    WAITING_MAX = 256 * 1024 * 1024, /* more is not admitted while so much is not written */
+    KEEP_BYTES = 1024 * 1024,        /* of the group's buffer */
     SYNC_EVERY_MS = 1000,
     RETRY_MS = 100,
     TELL_EVERY_MS = 10 * 1000,
@@ -110,9 +111,14 @@ bool writer_reserve(struct persist *p, size_t bytes)
     return true;
 }
 
+static uint64_t waiting_bytes(const struct persist *p)
+{
+    return journal_end(p->journal) - persist_get(p->written);
+}
+
 bool persist_admits(struct persist *p, size_t bytes)
 {
-    if (__builtin_expect(persist_get(p->trouble) != 0, 0)) {
+    if (__builtin_expect(persist_get(p->trouble) != 0 || waiting_bytes(p) > WAITING_MAX, 0)) {
         return false;
     }
     if (__builtin_expect(fits(p, bytes), 1)) {
@@ -130,11 +136,18 @@ bool persist_admits(struct persist *p, size_t bytes)
 void persist_trouble(const struct persist *p, struct buf *out)
 {
     int why = persist_get(p->trouble);
-    buf_printf(
-        out,
-        "MISCONF Errors writing to the AOF file: %s (%s). Writes to durable spaces are refused "
-        "until the disk has room again; reads and other spaces go on",
-        strerror(why != 0 ? why : ENOSPC), p->options.dir);
+    uint64_t waiting = waiting_bytes(p);
+    if (why == 0 && waiting > WAITING_MAX) {
+        buf_printf(out,
+                   "MISCONF the disk does not keep up: %llu MB wait to be written to %s. Writes to "
+                   "durable spaces are refused until it has caught up",
+                   (unsigned long long)(waiting >> 20), p->options.dir);
+        return;
+    }
+    buf_printf(out,
+               "MISCONF Errors writing to the AOF file: %s (%s). Writes to durable spaces are "
+               "refused until the disk has room again; reads and other spaces go on",
+               strerror(why != 0 ? why : ENOSPC), p->options.dir);
 }
 
 /* --- groups ------------------------------------------------------------------------------------- */
