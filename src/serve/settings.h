@@ -45,7 +45,7 @@ enum server_alert {
     ALERT_MONITOR = 1 << 1,  /* somebody watches */
     ALERT_BUSY = 1 << 3,     /* a script runs for longer than it should */
     ALERT_TRACKING = 1 << 2, /* some client caches what it reads */
-    ALERT_USERS = 1 << 3,    /* users have changed since the start */
+    ALERT_USERS = 1 << 4,    /* users have changed since the start */
 };
 
 static inline uint64_t setting_get(const _Atomic uint64_t *setting)
