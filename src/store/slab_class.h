@@ -33,7 +33,7 @@ static inline uint32_t class_of(size_t size, uint32_t merge)
     uint32_t octave = 63 - (uint32_t)__builtin_clzll(size - 1);
     if (octave < COARSE_OCTAVE) {
         uint32_t step = (uint32_t)((size - 1) >> (octave - 5)) - 32;
-        return (FINE_CLASSES + (octave - MID_OCTAVE) * 32 + step) | merge;
+        return (FINE_CLASSES + (octave - MID_OCTAVE) * 32 + step) | (merge == 3 ? 7 : merge);
     }
     uint32_t step = (uint32_t)((size - 1) >> (octave - 4)) - 16;
     return (MID_CLASSES + (octave - COARSE_OCTAVE) * 16 + step) | merge;
