@@ -201,6 +201,29 @@ static int base_pcall(lua_State *lua)
     return lua_gettop(lua);
 }
 
+/* A handler of a killed script would run inside the hook that kills it, where no other hook comes. */
+static int handle_unless_killed(lua_State *lua)
+{
+    if (!vm_of(lua)->is_killed) {
+        lua_pushvalue(lua, lua_upvalueindex(1));
+        lua_insert(lua, 1);
+        lua_call(lua, 1, 1);
+    }
+    return 1;
+}
+
+static int base_xpcall(lua_State *lua)
+{
+    luaL_checkany(lua, 2);
+    lua_settop(lua, 2);
+    lua_pushcclosure(lua, handle_unless_killed, 1);
+    lua_insert(lua, 1);
+    int status = lua_pcall(lua, 0, LUA_MULTRET, 1);
+    lua_pushboolean(lua, status == 0);
+    lua_replace(lua, 1);
+    return lua_gettop(lua);
+}
+
 /* Text only (X2). */
 static int load_text(lua_State *lua, struct slice text, const char *name)
 {
@@ -259,6 +282,7 @@ static const luaL_Reg base_functions[] = {
     {"next", base_next},     {"setmetatable", base_setmetatable},
     {"pcall", base_pcall},   {"loadstring", base_loadstring},
     {"load", base_load},     {"getmetatable", base_getmetatable},
+    {"xpcall", base_xpcall},
 };
 
 /* --- functions of other libraries ----------------------------------------------------------------- */
