@@ -303,12 +303,20 @@ static void tight_store_holds_newest_values_or_nothing(void **state)
     }
 }
 
+/* A quarter of it is the largest value: the window, its ghosts and the index have a few pages each. */
+static void tiny_store_holds_newest_values_or_nothing(void **state)
+{
+    (void)state;
+    run("tiny", 512ULL * 1024, true, test_seed("tiny"));
+}
+
 int main(void)
 {
     hash_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roomy_store_agrees_with_the_model),
         cmocka_unit_test(tight_store_holds_newest_values_or_nothing),
+        cmocka_unit_test(tiny_store_holds_newest_values_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
