@@ -255,5 +255,9 @@ void resp_perform(struct resp_client *c, const struct command *cmd, const struct
 void resp_finish(struct resp_client *c, size_t before);
 /* Finds and checks a command; NULL after replying why not. */
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc);
+/* May a RESP2 client that listens to channels run it? */
+bool resp_is_for_subscribers(const struct command *cmd);
+/* Counts the reply that begins at `before` if it is an error, and says so. */
+bool resp_count_reply(struct resp_client *c, size_t before);
 
 #endif
