@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAP_FIRST = 4 };
+enum { CAP_FIRST = 4, SETS_FIRST = 4, SETS_A_PAGE = STORE_PAGE / GHOST_SET };
 
 struct set {
     uint16_t next;
@@ -39,7 +39,7 @@ static struct set *set_of(const struct ghost *g, struct pages *p, uint64_t hash)
     uint32_t bits = (uint32_t)hash >> 10;
     uint32_t fine = bits & (2 * g->mask + 1);
     uint32_t page = g->page[fine < g->pages ? fine : bits & g->mask];
-    return (struct set *)pages_at(p, page) + (hash >> 32) % (STORE_PAGE / GHOST_SET);
+    return (struct set *)pages_at(p, page) + (hash >> 32) % g->sets;
 }
 
 static bool directory_grow(struct ghost *g, struct space *space)
@@ -53,8 +53,21 @@ static bool directory_grow(struct ghost *g, struct space *space)
     return true;
 }
 
+/* The only page: a set for each GHOST_PAGE_ITEMS / SETS_A_PAGE items. The new half begins as a copy too. */
+static void sets_fit(struct ghost *g, struct pages *p, uint64_t items)
+{
+    if (g->sets < SETS_A_PAGE && items > (uint64_t)g->sets * GHOST_PAGE_ITEMS / SETS_A_PAGE) {
+        struct set *set = pages_at(p, g->page[0]);
+        memcpy(set + g->sets, set, g->sets * sizeof(*set));
+        g->sets *= 2;
+    }
+}
+
 void ghost_fit(struct ghost *g, struct pages *p, uint64_t items)
 {
+    if (g->pages == 1) {
+        sets_fit(g, p, items);
+    }
     if (items <= (uint64_t)g->pages * GHOST_PAGE_ITEMS ||
         (g->pages == g->cap && !directory_grow(g, p->space))) {
         return;
@@ -66,6 +79,7 @@ void ghost_fit(struct ghost *g, struct pages *p, uint64_t items)
     g->mask = g->pages == 2 * g->mask + 2 ? 2 * g->mask + 1 : g->mask; /* perhaps a new round */
     if (g->pages == 0) {
         memset(pages_at(p, page), 0, STORE_PAGE);
+        g->sets = SETS_FIRST;
     } else {
         memcpy(pages_at(p, page), pages_at(p, g->page[g->pages & g->mask]), STORE_PAGE);
     }

@@ -9,6 +9,8 @@
  * five items, at 1.7 bytes an item. Growing is linear hashing over pages: the new page begins as a copy of the
  * one it is split from, since prints do not say which of the two they belong to.
  *
+ * A pool of few items uses part of its only page: who remembers too long takes the wrong ones back.
+ *
  * A print fits another key once in 2,000 times: the price is an item that is taken for better than it is.
  *
  * Threads: the shard's lock.
@@ -25,6 +27,7 @@ struct ghost {
     uint32_t pages;
     uint32_t cap;  /* of `page` */
     uint32_t mask; /* pages lie between mask + 1 and twice that */
+    uint32_t sets; /* of a page that are used: fewer while few items need the only one */
 };
 
 /* One step towards the size for a pool of `items`; call it when there is one more. Without memory it stays as

@@ -50,7 +50,9 @@ static void growing_forgets_nothing(void **state)
     struct pages p;
     pages_init(&p, &space);
     struct ghost g = {0};
-    ghost_fit(&g, &p, 1);
+    for (uint64_t n = 1; n <= GHOST_PAGE_ITEMS; n++) {
+        ghost_fit(&g, &p, n);
+    }
     for (uint64_t n = 0; n < NOTED; n++) {
         ghost_note(&g, &p, hash_n(n));
     }
@@ -63,12 +65,33 @@ static void growing_forgets_nothing(void **state)
     pages_fini(&p);
 }
 
+static void a_small_pool_has_a_short_memory(void **state)
+{
+    (void)state;
+    enum { ITEMS = 250, LEFT = 5000 };
+    struct space space = {.name = "s", .budget = 4ULL * MB};
+    struct pages p;
+    pages_init(&p, &space);
+    struct ghost g = {0};
+    for (uint64_t n = 1; n <= ITEMS; n++) {
+        ghost_fit(&g, &p, n);
+    }
+    for (uint64_t n = 0; n < LEFT; n++) {
+        ghost_note(&g, &p, hash_n(n));
+    }
+    assert_in_range(remembered(&g, &p, LEFT - ITEMS * 3 / 4, LEFT), ITEMS / 2, ITEMS * 3 / 4);
+    assert_in_range(remembered(&g, &p, 0, LEFT - 2 * ITEMS), 0, ITEMS / 8);
+    ghost_forget(&g, &space);
+    pages_fini(&p);
+}
+
 int main(void)
 {
     hash_setup_seed(1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_latest_are_remembered_once_and_the_oldest_not),
         cmocka_unit_test(growing_forgets_nothing),
+        cmocka_unit_test(a_small_pool_has_a_short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
