@@ -8,10 +8,12 @@
  * Threads: the connection's worker. RESTORE owns the store: the old value goes and the new one comes at one
  * moment.
  */
+#include "serve/dump.h"
 #include "serve/edit.h"
 #include "serve/rdb.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -203,6 +205,52 @@ static void restore(struct resp_client *c, const struct slice *argv, struct rest
         }
     }
     rdb_value_fini(&value);
+}
+
+/* --- DEBUG RELOAD ------------------------------------------------------------------------------- */
+
+static enum err put_back(struct resp_client *c, struct slice key, const struct rdb_value *v,
+                         fresh_pos stamp, uint64_t expiry_ms, const struct buf *deps)
+{
+    struct client_edit e __attribute__((uninitialized));
+    const fresh_dep *dep = (const fresh_dep *)(const void *)buf_readable(deps).ptr;
+    uint32_t dep_count = (uint32_t)(buf_len(deps) / sizeof(*dep));
+    client_edit_anew(c, key, stamp, &e);
+    e.meta.expiry_ms = expiry_ms;
+    enum err err = put_elements(&e, v);
+    if (err == ERR_OK && dep_count > 0) {
+        err = store_depend(&e.hold, stamp, dep, dep_count);
+    }
+    client_edit_end(c, &e);
+    return err;
+}
+
+enum err dump_pass_through(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    struct store_item *item;
+    struct rdb_value value = {.count = 0};
+    if (!client_peek(c, key, &h, &item)) {
+        return ERR_OK;
+    }
+    struct buf bytes;
+    struct buf deps;
+    uint32_t dep_count;
+    buf_init(&bytes);
+    buf_init(&deps);
+    rdb_write(&h, item, &bytes);
+    fresh_pos stamp = store_item_stamp(item);
+    uint64_t expiry_ms = store_item_expiry(item);
+    const fresh_dep *dep = store_item_deps(item, &dep_count);
+    buf_append(&deps, dep, dep_count * sizeof(*dep));
+    store_drop(&h);
+    struct slice payload = buf_readable(&bytes);
+    check(rdb_check(&payload) && rdb_read(payload, &value));
+    enum err err = put_back(c, key, &value, stamp, expiry_ms, &deps);
+    rdb_value_fini(&value);
+    buf_fini(&deps);
+    buf_fini(&bytes);
+    return err;
 }
 
 void cmd_restore(struct resp_client *c, const struct slice *argv, uint32_t argc)

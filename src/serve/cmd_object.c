@@ -24,7 +24,7 @@ static bool hold_or_null(struct resp_client *c, struct slice key, struct store_h
     return true;
 }
 
-static const char *encoding_of(const struct store_item *item)
+const char *item_encoding(const struct store_item *item)
 {
     int64_t ignored;
     if (store_item_kind(item) != STORE_STRING) {
@@ -45,7 +45,7 @@ void cmd_object_encoding(struct resp_client *c, const struct slice *argv, uint32
     struct store_hold h;
     struct store_item *item;
     if (hold_or_null(c, argv[2], &h, &item)) {
-        resp_bulk_str(&c->conn.out, encoding_of(item));
+        resp_bulk_str(&c->conn.out, item_encoding(item));
         store_drop(&h);
     }
 }

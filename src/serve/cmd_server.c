@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The server as a whole: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB, TIME, SHUTDOWN, FUNCTION FLUSH, DEBUG.
+ * The server as a whole: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB, TIME, SHUTDOWN, FUNCTION FLUSH.
  */
 #include "serve/resp_client.h"
 
@@ -145,85 +145,4 @@ void cmd_function_flush(struct resp_client *c, const struct slice *argv, uint32_
         return;
     }
     reply_ok(c);
-}
-
-/* --- DEBUG ------------------------------------------------------------------------------------ */
-
-/* CLOCK ADVANCE <ms> moves the process's clock, so that tests need not wait for expiries. */
-static void debug_clock(struct resp_client *c, struct slice ms_text)
-{
-    int64_t ms;
-    if (!arg_integer(c, ms_text, &ms)) {
-        return;
-    }
-    if (ms < 0) {
-        resp_error(&c->conn.out, "ERR the clock only goes forward");
-        return;
-    }
-    clock_advance((uint64_t)ms);
-    reply_ok(c);
-}
-
-/* The wall clock jumps, in either direction; the clock that runs inside stays. */
-static void debug_wall(struct resp_client *c, struct slice ms_text)
-{
-    int64_t ms;
-    if (arg_integer(c, ms_text, &ms)) {
-        clock_wall_jump(ms);
-        reply_ok(c);
-    }
-}
-
-/* SLEEP <seconds> holds the worker, so that the watchdog has something to find. */
-static void debug_sleep(struct resp_client *c, struct slice seconds_text)
-{
-    char text[32] = "";
-    memcpy(text, seconds_text.ptr, seconds_text.len < 31 ? seconds_text.len : 31);
-    double seconds = strtod(text, NULL);
-    struct timespec left = {.tv_sec = (time_t)seconds};
-    left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
-    while (seconds > 0 && nanosleep(&left, &left) != 0) {
-    }
-    reply_ok(c);
-}
-
-static void debug_segfault(void)
-{
-    static int *volatile nowhere = (int *)16; /* the compiler must not see where it points */
-    *nowhere = 1;
-}
-
-/* SEGFAULT, ABORT and PANIC (a failed check) end the process, each in its own way. */
-void cmd_debug(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    if (!c->worker->plan->policy->debug) {
-        resp_error(&c->conn.out,
-                   "ERR DEBUG command not allowed. Say `debug: true` in the policy to allow it.");
-        return;
-    }
-    struct slice what = argv[1];
-    if (argc == 4 && slice_is_nocase(what, "clock") && slice_is_nocase(argv[2], "advance")) {
-        debug_clock(c, argv[3]);
-    } else if (argc == 4 && slice_is_nocase(what, "clock") && slice_is_nocase(argv[2], "wall")) {
-        debug_wall(c, argv[3]);
-    } else if (argc == 3 && slice_is_nocase(what, "sleep")) {
-        debug_sleep(c, argv[2]);
-    } else if (argc == 3 && slice_is_nocase(what, "set-active-expire")) {
-        atomic_store_explicit(&c->worker->server->keeps_expired, slice_is(argv[2], "0"),
-                              memory_order_relaxed);
-        reply_ok(c);
-    } else if (argc == 2 && slice_is_nocase(what, "segfault")) {
-        debug_segfault();
-    } else if (argc == 2 && slice_is_nocase(what, "abort")) {
-        abort();
-    } else if (argc == 2 && slice_is_nocase(what, "panic")) {
-        check(!"DEBUG PANIC was asked for");
-    } else {
-        resp_error(
-            &c->conn.out,
-            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG CLOCK "
-            "ADVANCE <ms>, CLOCK WALL <ms>, SLEEP <seconds>, SET-ACTIVE-EXPIRE 0|1, SEGFAULT, "
-            "ABORT or PANIC.",
-            (int)what.len, what.ptr);
-    }
 }

@@ -68,6 +68,8 @@ void client_event_taken(struct resp_client *c, uint32_t class, const char *event
 void reply_wrong_kind(struct resp_client *c);
 /* "string", "list" ..., as TYPE says; "" above STORE_STREAM. */
 const char *kind_name(enum store_kind kind);
+/* The word of OBJECT ENCODING for a live item of any kind, strings too. */
+const char *item_encoding(const struct store_item *item);
 /* How many elements the key's collection has (HLEN, SCARD, ZCARD, LLEN); 0 when absent. */
 void reply_count(struct resp_client *c, struct slice key, enum store_kind kind);
 /* Removes the elements argv[2..] of key argv[1] and replies how many there were (HDEL, SREM, ZREM). */

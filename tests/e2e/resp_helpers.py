@@ -28,7 +28,7 @@ class RedisServer:
                 return False
         self.process = subprocess.Popen(
             [shutil.which("redis-server"), "--port", "0", "--unixsocket", str(where), "--save", "",
-             "--dir", str(self.folder)], stdout=subprocess.DEVNULL)
+             "--dir", str(self.folder), "--enable-debug-command", "local"], stdout=subprocess.DEVNULL)
         until(answers, "redis-server to answer")
         return self
 
