@@ -9,6 +9,7 @@
  */
 #include "base/hash.h"
 #include "cli/check_database.h"
+#include "cli/check_spaces.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
@@ -16,7 +17,10 @@
 
 static const char usage[] =
     "usage: freshet check [--offline] [FILE]\n\n"
-    "Checks the policy FILE (default freshet.yaml), then the database that it names: version, WAL\n"
+    "Checks the policy FILE (default freshet.yaml) and says what each of its spaces promises: "
+    "budget,\n"
+    "eviction, durability, and the room for the log. Then the database that it names: version, "
+    "WAL\n"
     "level, replication, publication, replica identities, privileges, and for each statement what\n"
     "its answers depend on or why they cannot be cached. Changes nothing.\n\n"
     "  --offline   the file alone\n\n"
@@ -101,6 +105,7 @@ static const struct policy *check_file(struct report *r, const char *file)
         report_line(r, REPORT_OK, file, "%u spaces, %u key templates, %u routes", p->space_count,
                     p->template_count, p->route_count);
         check_prefixes(r, p);
+        check_spaces(r, p);
     }
     buf_fini(&complaints);
     return p;

@@ -90,9 +90,9 @@ class Bench:
         self.database.psql(done.stdout)
         return done.stdout
 
-    def check(self, file, code=0):
+    def check(self, file, code=0, arguments=()):
         """Subject to (its worst level, its texts)."""
-        done = cli("check", file)
+        done = cli("check", *arguments, file)
         assert done.returncode == code, done.stdout + done.stderr
         assert done.stderr == ""
         lines = re.findall(r"^  (ok|note|warning|problem) +(.+?): (.*)$", done.stdout, re.M)
@@ -397,6 +397,27 @@ def test_offline_needs_no_database(bench):
     assert done.returncode == 0
     bench.database.psql(done.stdout)
     assert members(bench) == {"category", "price"}
+
+
+def test_spaces_say_what_they_promise(bench):
+    spaces = {"queue": {"db": 0, "memory": "64MB", "keep": "durable", "evict": "never"},
+              "cache": {"db": 3, "memory": "1536KB", "ttl": "2h"}}
+    file = bench.policy(more={"spaces": spaces, "durable": {"dir": "log", "fsync": "always"}})
+    found = bench.check(file, arguments=["--offline"])
+    assert found["spaces.queue"] == ("ok", "database 0, 64 MB; never evicts: when it is full its writers get -OOM; "
+                                     "durable: survives kill -9; does not follow the database")
+    assert found["spaces.cache"] == ("ok", "database 3, 1.5 MB; evicts its own entries when it is full; volatile: "
+                                     "empty after a restart; keys set without an expiry live 7200 s; "
+                                     "does not follow the database")
+    assert found["memory"][1].startswith("65.5 MB in all spaces together")
+    assert found["durable.dir"] == ("ok", f"{bench.folder}/log; a reply leaves when the disk has the change")
+
+
+def test_a_disk_too_small_for_the_log_is_a_warning(bench):
+    spaces = {"queue": {"db": 0, "memory": "900GB", "keep": "durable"}}
+    file = bench.policy(more={"spaces": spaces, "durable": {"dir": "log", "rewrite_growth": 10000}})
+    level, text = bench.check(file, arguments=["--offline"])["durable.dir"]
+    assert level == "warning" and "MB free; full durable spaces want about 94003200 MB" in text
 
 
 def test_a_database_that_is_away_is_a_clear_problem(bench):
