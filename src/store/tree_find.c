@@ -192,6 +192,34 @@ void tree_seek_bound(const struct tree *t, const struct tree_bound *b, struct tr
     at->rank += at->index;
 }
 
+/* The last child whose key is not above the hash, which lies in [low, high]. Hashes are spread evenly, so
+ * the child is near to where it would be if keys were, too: often one cache line is read of sixteen. */
+static inline uint32_t guess_child(const struct node *n, uint64_t hash, uint64_t low, uint64_t high)
+{
+    enum { WORD = 64, PRECISE = 32 };
+    int width = WORD - __builtin_clzll((high - low) | 1);
+    int shift = width > PRECISE ? width - PRECISE : 0;
+    uint64_t part = (hash - low) >> shift;
+    uint64_t whole = ((high - low) >> shift) + 1;
+    uint32_t i = (uint32_t)(part * n->count / whole);
+    while (i > 0 && n->child[i].key > hash) {
+        i--;
+    }
+    while (i + 1 < n->count && n->child[i + 1].key <= hash) {
+        i++;
+    }
+    return i;
+}
+
+/* All of a leaf at once: a sweep that asks for line after line waits for each. */
+static inline void warm_leaf(const struct node *leaf)
+{
+    enum { LINE = 64 };
+    for (uint32_t at = 0; at < NODE_MAX; at += LINE) {
+        __builtin_prefetch((const char *)leaf + at);
+    }
+}
+
 /* Ranks are not asked for here. */
 void tree_seek_hash(const struct tree *t, uint64_t hash, struct tree_at *ret_at)
 {
@@ -200,18 +228,17 @@ void tree_seek_hash(const struct tree *t, uint64_t hash, struct tree_at *ret_at)
     if (n == NULL) {
         return;
     }
-    while (n->level > 0) {
-        uint32_t low = 0;
-        uint32_t high = n->count;
-        while (high - low > 1) {
-            uint32_t middle = (low + high) / 2;
-            if (n->child[middle].key <= hash) {
-                low = middle;
-            } else {
-                high = middle;
-            }
+    uint64_t low = 0;
+    uint64_t high = UINT64_MAX;
+    for (uint32_t level = n->level; level > 0; level--) {
+        uint32_t i = guess_child(n, hash, low, high);
+        struct node *down = go_down(t, at, n, i);
+        if (level == 1) {
+            warm_leaf(down);
         }
-        n = go_down(t, at, n, low);
+        low = i > 0 ? n->child[i].key : low;
+        high = i + 1 < n->count ? n->child[i + 1].key : high;
+        n = down;
     }
     at->leaf = n;
     at->index = n->count;

@@ -218,6 +218,29 @@ static void keep_leaf(struct change *c, struct node *leaf, const struct part *fi
     add_piece(c, leaf, tree_key(c->tree, &e));
 }
 
+/* The leaf with the new element in a larger piece. */
+static bool grow_leaf(struct change *c, const struct tree_at *at, size_t cut, struct slice packed)
+{
+    const struct node *leaf = at->leaf;
+    size_t bytes = leaf->used - cut + packed.len;
+    size_t room = bytes + bytes / ROOM_TO_GROW;
+    struct node *n = make(c, NODE_HEAD + (room < LEAF_BYTES ? room : LEAF_BYTES), 0);
+    if (n == NULL) {
+        return false;
+    }
+    struct slice old = node_packed(leaf);
+    struct slice rest = slice_from(old, at->offset + cut);
+    char *to = node_data(n);
+    memcpy(to, old.ptr, at->offset);
+    memcpy(to + at->offset, packed.ptr, packed.len);
+    memcpy(to + at->offset + packed.len, rest.ptr, rest.len);
+    n->used = (uint32_t)bytes;
+    n->count = (uint16_t)(leaf->count + (cut == 0 ? 1U : 0U));
+    add_piece(c, n, 0); /* its parent has its key */
+    c->old[c->old_count++] = at->leaf;
+    return true;
+}
+
 /* Divides the leaf with the new element; what is left as it was stays in the old leaf. */
 static bool remake_leaf(struct change *c, struct tree_at *at, bool replaces, struct slice packed)
 {
@@ -241,6 +264,17 @@ static bool remake_leaf(struct change *c, struct tree_at *at, bool replaces, str
         c->old[c->old_count++] = at->leaf;
     }
     return true;
+}
+
+static bool renew_leaf(struct change *c, struct tree_at *at, size_t cut, struct slice packed)
+{
+    size_t bytes = at->leaf->used - cut + packed.len;
+    uint32_t count = at->leaf->count + (cut == 0 ? 1U : 0U);
+    bool is_one = bytes <= LEAF_BYTES && count <= LEAF_ELEMENTS;
+    if (is_one && count > 1) {
+        return grow_leaf(c, at, cut, packed);
+    }
+    return remake_leaf(c, at, cut > 0, packed);
 }
 
 /* --- inner nodes -------------------------------------------------------------------------------- */
@@ -352,14 +386,14 @@ static bool commit_root(struct change *c)
     return true;
 }
 
-static bool put_anew(const struct tree *t, struct tree_at *at, bool replaces, struct slice packed)
+static bool put_anew(const struct tree *t, struct tree_at *at, size_t cut, struct slice packed)
 {
     struct change c __attribute__((uninitialized));
     c.tree = t;
     c.made_count = c.old_count = c.pieces = 0;
     bool done = false;
     uint32_t d = at->depth;
-    if (!remake_leaf(&c, at, replaces, packed)) {
+    if (!renew_leaf(&c, at, cut, packed)) {
         undo(&c);
         return false;
     }
@@ -380,7 +414,7 @@ static bool put_anew(const struct tree *t, struct tree_at *at, bool replaces, st
         undo(&c);
         return false;
     }
-    add_counts(t, at, done ? d - 1 : 0, replaces ? 0 : 1);
+    add_counts(t, at, done ? d - 1 : 0, cut > 0 ? 0 : 1);
     return true;
 }
 
@@ -429,5 +463,5 @@ bool tree_put(const struct tree *t, struct tree_at *at, bool replaces, struct sl
         put_here(t, at, cut, packed);
         return true;
     }
-    return put_anew(t, at, replaces, packed);
+    return put_anew(t, at, cut, packed);
 }
