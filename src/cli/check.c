@@ -11,6 +11,7 @@
 #include "cli/check_database.h"
 #include "cli/check_spaces.h"
 #include "cli/verbs.h"
+#include "serve/server.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static const struct policy *check_file(struct report *r, const char *file)
 {
     struct buf complaints;
     buf_init(&complaints);
-    const struct policy *p = policy_load(file, &complaints);
+    const struct policy *p = server_policy_load(file, &complaints);
     pass_on(r, buf_readable(&complaints));
     if (p == NULL) {
         (void)fprintf(stderr, "%s: not valid\n", file);

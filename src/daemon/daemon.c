@@ -78,7 +78,7 @@ static void reload(struct server *server, const struct daemon_options *options)
 {
     struct buf text;
     buf_init(&text);
-    const struct policy *policy = policy_load(options->file, &text);
+    const struct policy *policy = server_policy_load(options->file, &text);
     log_complaints(&text, policy != NULL);
     buf_clear(&text);
     bool accepted = false;
@@ -202,7 +202,7 @@ int daemon_run(const struct daemon_options *options)
     hash_setup();
     struct buf complaints;
     buf_init(&complaints);
-    const struct policy *policy = policy_load(options->file, &complaints);
+    const struct policy *policy = server_policy_load(options->file, &complaints);
     (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
     buf_fini(&complaints);
     if (policy == NULL) {

@@ -125,6 +125,7 @@ static void read_parts(struct loader *l)
     read_limits(l);
     policy_read_listen(l);
     policy_read_auth(l);
+    policy_read_users(l);
     policy_read_log(l);
     policy_read_database(l);
     policy_read_invalidate(l);

@@ -21,6 +21,13 @@ enum {
     POLICY_ROUTES_MAX = 1024,
     POLICY_TEMPLATES_MAX = 4096,
     POLICY_ADDRESSES_MAX = 16,
+    POLICY_USERS_MAX = 1000,
+};
+
+/* The first address of a face that other machines can reach; `path` NULL: none. */
+struct remote_face {
+    struct policy_spot spot;
+    const char *path;
 };
 
 struct loader {
@@ -30,9 +37,7 @@ struct loader {
     const char *directory; /* of the policy file, "" or with a final '/' */
     struct complaints say;
     const struct policy_node *root;
-    bool resp_or_admin_is_remote; /* a password is needed */
-    struct policy_spot remote_spot;
-    const char *remote_path;
+    struct remote_face remote_resp, remote_admin; /* need a password */
 };
 
 /* The whole of policy_load() behind the reading of the file; for it, tests and the fuzzer. */
@@ -58,6 +63,7 @@ const char *policy_path_index(struct loader *l, const char *path, uint32_t index
 void policy_read_listen(struct loader *l);
 void policy_read_database(struct loader *l);
 void policy_read_auth(struct loader *l);
+void policy_read_users(struct loader *l); /* after listen and auth */
 void policy_read_log(struct loader *l);
 void policy_read_invalidate(struct loader *l);
 void policy_read_routes(struct loader *l);

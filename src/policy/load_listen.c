@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load_listen: where clients connect, and what they must prove.
+ * load_listen: where clients connect.
  *
  * The Redis protocol can empty the cache and admin can show it: beyond loopback both need a
- * password. HTTP does not: it answers only what routes say.
+ * password (load_users.c). HTTP does not: it answers only what routes say.
  *
  * Threads: one owner.
  */
@@ -11,9 +11,6 @@
 
 #include "policy/text.h"
 #include "policy/values.h"
-
-#include <stdlib.h>
-#include <sys/stat.h>
 
 struct face {
     const char *name;
@@ -52,10 +49,9 @@ static void read_address(struct loader *l, const struct face *face, const struct
         return;
     }
     ret_address->text = arena_strdup(l->arena, text);
-    if (!is_local && face->needs_password && !l->resp_or_admin_is_remote) {
-        l->resp_or_admin_is_remote = true;
-        l->remote_spot = text_node->spot;
-        l->remote_path = path;
+    struct remote_face *remote = face->has_affinity ? &l->remote_resp : &l->remote_admin;
+    if (!is_local && face->needs_password && remote->path == NULL) {
+        *remote = (struct remote_face){text_node->spot, path};
     }
 }
 
@@ -131,81 +127,4 @@ void policy_read_listen(struct loader *l)
                         "no address to listen on; write listen: { resp: \"127.0.0.1:6380\" }");
     }
     check_twice(l, at);
-}
-
-/* --- auth ------------------------------------------------------------------------------------- */
-
-static const char *file_password(struct loader *l, const struct policy_node *node, const char *path,
-                                 const char *name)
-{
-    const char *file = arena_printf(&l->scratch, "%s%s", name[0] == '/' ? "" : l->directory, name);
-    struct slice text;
-    const char *why;
-    if (!policy_text_read(&l->scratch, file, 4096, &text, &why)) {
-        policy_complain(&l->say, node->spot, path, "`%s` %s", file, why);
-        return NULL;
-    }
-    struct stat st;
-    if (stat(file, &st) == 0 && (st.st_mode & S_IROTH) != 0) {
-        policy_warn(&l->say, node->spot, path, "`%s` can be read by everybody; chmod o-r it", file);
-    }
-    text.len = strcspn(text.ptr, "\r\n");
-    if (text.len == 0) {
-        policy_complain(&l->say, node->spot, path, "`%s` has no password on its first line", file);
-        return NULL;
-    }
-    return arena_dup_slice(l->arena, text);
-}
-
-static const char *env_password(struct loader *l, const struct policy_node *node, const char *path,
-                                const char *name)
-{
-    const char *text = getenv(name);
-    if (text == NULL || text[0] == '\0') {
-        policy_complain(&l->say, node->spot, path, "the environment variable `%s` is %s", name,
-                        text == NULL ? "not set" : "empty");
-        return NULL;
-    }
-    return arena_strdup(l->arena, text);
-}
-
-static void read_password(struct loader *l, const struct policy_node *map)
-{
-    static const char *const ways[] = {"password", "password_file", "password_env"};
-    uint32_t given = 0;
-    for (size_t i = 0; i < array_len(ways); i++) {
-        const struct policy_node *node = policy_node_find(map, ways[i]);
-        if (node == NULL || node->kind != POLICY_NODE_SCALAR || node->text[0] == '\0') {
-            given += node != NULL ? 1 : 0; /* the table has complained */
-            continue;
-        }
-        const char *path = policy_path_key(l, "auth", ways[i]);
-        if (++given > 1) {
-            policy_complain(&l->say, node->spot, path,
-                            "a second way to say the password; keep one");
-        } else if (i == 0) {
-            l->policy->auth.password = arena_strdup(l->arena, node->text);
-        } else if (i == 1) {
-            l->policy->auth.password = file_password(l, node, path, node->text);
-        } else {
-            l->policy->auth.password = env_password(l, node, path, node->text);
-        }
-    }
-    if (given == 0 && map->kind == POLICY_NODE_MAPPING) {
-        policy_complain(&l->say, map->spot, "auth",
-                        "no password; write `password_file: <path>`, or remove `auth`");
-    }
-}
-
-void policy_read_auth(struct loader *l)
-{
-    const struct policy_node *map = policy_node_find(l->root, "auth");
-    policy_read_section(l, POLICY_SCOPE_AUTH, map, "auth", &l->policy->auth);
-    if (map != NULL) {
-        read_password(l, map);
-    } else if (l->resp_or_admin_is_remote) {
-        policy_complain(&l->say, l->remote_spot, l->remote_path,
-                        "reachable from other machines without a password; add `auth: { "
-                        "password_file: <path> }`, or listen on 127.0.0.1");
-    }
 }

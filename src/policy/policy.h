@@ -177,12 +177,28 @@ struct policy_auth {
     const char *password; /* resp AUTH and admin bearer token; NULL: none */
 };
 
+struct policy_rule {
+    const char *word; /* "+@read": a word of ACL SETUSER, without white space */
+    uint32_t line, column;
+};
+
+/* A user of the Redis face. What the rules mean only serve knows: users_check() judges them. */
+struct policy_user {
+    const char *name;
+    const char *password_sha256; /* 64 hexadecimal digits; NULL: none but those of the rules */
+    const struct policy_rule *rules;
+    uint32_t rule_count;
+};
+
 struct policy {
     const char *file;
     struct policy_listen listen;
     struct policy_database database;
     struct policy_limits limits;
     struct policy_auth auth;
+    const struct policy_user *users; /* by name; "default" among them when the file changes it */
+    uint32_t user_count;
+    bool default_is_off; /* reachable beyond loopback, and only users have passwords */
     struct policy_durable durable;
     uint64_t memory;  /* default: a quarter of the machine's memory */
     uint32_t workers; /* default: half the cores, at least 1 */
@@ -229,6 +245,9 @@ bool policy_space_same_keys(const struct policy_space *a, const struct policy_sp
 /* "2 routes changed, 1 new key template": for the log. Appends. */
 void policy_describe_change(const struct policy *old, const struct policy *new,
                             struct buf *ret_text);
+
+/* Is `given` close enough to `word` to be a slip of it? `ret_distance`: how close. */
+bool policy_is_slip(const char *given, const char *word, unsigned *ret_distance);
 
 /* "500ms" "3s" "15m" "2h" "30d" "0"; one whole number, one unit. False and a static reason. */
 bool policy_parse_duration(const char *text, uint64_t *ret_ms, const char **ret_why);

@@ -12,6 +12,8 @@
  */
 #include "policy/text.h"
 
+#include "policy/policy.h"
+
 #include "policy/values.h"
 
 #include <errno.h>
@@ -206,4 +208,10 @@ bool policy_text_is_near(unsigned distance, const char *word)
 {
     size_t len = strlen(word);
     return distance <= (len <= 3 ? 1U : len <= 6 ? 2U : 3U);
+}
+
+bool policy_is_slip(const char *given, const char *word, unsigned *ret_distance)
+{
+    *ret_distance = policy_text_distance(given, word);
+    return policy_text_is_near(*ret_distance, word);
 }

@@ -131,6 +131,7 @@ void cmd_acl_setuser(struct resp_client *c, const struct slice *argv, uint32_t a
         }
     }
     users_put(s, u);
+    users_tell(s);
     reply_ok(c);
 }
 
@@ -145,6 +146,9 @@ void cmd_acl_deluser(struct resp_client *c, const struct slice *argv, uint32_t a
     }
     for (uint32_t i = 2; i < argc; i++) {
         removed += users_remove(c->worker->server, argv[i]) ? 1 : 0;
+    }
+    if (removed > 0) {
+        users_tell(c->worker->server);
     }
     reply_integer(c, removed);
 }

@@ -89,6 +89,7 @@ static const struct setting {
     OWN("notify-keyspace-events", setting_print_events, setting_set_events),
     OWN("port", setting_print_port, NULL),
     OWN("proto-max-bulk-len", setting_print_bulk_max, NULL),
+    OWN("requirepass", setting_print_password, setting_set_password),
     OWN("tcp-keepalive", setting_print_keepalive, NULL),
     OWN("timeout", setting_print_idle, setting_set_idle),
     FACT("aclfile", ""),

@@ -384,6 +384,20 @@ bool pubsub_first(const struct resp_client *c, enum topic_kind kind, struct buf 
     return true;
 }
 
+bool pubsub_all(const struct resp_client *c, pubsub_judge_fn *fn, void *arg)
+{
+    static const enum topic_kind kinds[] = {TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_SHARD};
+    bool all = true;
+    for (size_t i = 0; i < array_len(kinds) && c->subscriber != NULL; i++) {
+        list_for_each (node, &c->subscriber->subscriptions[kinds[i]]) {
+            const struct topic *t = container_of(node, struct subscription, in_client)->topic;
+            struct slice name = {t->name, t->name_len};
+            all = all && fn(arg, name, kinds[i] == TOPIC_PATTERN);
+        }
+    }
+    return all;
+}
+
 uint32_t pubsub_subscriptions(const struct resp_client *c, enum topic_kind kind)
 {
     return c->subscriber != NULL ? c->subscriber->count[kind] : 0;

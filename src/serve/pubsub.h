@@ -39,6 +39,9 @@ bool pubsub_subscribe(struct resp_client *c, enum topic_kind kind, struct slice 
 bool pubsub_unsubscribe(struct resp_client *c, enum topic_kind kind, struct slice name);
 /* Any one subscription of that kind, copied into `ret_name`; false: there is none. */
 bool pubsub_first(const struct resp_client *c, enum topic_kind kind, struct buf *ret_name);
+/* Does `fn` hold for every channel and pattern that the connection listens to? */
+typedef bool pubsub_judge_fn(void *arg, struct slice name, bool is_pattern);
+bool pubsub_all(const struct resp_client *c, pubsub_judge_fn *fn, void *arg);
 bool client_is_subscribed(const struct resp_client *c); /* to anything but MONITOR */
 uint32_t pubsub_subscriptions(const struct resp_client *c, enum topic_kind kind);
 /* Forgets all of them, without a word. */

@@ -27,6 +27,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "serve/resp_client.h"
+#include "serve/users.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -175,6 +176,7 @@ static void put_in_force(struct reload *r, const struct policy *p)
 {
     struct server *s = r->server;
     leases_policy(s->leases, p, clock_now_ms());
+    users_reload(s, p);
     if (s->follow != NULL) {
         follow_reload(s->follow, p);
     } else {

@@ -31,6 +31,9 @@ bool server_load(struct server *s, char **ret_why);
 void server_addresses(const struct server *s, struct buf *out);
 /* From the beginning of the process to the moment when clients can connect. */
 uint64_t server_start_us(const struct server *s);
+/* policy_load(), and judges what only the server knows: the rules of `users`. Before any thread exists, or
+ * after a first call. */
+const struct policy *server_policy_load(const char *file, struct buf *complaints);
 /* Answers by this policy from soon on; the log says when it is done and what it changed. A reference is
  * taken. False, and nothing happens, when something in it needs a restart: `ret_keys` gets its keys.
  * One thread at a time. */

@@ -6,6 +6,7 @@
  * Threads: any worker's.
  */
 #include "serve/setting_own.h"
+#include "serve/users.h"
 
 #include "base/number.h"
 #include "serve/cmd_server.h"
@@ -82,6 +83,21 @@ bool setting_set_idle(struct resp_client *c, struct slice value, bool apply,
     }
     if (apply) {
         resp_set_idle((uint32_t)seconds * 1000);
+    }
+    return true;
+}
+
+/* Only its hash is known, and nobody needs that. */
+void setting_print_password(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    ret_text[0] = '\0';
+}
+
+bool setting_set_password(struct resp_client *c, struct slice value, bool apply,
+                          char ret_why[SETTING_TEXT_MAX])
+{
+    if (apply) {
+        users_set_default_password(c->worker->server, value);
     }
     return true;
 }

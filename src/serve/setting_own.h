@@ -21,6 +21,8 @@ setting_print_fn setting_print_log_level;
 setting_set_fn setting_set_log_level;
 setting_print_fn setting_print_idle;
 setting_set_fn setting_set_idle;
+setting_print_fn setting_print_password;
+setting_set_fn setting_set_password;
 setting_print_fn setting_print_keepalive;
 setting_print_fn setting_print_durable;
 setting_print_fn setting_print_fsync;

@@ -65,6 +65,7 @@ struct user *user_copy(const struct user *from)
     u->is_on = from->is_on;
     u->nopass = from->nopass;
     u->is_policy_default = from->is_policy_default;
+    u->from_policy = from->from_policy;
     u->sanitizes = from->sanitizes;
     u->all_keys = from->all_keys;
     u->all_channels = from->all_channels;
@@ -539,7 +540,7 @@ static bool may_use_key(const struct user *u, struct slice key, bool reads, bool
 }
 
 /* A pattern to subscribe to must be one that was given, letter for letter. */
-static bool may_use_channel(const struct user *u, struct slice channel, bool is_pattern)
+bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern)
 {
     bool may = u->all_channels;
     for (uint32_t i = 0; i < u->channel_count && !may; i++) {
@@ -558,7 +559,7 @@ static enum user_denial check_channels(const struct user *u, const struct comman
     bool is_pattern = cmd->run == cmd_psubscribe;
     uint32_t end = publishes ? 2 : subscribes || is_pattern ? argc : 0;
     for (uint32_t i = 1; i < end; i++) {
-        if (!may_use_channel(u, argv[i], is_pattern)) {
+        if (!user_may_listen(u, argv[i], is_pattern)) {
             *ret_what = argv[i];
             return USER_NO_CHANNEL;
         }

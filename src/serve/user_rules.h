@@ -23,6 +23,7 @@ struct user {
     bool is_on;
     bool nopass;
     bool is_policy_default; /* its password is the policy's */
+    bool from_policy;       /* stands in `users`: a reload puts it back, or away */
     bool sanitizes;
     bool all_keys, all_channels;
     uint32_t password_count;
@@ -42,6 +43,7 @@ void user_unref(struct user *u);
 /* One word. NULL, or why not (static). */
 const char *user_apply(struct user *u, struct slice word);
 bool user_has_password(const struct user *u, struct slice password);
+bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern);
 /* "on #1234... ~* &* +@all", as ACL LIST tells it. */
 void user_describe(const struct user *u, struct buf *out);
 /* The parts of it. */

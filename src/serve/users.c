@@ -4,7 +4,8 @@
  *
  * A connection holds a reference to its user and remembers the table's version. When the version has moved it
  * looks again by name: a changed user is taken over, one that is gone closes the connection. The version is
- * read once a command, together with the other alerts (ALERT_USERS is set once the table first changes).
+ * read once a command, together with the other alerts (ALERT_USERS is set once the table first changes); and
+ * users_tell() has every worker look at those who are silent, or only listen.
  *
  * Threads: any worker's. Lock: rank watch; users themselves never change and are freed with their last
  * reference.
@@ -14,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "serve/acl_log.h"
+#include "serve/pubsub.h"
 #include "serve/users_table.h"
 
 #include <stdlib.h>
@@ -99,25 +101,16 @@ bool users_exist(struct server *s, struct slice name)
 
 struct users *users_create(const struct policy *p)
 {
-    static const char *const words[] = {"on", "+@all", "~*", "&*"};
     struct users *t = xcalloc(1, sizeof(*t));
     lock_init(&t->lock, LOCK_RANK_WATCH);
     list_init(&t->all);
     list_init(&t->log);
-    struct user *u = user_create(SLICE("default"));
-    for (size_t i = 0; i < array_len(words); i++) {
-        check(user_apply(u, slice_of(words[i])) == NULL);
+    list_push_back(&t->all, &users_make_default(p)->node);
+    for (uint32_t i = 0; i < p->user_count; i++) {
+        if (strcmp(p->users[i].name, "default") != 0) {
+            list_push_back(&t->all, &users_make(&p->users[i])->node);
+        }
     }
-    if (p->auth.password == NULL) {
-        u->nopass = true;
-    } else {
-        char secret[SHA256_HEX];
-        sha256_hex(slice_of(p->auth.password), secret);
-        u->passwords = xcalloc(2, SHA256_HEX);
-        memcpy(u->passwords[u->password_count++], secret, SHA256_HEX);
-    }
-    u->is_policy_default = true;
-    list_push_back(&t->all, &u->node);
     return t;
 }
 
@@ -200,6 +193,13 @@ void users_act_for(struct resp_client *c, const struct resp_client *caller)
     c->users_version = caller->users_version;
 }
 
+/* What was answered before still goes out; nothing is published to it any more. */
+static void shut_out(struct resp_client *c)
+{
+    pubsub_leave(c);
+    conn_close_after_flush(&c->conn);
+}
+
 bool users_refresh(struct resp_client *c)
 {
     uint64_t version = version_now(c);
@@ -209,11 +209,53 @@ bool users_refresh(struct resp_client *c)
     c->users_version = version;
     struct user *u = users_take(c->worker->server, slice_of(c->user->name));
     if (u == NULL) {
-        conn_close(&c->conn);
+        shut_out(c);
         return false;
     }
     become(c, u);
     return true;
+}
+
+static bool may_still_listen(void *arg, struct slice name, bool is_pattern)
+{
+    return user_may_listen(arg, name, is_pattern);
+}
+
+static void look_again(struct conn *conn, void *arg)
+{
+    (void)arg;
+    if (!resp_client_is(conn) || conn->closing) {
+        return;
+    }
+    struct resp_client *c = container_of(conn, struct resp_client, conn);
+    if (!users_refresh(c)) {
+        return;
+    }
+    if (c->user != NULL && !c->user->all_channels && !pubsub_all(c, may_still_listen, c->user)) {
+        shut_out(c);
+    }
+}
+
+struct change_mail {
+    struct mail mail;
+    struct worker *worker;
+};
+
+static void change_arrived(struct mail *m)
+{
+    struct change_mail *cm = container_of(m, struct change_mail, mail);
+    role_assume(&worker_role);
+    conn_each(cm->worker->loop, look_again, NULL);
+    free(cm);
+}
+
+void users_tell(struct server *s)
+{
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        struct change_mail *cm = xcalloc(1, sizeof(*cm));
+        cm->worker = &s->workers[i];
+        mailbox_post(loop_mailbox(s->workers[i].loop), &cm->mail, change_arrived);
+    }
 }
 
 const char *client_user_name(const struct resp_client *c)

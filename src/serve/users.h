@@ -4,7 +4,8 @@
  * form: one set of rules a user, no selectors).
  *
  * There is always a user "default", whose password is the policy's `auth` until ACL SETUSER gives it another.
- * Others come from the policy's `users` and from ACL SETUSER; those of SETUSER are gone after a restart.
+ * Others come from the policy's `users` and from ACL SETUSER; those of SETUSER are gone after a restart. A
+ * reload puts the policy's users back to what it says, and removes those that it no longer names.
  *
  * A user never changes: a SETUSER makes a new one in its place, and each connection finds out at its next
  * command (`users_version`). Who has every right pays one branch a command.
@@ -22,6 +23,9 @@ struct user;
 struct users *users_create(const struct policy *p);
 void users_destroy(struct users **u);
 
+/* A reload: the users of `p` in the place of those of the policy before. Any thread. */
+void users_reload(struct server *s, const struct policy *p);
+
 /* A connection begins: as "default", authenticated when that needs no password. */
 void users_begin(struct resp_client *c);
 void users_end(struct resp_client *c);
@@ -34,6 +38,8 @@ void users_act_for(struct resp_client *c, const struct resp_client *caller);
 bool users_refresh(struct resp_client *c);
 
 const char *client_user_name(const struct resp_client *c);
+/* CONFIG SET requirepass: the default user's only password; "": it needs none. */
+void users_set_default_password(struct server *s, struct slice password);
 bool users_exist(struct server *s, struct slice name);
 /* Every command, key and channel. */
 bool user_is_full(const struct user *u);

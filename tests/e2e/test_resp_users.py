@@ -2,10 +2,11 @@
 """Users of the Redis face: what they may do, and what is said when they may not."""
 import hashlib
 import shutil
+import signal
 
 import pytest
 
-from daemon import until
+from daemon import cli, until
 from resp_client import RespError
 from resp_helpers import PLAIN, RedisServer, plain
 
@@ -192,3 +193,114 @@ def refused(client, *words):
     with pytest.raises(RespError) as caught:
         client(*words)
     return str(caught.value)
+
+
+# --- users of the policy file ------------------------------------------------------------------
+
+FILE = PLAIN + """users:
+  ana: { password: secret, rules: "+@all ~a:* &news" }
+  eve: { password: secret, rules: "+@all ~* &*" }
+"""
+
+
+def reload(daemon, old, new):
+    text = daemon.file.read_text()
+    assert old in text
+    daemon.file.write_text(text.replace(old, new))
+    reloads = daemon.log.read_text().count("reloaded in")
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: daemon.log.read_text().count("reloaded in") == reloads + 1, "the reload")
+
+
+def as_user(daemon, name, password="secret"):
+    client = daemon.resp()
+    assert client("AUTH", name, password) == "OK"
+    return client
+
+
+def test_users_of_the_file_have_the_rights_that_it_gives(freshet):
+    daemon = freshet(FILE)
+    ana = as_user(daemon, "ana")
+    assert ana("SET", "a:1", "v") == "OK"
+    assert said(ana, "SET", "b:1", "v") == "-NOPERM No permissions to access a key"
+    assert daemon.resp()("ACL", "USERS") == [b"default", b"ana", b"eve"]
+    with pytest.raises(RespError, match="WRONGPASS"):
+        daemon.resp()("AUTH", "ana", "wrong")
+
+
+def test_a_reload_changes_the_users_of_the_file_and_only_those(freshet):
+    daemon = freshet(FILE)
+    admin, ana, eve, silent = daemon.resp(), as_user(daemon, "ana"), as_user(daemon, "eve"), as_user(daemon, "eve")
+    assert silent("SUBSCRIBE", "news")[0] == b"subscribe"
+    admin("ACL", "SETUSER", "own", "on", ">secret", "+@all", "~*")
+    own = as_user(daemon, "own")
+    reload(daemon, '  eve: { password: secret, rules: "+@all ~* &*" }\n', "")
+    reload(daemon, "~a:*", "~b:*")
+    assert silent.at_end()  # it did not have to say a word
+    assert eve.at_end()
+    assert said(ana, "SET", "a:1", "v").startswith("-NOPERM") and ana("SET", "b:1", "v") == "OK"
+    assert own("PING") == "PONG" and as_user(daemon, "own")("PING") == "PONG"
+    assert admin("ACL", "USERS") == [b"default", b"ana", b"own"]
+    reload(daemon, "users:\n", 'users:\n  default: { rules: "-flushall" }\n')
+    assert said(admin, "FLUSHALL").startswith("-NOPERM")
+    reload(daemon, '  default: { rules: "-flushall" }\n', "")
+    assert admin("FLUSHALL") == "OK"
+
+
+def test_a_file_with_a_bad_rule_is_refused_at_start_check_and_reload(freshet, tmp_path):
+    daemon = freshet(FILE)
+    bad = tmp_path / "bad.yaml"
+    for old, new, complaint in (("+@all ~a:*", "+@raed ~a:*", "7:35: users.ana.rules: `+@raed`: there is no such "
+                                 "category; did you mean `+@read`?"),
+                                ("+@all ~a:*", "+gett", "7:35: users.ana.rules: `+gett`: there is no such command; "
+                                 "did you mean `+get`?"),
+                                ("+@all ~a:*", "(+get", "Selectors are not supported")):
+        text = FILE.replace("users:", "# a line\nusers:").replace(old, new)
+        bad.write_text(text)
+        for verb in ("serve", "check"):
+            done = cli(verb, bad, *(["--offline"] if verb == "check" else []))
+            assert done.returncode == 1 and complaint in done.stderr, (verb, done)
+    reloads = daemon.log.read_text().count("refused, nothing was changed")
+    daemon.file.write_text(text)
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: daemon.log.read_text().count("refused, nothing was changed") > reloads, "the refusal")
+    assert as_user(daemon, "ana")("SET", "a:1", "v") == "OK"
+
+
+def test_beyond_loopback_users_are_credentials_and_default_is_off(freshet):
+    daemon = freshet(FILE.replace("127.0.0.1:0", "0.0.0.0:0"))
+    host, port = daemon.addresses("resp")[0].rsplit(":", 1)
+    client = daemon.resp()
+    assert said(client, "PING").startswith("-NOAUTH")
+    assert said(client, "AUTH", "default", "").startswith("-WRONGPASS")
+    assert client("AUTH", "ana", "secret") == "OK" and client("PING") == "PONG"
+
+
+def test_who_is_removed_or_loses_a_channel_is_cut_off_while_silent(freshet):
+    daemon = freshet(PLAIN)
+    admin = daemon.resp()
+    gone, listener, blocked = (user(daemon, n, "~*", "&news*", "+@all") for n in ("gone", "ear", "wait"))
+    assert listener("SUBSCRIBE", "news1")[0] == b"subscribe"
+    kept = user(daemon, "kept", "&news*", "+@all")
+    assert kept("PSUBSCRIBE", "news*")[0] == b"psubscribe"
+    blocked.raw(blocked.encode("BLPOP", "nothing", "0"))
+    assert admin("ACL", "DELUSER", "gone", "wait") == 2
+    assert gone.at_end() and blocked.at_end()
+    admin("ACL", "SETUSER", "ear", "resetchannels", "&other")
+    assert listener.at_end()
+    admin("ACL", "SETUSER", "kept", "-set")
+    assert admin("PUBLISH", "news1", "x") == 1
+    assert kept.reply() == [b"pmessage", b"news*", b"news1", b"x"]
+
+
+def test_requirepass_is_the_password_of_default(freshet):
+    daemon = freshet(PLAIN)
+    admin = daemon.resp()
+    assert admin("CONFIG", "GET", "requirepass") == [b"requirepass", b""]
+    assert admin("CONFIG", "SET", "requirepass", "new") == "OK"
+    assert admin("CONFIG", "GET", "requirepass") == [b"requirepass", b""] and admin("PING") == "PONG"
+    client = daemon.resp()
+    assert said(client, "GET", "k") == "-NOAUTH Authentication required."
+    assert client("AUTH", "new") == "OK"
+    assert client("CONFIG", "SET", "requirepass", "") == "OK"
+    assert daemon.resp()("PING") == "PONG"

@@ -39,7 +39,7 @@ static const struct wrong wrongs[] = {
     {"belongs_to_the_top_limits", LISTEN "limits: { workers: 3 }\n",
      "2:11: limits.workers: unknown key here; it belongs to the top of the file"},
     {"later_is_never_suggested", LISTEN "asset: x\n",
-     "2:1: asset: unknown key; valid ones: listen, database, auth, memory, spaces, durable, "
+     "2:1: asset: unknown key; valid ones: listen, database, auth, users, memory, spaces, durable, "
      "invalidate, "
      "routes, limits, workers, debug, log, crash_dir, watchdog"},
 
