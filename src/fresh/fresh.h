@@ -206,6 +206,5 @@ uint64_t fresh_snapshot_xmax(struct slice snapshot);
 uint64_t fresh_hashed_raised(const struct fresh *f, uint32_t *ret_slots);
 /* Milliseconds since the last proof of contact; UINT64_MAX before the first. */
 uint64_t fresh_proof_age(const struct fresh *f, uint64_t now_ms);
-uint32_t fresh_max_stale(const struct fresh *f);
 
 #endif

@@ -36,11 +36,6 @@ uint64_t fresh_epoch(const struct fresh *f)
     return atomic_load_explicit(&f->epoch, memory_order_relaxed);
 }
 
-uint32_t fresh_max_stale(const struct fresh *f)
-{
-    return f->max_stale_ms;
-}
-
 fresh_pos pos_give_now(struct fresh *f)
 {
     fresh_pos now = atomic_load_explicit(&f->now, memory_order_acquire);

@@ -75,6 +75,13 @@ static void release_out(struct conn *c)
 /* --- writing ------------------------------------------------------------------------------------ */
 
 /* False when the connection died. */
+/* The loop's own thread is the only one that writes: no locked instruction is needed. */
+static void count_bytes(_Atomic uint64_t *sum, ssize_t bytes)
+{
+    uint64_t now = atomic_load_explicit(sum, memory_order_relaxed) + (uint64_t)bytes;
+    atomic_store_explicit(sum, now, memory_order_relaxed);
+}
+
 static bool write_out(struct conn *c)
 {
     if (c->held) {
@@ -98,6 +105,7 @@ static bool write_out(struct conn *c)
         if (put > 0) {
             c->active_ms = c->loop->now_ms;
             c->sent += (uint64_t)put;
+            count_bytes(&c->loop->bytes_out, put);
             buf_consume(&c->out, (size_t)put);
         }
     }
@@ -171,6 +179,7 @@ static ssize_t read_more(struct conn *c)
     }
     ssize_t got = read(c->source.fd, room, c->in.cap - c->in.end);
     if (got > 0) {
+        count_bytes(&c->loop->bytes_in, got);
         buf_commit(&c->in, (size_t)got);
         offer_buffered(c);
     }
@@ -246,6 +255,7 @@ static void read_ahead(struct conn *c)
         ended(c, got);
         return;
     }
+    count_bytes(&l->bytes_in, got);
     l->ahead.conn[l->ahead.count] = c;
     l->ahead.in[l->ahead.count++] = (struct slice){room, (size_t)got};
     l->ahead.used += (size_t)got;

@@ -98,6 +98,16 @@ uint64_t loop_buffer_bytes(const struct loop *l)
     return atomic_load_explicit(&l->buffer_bytes, memory_order_relaxed);
 }
 
+uint64_t loop_bytes_in(const struct loop *l)
+{
+    return atomic_load_explicit(&l->bytes_in, memory_order_relaxed);
+}
+
+uint64_t loop_bytes_out(const struct loop *l)
+{
+    return atomic_load_explicit(&l->bytes_out, memory_order_relaxed);
+}
+
 void loop_stop(struct loop *l)
 {
     atomic_store_explicit(&l->stop, true, memory_order_release);

@@ -51,6 +51,9 @@ void loop_read_clock(struct loop *l);
  * loop runs, or on its thread. */
 void loop_limit_buffers(struct loop *l, uint64_t max_bytes);
 uint64_t loop_buffer_bytes(const struct loop *l); /* any thread; as of the end of some turn */
+/* Bytes that all its connections have ever read and sent; any thread. */
+uint64_t loop_bytes_in(const struct loop *l);
+uint64_t loop_bytes_out(const struct loop *l);
 
 /* Called in each turn between phases 3 and 4; one function a loop, before it runs. */
 void loop_before_flush(struct loop *l, void (*fn)(void *arg), void *arg);

@@ -54,9 +54,11 @@ struct loop {
     uint32_t conn_count;
     uint64_t buffer_max; /* 0: no limit */
     struct loop_task shed;
-    _Atomic uint64_t buffer_bytes; /* relaxed: a figure; written by the owner only */
-    char *scratch;                 /* every connection reads here first */
-    char *scratch_within;          /* the same, for loop_turn_within(); NULL until it is needed */
+    /* relaxed: figures; written by the owner only */
+    _Atomic uint64_t buffer_bytes;
+    _Atomic uint64_t bytes_in, bytes_out;
+    char *scratch;        /* every connection reads here first */
+    char *scratch_within; /* the same, for loop_turn_within(); NULL until it is needed */
     struct loop_ahead ahead;
     struct buf spare[LOOP_SPARE]; /* output buffers waiting for a connection */
     uint32_t spare_count;

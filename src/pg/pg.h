@@ -128,8 +128,6 @@ bool pg_session_idle(const struct pg_session *s);
 void pg_session_query(struct pg_session *s, const char *sql);
 /* Sends a copy message (standby status update) on a replication stream. */
 bool pg_session_copy_put(struct pg_session *s, struct slice message);
-/* NoticeReceiver for this session (LOG messages of the analysis). */
-void pg_session_on_notice(struct pg_session *s, void (*notice)(void *arg, const PGresult *r));
 
 /* Blocking, for idle connections. Does PostgreSQL itself answer here, and not a pooler in front of it? */
 bool pg_is_direct(PGconn *conn);

@@ -25,7 +25,6 @@ struct pg_session {
     void *arg;
     enum session_state state;
     PGresult *last; /* BUSY: the newest result so far */
-    void (*notice)(void *arg, const PGresult *r);
 };
 
 static void session_forget(struct pg_session *s)
@@ -35,18 +34,17 @@ static void session_forget(struct pg_session *s)
     s->state = SESSION_DEAD;
 }
 
+/* Without a receiver libpq prints notices on standard error. */
 static void session_notice(void *arg, const PGresult *r)
 {
-    struct pg_session *s = arg;
-    if (s->notice != NULL) {
-        s->notice(s->arg, r);
-    }
+    (void)arg;
+    (void)r;
 }
 
 static void session_connected(struct pg_link *k)
 {
     struct pg_session *s = container_of(k, struct pg_session, link);
-    (void)PQsetNoticeReceiver(k->conn, session_notice, s);
+    (void)PQsetNoticeReceiver(k->conn, session_notice, NULL);
     s->state = SESSION_IDLE;
     s->face->ready(s->arg);
 }
@@ -186,9 +184,4 @@ bool pg_session_copy_put(struct pg_session *s, struct slice message)
     }
     return PQputCopyData(s->link.conn, message.ptr, (int)message.len) == 1 &&
            pg_link_flush(&s->link);
-}
-
-void pg_session_on_notice(struct pg_session *s, void (*notice)(void *arg, const PGresult *r))
-{
-    s->notice = notice;
 }

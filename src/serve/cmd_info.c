@@ -11,6 +11,7 @@
 #include "serve/command_stats.h"
 #include "serve/pubsub.h"
 #include "serve/roll_call.h"
+#include "serve/scripting.h"
 #include "serve/tracking.h"
 
 #include "base/clock.h"
@@ -49,9 +50,20 @@ static void sum_spaces(const struct server *s, uint64_t ret_sums[3])
     }
 }
 
+/* Bytes read and sent on all faces, since the start. */
+static void sum_net(const struct server *s, uint64_t ret_sums[2])
+{
+    memset(ret_sums, 0, 2 * sizeof(*ret_sums));
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        ret_sums[0] += loop_bytes_in(s->workers[i].loop);
+        ret_sums[1] += loop_bytes_out(s->workers[i].loop);
+    }
+}
+
 void info_reset(struct server *s)
 {
     uint64_t sums[3];
+    uint64_t net[2];
     for (size_t at = 0; at < sizeof(s->info_base); at += sizeof(uint64_t)) {
         atomic_store_explicit(base_of(s, at), serve_counter_sum(s, at), memory_order_relaxed);
     }
@@ -59,6 +71,10 @@ void info_reset(struct server *s)
     sum_spaces(s, sums);
     for (size_t i = 0; i < array_len(sums); i++) {
         atomic_store_explicit(&s->info_base_space[i], sums[i], memory_order_relaxed);
+    }
+    sum_net(s, net);
+    for (size_t i = 0; i < array_len(net); i++) {
+        atomic_store_explicit(&s->info_base_net[i], net[i], memory_order_relaxed);
     }
 }
 
@@ -151,6 +167,22 @@ static void put_bytes(struct buf *out, const char *name, uint64_t bytes)
                units[unit]);
 }
 
+/* "vm" is what Lua holds, "scripts" what is kept to compile them again. Functions there are none. */
+static void put_scripts(const struct server *s, struct buf *out)
+{
+    struct scripting_figures f;
+    scripting_figures(s, &f);
+    put_bytes(out, "used_memory_lua", f.vm_bytes);
+    put(out, "used_memory_vm_eval", f.vm_bytes);
+    put(out, "used_memory_scripts_eval", f.source_bytes);
+    put(out, "number_of_cached_scripts", f.sources);
+    buf_append_str(out, "number_of_functions:0\r\nnumber_of_libraries:0\r\n"
+                        "used_memory_vm_functions:0\r\n");
+    put_bytes(out, "used_memory_vm_total", f.vm_bytes);
+    put(out, "used_memory_functions", 0);
+    put_bytes(out, "used_memory_scripts", f.source_bytes);
+}
+
 static void info_memory(const struct resp_client *c, struct buf *out)
 {
     const struct server *s = c->worker->server;
@@ -176,9 +208,7 @@ static void info_memory(const struct resp_client *c, struct buf *out)
                used > 0 ? 100.0 * (double)items / (double)used : 0.0);
     put_bytes(out, "total_system_memory",
               (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
-    buf_append_str(out,
-                   "used_memory_lua:0\r\nused_memory_scripts:0\r\nnumber_of_cached_scripts:0\r\n"
-                   "number_of_functions:0\r\nnumber_of_libraries:0\r\n");
+    put_scripts(s, out);
     put_bytes(out, "maxmemory", budgets);
     buf_printf(out, "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\n",
                eviction_name(c->space), used > 0 ? (double)resident / (double)used : 1.0);
@@ -206,8 +236,12 @@ static void info_stats(const struct resp_client *c, struct buf *out)
     put(out, "total_commands_processed", SUM(c, resp_commands));
     put(out, "instantaneous_ops_per_sec",
         atomic_load_explicit(&s->ops_per_s, memory_order_relaxed));
-    put(out, "total_net_input_bytes", 0);
-    put(out, "total_net_output_bytes", 0);
+    uint64_t net[2];
+    sum_net(s, net);
+    put(out, "total_net_input_bytes",
+        net[0] - atomic_load_explicit(&s->info_base_net[0], memory_order_relaxed));
+    put(out, "total_net_output_bytes",
+        net[1] - atomic_load_explicit(&s->info_base_net[1], memory_order_relaxed));
     put(out, "rejected_connections", SUM(c, connections_refused));
     for (size_t i = 0; i < array_len(names); i++) {
         uint64_t base = atomic_load_explicit(&s->info_base_space[i], memory_order_relaxed);

@@ -267,15 +267,6 @@ void command_stats_each_error(struct server *s, command_stats_error_fn *fn, void
     free(sums);
 }
 
-void command_stats_reset_times(struct server *s, const struct command *cmd)
-{
-    struct command_figures now;
-    sum_all(s, cmd->place, &now);
-    lock_acquire(&s->watch_lock);
-    memcpy(base_of(s)->commands[cmd->place].buckets, now.buckets, sizeof(now.buckets));
-    lock_release(&s->watch_lock);
-}
-
 void command_stats_reset(struct server *s)
 {
     lock_acquire(&s->watch_lock);

@@ -42,9 +42,8 @@ uint64_t command_stats_bucket_end(uint32_t bucket);
 typedef void command_stats_error_fn(void *arg, const char *word, uint64_t count);
 /* Each first word of error replies since the last reset. */
 void command_stats_each_error(struct server *s, command_stats_error_fn *fn, void *arg);
-/* Forgets everything counted so far: the commands' figures, the errors', or both. */
+/* Forgets everything counted so far, of commands and of errors. */
 void command_stats_reset(struct server *s);
-void command_stats_reset_times(struct server *s, const struct command *cmd);
 void command_stats_free_base(struct server *s);
 
 #endif

@@ -108,14 +108,6 @@ void events_send(struct worker *w)
     w->events = told; /* its memory, for the next */
 }
 
-void events_publish(struct worker *w, uint32_t class, uint32_t db, const char *event,
-                    struct slice key)
-{
-    if ((classes_wanted(w) & class) != 0) {
-        publish(w, db, event, key);
-    }
-}
-
 /* --- the setting ---------------------------------------------------------------------------------- */
 
 static const struct {

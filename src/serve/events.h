@@ -60,10 +60,6 @@ void events_note_touch(struct worker *w, enum store_touch what, uint32_t db, str
 /* The server observes the store's changes while somebody reacts to them: after settings.events or tracking
  * has changed. */
 void events_observe(struct server *s);
-/* At once, for what no command did: "expired", "evicted". Not while a key is held. */
-void events_publish(struct worker *w, uint32_t class, uint32_t db, const char *event,
-                    struct slice key);
-
 /* "KEA" to bits; false: there is no such letter. And back, as Redis orders them. */
 bool events_parse(struct slice text, uint32_t *ret_classes);
 enum { EVENTS_TEXT = 20 };

@@ -3,8 +3,8 @@
  * What the commands of the Redis face share: the connection's database, reading and writing one key
  * under the freshness rules, replies and arguments.
  *
- * Invariants: R1. Nothing creates a key but client_put() and client_put_exact(), which ask the
- * lease. R2. A miss is reported after the hold is dropped and before the reply can leave.
+ * Invariants: R1. Nothing creates a key but client_put(), client_put_exact() and client_edit_*()
+ * (edit.h), which ask the lease. R2. A miss is reported after the hold is dropped and before the reply can leave.
  */
 #include "serve/events.h"
 

@@ -10,8 +10,12 @@
  *
  * and creates a key like this, whatever the command (LEASE_ROOM is stack memory, not cleared):
  *
- *      lease = client_lease(c, key, &room);          before the hold: may take the miss table's
- * lock store_hold(...); err = client_put(c, &hold, lease, &write); store_drop(&hold);
+ *      lease = client_lease(c, key, &room);       before the hold: may take the miss table's lock
+ *      store_hold(...);
+ *      err = client_put(c, &hold, lease, &write);
+ *      store_drop(&hold);
+ *
+ * Collections are read and changed through edit.h.
  *
  * Threads: the connection's worker.
  */

@@ -23,9 +23,9 @@
 #include "serve/cmd_server.h"
 #include "serve/detached.h"
 #include "serve/durable.h"
-#include "serve/users.h"
 #include "serve/gate.h"
 #include "serve/settings.h"
+#include "serve/users.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -36,6 +36,7 @@ struct scripting {
     struct script_vm *vm;
     struct resp_client *inner; /* runs the script's commands */
     uint64_t generation;       /* of the sources that the vm's scripts come from */
+    size_t told_bytes;         /* of the vm, counted in the state's */
     /* the run */
     struct resp_client *caller;
     bool read_only;
@@ -75,6 +76,23 @@ void scripting_destroy(struct scripting **sp)
 static struct scripting_state *state_of(const struct scripting *s)
 {
     return s->inner->worker->server->scripting;
+}
+
+void scripting_figures(const struct server *s, struct scripting_figures *ret_figures)
+{
+    const struct scripting_state *state = s->scripting;
+    *ret_figures = (struct scripting_figures){
+        .vm_bytes = atomic_load_explicit(&state->vm_bytes, memory_order_relaxed),
+        .sources = script_sources_count(state->sources),
+        .source_bytes = script_sources_bytes(state->sources),
+    };
+}
+
+static void tell_memory(struct scripting *s)
+{
+    size_t now = script_vm_memory(s->vm);
+    atomic_fetch_add_explicit(&state_of(s)->vm_bytes, now - s->told_bytes, memory_order_relaxed);
+    s->told_bytes = now;
 }
 
 /* --- commands of a script ----------------------------------------------------------------------- */
@@ -293,6 +311,7 @@ void scripting_load(struct resp_client *c, struct slice source)
     uint32_t flags = 0;
     if (prepare(s, c, &(struct scripting_call){.source = source}, sha, &flags)) {
         script_sources_add(state_of(s)->sources, sha, source);
+        tell_memory(s);
         resp_bulk_str(&c->conn.out, sha);
     }
 }
@@ -330,6 +349,7 @@ static void end(struct scripting *s)
     s->inner->in_exec = false;
     buf_clear(&s->inner->conn.out);
     buf_shrink(&s->inner->conn.out, REPLY_KEEP);
+    tell_memory(s);
 }
 
 void scripting_run(struct resp_client *c, const struct scripting_call *call)

@@ -24,6 +24,8 @@ struct scripting_state {
     _Atomic bool is_busy;     /* relaxed: for longer than that */
     _Atomic bool has_written; /* relaxed: it has called a command that writes */
     _Atomic bool is_killed;   /* relaxed: by SCRIPT KILL, any worker */
+    _Atomic uint64_t
+        vm_bytes; /* relaxed: of all workers' vms, each as it was after its last script */
 };
 
 struct scripting_state *scripting_state_create(void);
@@ -42,6 +44,12 @@ struct scripting_call {
 };
 /* Runs the script for the client and replies. */
 void scripting_run(struct resp_client *c, const struct scripting_call *call);
+/* For INFO; any thread. */
+struct scripting_figures {
+    uint64_t vm_bytes;
+    uint64_t sources, source_bytes; /* scripts that exist */
+};
+void scripting_figures(const struct server *s, struct scripting_figures *ret_figures);
 /* SCRIPT LOAD: compiles, remembers, replies. */
 void scripting_load(struct resp_client *c, struct slice source);
 

@@ -160,6 +160,7 @@ struct server {
     /* relaxed: what INFO counts from since CONFIG RESETSTAT; metrics go on */
     struct serve_counters info_base;
     _Atomic uint64_t info_base_space[3]; /* evicted, expired, outdated */
+    _Atomic uint64_t info_base_net[2];   /* bytes read, bytes sent */
     uint32_t http_db;                    /* the store's database that holds HTTP answers */
     _Atomic uint32_t connections;        /* relaxed: a limit, not an order */
     _Atomic bool draining;               /* relaxed: new work is turned away soon enough */

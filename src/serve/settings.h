@@ -41,11 +41,11 @@ void settings_fini(struct server *s);
 
 /* What a worker must look at before or after a command: struct server's `alert`, one load a command. */
 enum server_alert {
-    ALERT_PAUSE = 1 << 0,    /* CLIENT PAUSE */
-    ALERT_MONITOR = 1 << 1,  /* somebody watches */
-    ALERT_BUSY = 1 << 3,     /* a script runs for longer than it should */
-    ALERT_TRACKING = 1 << 2, /* some client caches what it reads */
-    ALERT_USERS = 1 << 4,    /* users have changed since the start */
+    ALERT_PAUSE = 1 << 0,    /* pause.c: CLIENT PAUSE */
+    ALERT_MONITOR = 1 << 1,  /* monitor.c: somebody watches */
+    ALERT_TRACKING = 1 << 2, /* tracking.c: some client caches what it reads */
+    ALERT_BUSY = 1 << 3,     /* scripting.c: a script runs for longer than it should */
+    ALERT_USERS = 1 << 4,    /* users.c: users have changed since the start */
 };
 
 static inline uint64_t setting_get(const _Atomic uint64_t *setting)

@@ -11,7 +11,7 @@
  * Messages travel as pubsub does: a topic for each client, named by its number. RESP3 clients get a push; with
  * REDIRECT another connection gets it, a RESP2 one as a message of __redis__:invalidate.
  *
- * Source: redis.io "Client-side caching". Threads: any worker's; lock of rank tracking.
+ * Source: redis.io "Client-side caching". Threads: any worker's; lock: rank watch.
  */
 #ifndef SERVE_TRACKING_H
 #define SERVE_TRACKING_H

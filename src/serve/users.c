@@ -185,14 +185,6 @@ bool users_authenticate(struct resp_client *c, struct slice name, struct slice p
     return true;
 }
 
-void users_act_for(struct resp_client *c, const struct resp_client *caller)
-{
-    if (c->user != caller->user) {
-        become(c, ref_user(caller->user));
-    }
-    c->users_version = caller->users_version;
-}
-
 /* What was answered before still goes out; nothing is published to it any more. */
 static void shut_out(struct resp_client *c)
 {

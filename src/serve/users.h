@@ -31,8 +31,6 @@ void users_begin(struct resp_client *c);
 void users_end(struct resp_client *c);
 /* False: no such user, disabled, or another password. */
 bool users_authenticate(struct resp_client *c, struct slice name, struct slice password);
-/* A script's client has the rights of who runs it. */
-void users_act_for(struct resp_client *c, const struct resp_client *caller);
 /* The user may have changed since the last command: looks again. False: it is gone, and the connection
  * closes. */
 bool users_refresh(struct resp_client *c);

@@ -13,17 +13,6 @@ uint64_t coll_count(const struct store_item *it)
     return coll_count_of(it);
 }
 
-bool coll_is_packed(const struct store_item *it)
-{
-    return !coll_is_tree(it);
-}
-
-bool coll_all_integers(const struct store_hold *h, const struct store_item *it)
-{
-    (void)h;
-    return coll_view_of(it).head.shape == COLL_INTEGERS;
-}
-
 const char *coll_encoding(const struct store_item *it)
 {
     bool is_large = coll_view_of(it).head.shape == COLL_LARGE;

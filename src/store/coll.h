@@ -67,12 +67,8 @@ void store_use_coll_limits(struct store *s, const struct coll_limits *limits);
 /* --- reading: any kind -------------------------------------------------------------------------- */
 
 uint64_t coll_count(const struct store_item *it);
-/* Packed, not yet a tree (OBJECT ENCODING says listpack). Its elements' bytes. */
-bool coll_is_packed(const struct store_item *it);
-/* A set that has only ever had integers, and few. */
-bool coll_all_integers(const struct store_hold *h, const struct store_item *it);
-/* The word of OBJECT ENCODING that Redis would use, with its default limits and its history: what became
- * large stays so, lists excepted. https://redis.io/docs/latest/commands/object-encoding/ */
+/* The word of OBJECT ENCODING that Redis would use, by the limits of store_use_coll_limits() and the
+ * collection's history: what became large stays so, lists excepted. https://redis.io/docs/latest/commands/object-encoding/ */
 const char *coll_encoding(const struct store_item *it);
 /* The element of a rank (0 first). False: rank >= count. */
 bool coll_at(const struct store_hold *h, const struct store_item *it, uint64_t rank,

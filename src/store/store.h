@@ -218,8 +218,8 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b);
 
 /* One step of a cursor walk over a database. Visits at least every key that stays for the whole walk.
  * `cursor` 0 starts, returned 0 ends; the cursor survives growth of the index and deletions. `visit`
- * sees live items only (with `now_ms` 0 also what is expired or unproven now) and must not call the store. Locks one shard at a time; visits about `count`
- * keys. */
+ * sees live items only (with `now_ms` 0 also what is expired or unproven now) and must not call the
+ * store. Locks one shard at a time; visits about `count` keys. */
 typedef void store_visit_fn(void *arg, const struct store_item *it);
 uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
                     uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg);

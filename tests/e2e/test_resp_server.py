@@ -276,3 +276,30 @@ def test_many_threads_of_statistics_and_monitors_at_once(freshet):
         thread.join()
     assert clients[0]("GET", "n") == b"1200"
     assert clients[0]("LATENCY", "HISTOGRAM", "incr")[1][1] == 1200
+
+
+def test_info_counts_scripts_and_what_lua_holds(freshet):
+    client = freshet(PLAIN).resp()
+    client("SCRIPT", "FLUSH")
+    client("EVAL", "return 1", "0")
+    client("SCRIPT", "LOAD", "return 'another'")
+    client("EVAL", "return 1", "0")
+    memory = info(client, "memory")
+    assert memory["number_of_cached_scripts"] == "2"
+    assert int(memory["used_memory_scripts_eval"]) >= len("return 1") + len("return 'another'")
+    assert int(memory["used_memory_vm_eval"]) > 10_000
+    client("SCRIPT", "FLUSH")
+    assert info(client, "memory")["number_of_cached_scripts"] == "0"
+
+
+def test_info_counts_bytes_read_and_sent_until_they_are_reset(freshet):
+    client = freshet(PLAIN).resp()
+    before = info(client, "stats")
+    client("SET", "k", b"v" * 100_000)
+    client("GET", "k")
+    after = info(client, "stats")
+    for way in "total_net_input_bytes", "total_net_output_bytes":
+        assert 100_000 < int(after[way]) - int(before[way]) < 150_000
+    client("CONFIG", "RESETSTAT")
+    now = info(client, "stats")
+    assert int(now["total_net_input_bytes"]) < 1000 and int(now["total_net_output_bytes"]) < 10_000
