@@ -208,6 +208,14 @@ static void run_batch(struct loop *l, struct loop_batch *b, int count)
     conn_go_on(l);
 }
 
+static void end_turn(struct loop *l)
+{
+    if (l->before_flush != NULL) {
+        l->before_flush(l->before_flush_arg);
+    }
+    run_deferred(l);
+}
+
 void loop_run(struct loop *l)
 {
     struct loop_batch batch = {.outer = NULL};
@@ -222,10 +230,7 @@ void loop_run(struct loop *l)
         thread_turn(now_us);
         run_batch(l, &batch, count);
         timers_run(l);
-        if (l->before_flush != NULL) {
-            l->before_flush(l->before_flush_arg);
-        }
-        run_deferred(l);
+        end_turn(l);
     }
     atomic_store_explicit(&l->stop, false, memory_order_relaxed);
     l->batch = NULL;
@@ -246,7 +251,7 @@ void loop_turn_within(struct loop *l)
     l->ahead = (struct loop_ahead){.count = 0};
     l->scratch = l->scratch_within;
     run_batch(l, &batch, epoll_wait(l->epoll, batch.ready, LOOP_BATCH, 0));
-    run_deferred(l);
+    end_turn(l);
     l->scratch = outer_scratch;
     l->ahead = outer_ahead;
     l->batch = batch.outer;

@@ -13,7 +13,8 @@
 
 struct rewrite {
     bool is_running;
-    uint32_t db_at; /* index into options.dbs */
+    bool is_held_up; /* a script owns the store */
+    uint32_t db_at;  /* index into options.dbs */
     uint64_t cursor;
     uint32_t swaps; /* of databases, when it began */
     uint64_t keys;
@@ -34,7 +35,7 @@ struct persist {
     struct rewrite rewrite;
     uint64_t synced_ms;
     uint64_t told_written, told_synced; /* positions that the workers have heard of */
-    uint64_t told_ms; /* trouble was last logged */
+    uint64_t told_ms;                   /* trouble was last logged */
     pthread_t thread;
     bool is_started;
 

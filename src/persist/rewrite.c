@@ -178,12 +178,17 @@ static void dump_found(struct persist *p, uint32_t db, uint64_t now_ms)
     buf_shrink(&p->rewrite.keys_found, TURN_BYTES);
 }
 
-/* False: the walk is over. */
+/* False: the walk is over. It does not wait for a script: this thread has others' effects to write. */
 static bool walk_turn(struct persist *p)
 {
     struct rewrite *rw = &p->rewrite;
+    rw->is_held_up = !store_gate_try(p->options.store, p->options.gate);
+    if (rw->is_held_up) {
+        return true;
+    }
     uint64_t stop = journal_end(p->journal) + TURN_BYTES;
-    while (rw->db_at < p->options.db_count && journal_end(p->journal) < stop) {
+    while (rw->db_at < p->options.db_count && journal_end(p->journal) < stop &&
+           !store_own_is_wanted(p->options.store)) {
         uint32_t db = p->options.dbs[rw->db_at];
         uint64_t now_ms = clock_now_ms();
         rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS,
@@ -191,6 +196,7 @@ static bool walk_turn(struct persist *p)
         dump_found(p, db, now_ms);
         rw->db_at += rw->cursor == 0;
     }
+    store_gate_leave(p->options.store, p->options.gate);
     return rw->db_at < p->options.db_count;
 }
 

@@ -41,6 +41,7 @@ enum {
     KEEP_BYTES = 1024 * 1024,        /* of the group's buffer */
     SYNC_EVERY_MS = 1000,
     RETRY_MS = 100,
+    HELD_UP_MS = 10,
     TELL_EVERY_MS = 10 * 1000,
 };
 
@@ -288,8 +289,9 @@ static void wait_for_work(struct persist *p)
 {
     struct pollfd wake = {.fd = p->wake_fd, .events = POLLIN};
     int wait_ms = persist_get(p->trouble) != 0 ? RETRY_MS
-                  : p->rewrite.is_running      ? 0
-                                               : SYNC_EVERY_MS;
+                  : !p->rewrite.is_running     ? SYNC_EVERY_MS
+                  : p->rewrite.is_held_up      ? HELD_UP_MS
+                                               : 0;
     thread_rest();
     if (poll(&wake, 1, wait_ms) > 0) {
         uint64_t count;

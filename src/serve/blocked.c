@@ -6,7 +6,7 @@
  *
  * A wait's life:
  *
- *      block_run: attempt, own, attempt again, nothing ─> WAITING, connection parked
+ *      block_run: own, attempt, nothing ─> WAITING, connection parked
  *      a note of one of its keys ─> blocked_serve: the hand runs the command, has a reply ─┐
  *      timeout, CLIENT UNBLOCK, server stops ──────────────────────────────────────────────┼─> ENDED ─> deliver
  *      connection closes: leave() ─> freed                                                 ┘
@@ -261,7 +261,11 @@ static void deliver(struct waiter *w)
 
 static void reply_arrived(struct mail *m)
 {
-    deliver(container_of(m, struct waiter, mail));
+    struct waiter *w = container_of(m, struct waiter, mail);
+    if (w->client != NULL) {
+        w->client->served_by_other = true;
+    }
+    deliver(w);
 }
 
 /* With the reply in place and the store owned; `at` is this thread's worker. */
@@ -400,15 +404,14 @@ void block_run(struct resp_client *c, const struct block *b)
 {
     bool may_wait = !c->in_exec && !c->detached;
     c->would_block = false;
-    if (b->attempt(c, b->args)) {
-        return;
-    }
     if (!may_wait) {
-        c->would_block = true;
-        reply_nothing(c, b);
+        if (!b->attempt(c, b->args)) {
+            c->would_block = true;
+            reply_nothing(c, b);
+        }
         return;
     }
-    client_own(c); /* from here to wait_for() nobody writes */
+    client_own(c); /* from the attempt to wait_for() nobody writes */
     if (!b->attempt(c, b->args)) {
         wait_for(c, b);
     }
@@ -529,11 +532,15 @@ static void serve_database(struct worker *at, uint32_t db)
     buf_fini(&names);
 }
 
-void blocked_serve(struct worker *at, struct buf *fed)
+bool blocked_serve(struct worker *at, struct buf *fed)
 {
-    worker_own(at);
+    if (!worker_own_try(at)) {
+        return false;
+    }
+    struct buf keys = *fed; /* serving feeds others */
+    buf_init(fed);
     loop_read_clock(at->loop); /* what was pushed by a long transaction may have expired by now */
-    struct slice rest = buf_readable(fed);
+    struct slice rest = buf_readable(&keys);
     while (rest.len > 0) {
         struct fed_head head;
         memcpy(&head, rest.ptr, sizeof(head));
@@ -547,8 +554,9 @@ void blocked_serve(struct worker *at, struct buf *fed)
             serve_database(at, head.db);
         }
     }
-    buf_clear(fed);
+    buf_fini(&keys);
     worker_disown(at);
+    return true;
 }
 
 /* --- life --------------------------------------------------------------------------------------- */

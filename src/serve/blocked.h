@@ -33,7 +33,7 @@ struct block {
 };
 
 /* Replies, or parks the client; inside EXEC and for a client without a connection it replies null instead.
- * An attempt may be made twice: the second time with the store owned. Client's worker. */
+ * The attempt is made with the store owned. Client's worker. */
 void block_run(struct resp_client *c, const struct block *b);
 
 /* Seconds with a fraction, milliseconds; 0 means for ever. False after replying. */
@@ -65,8 +65,9 @@ static inline bool blocked_may_feed(const struct worker *w, const struct command
 /* Appends to `ret_fed` what a note means to those who wait, if anything. Calls nobody. */
 void blocked_note(const struct worker *w, enum store_touch what, uint32_t db, struct slice key,
                   struct buf *ret_fed);
-/* Serves whom it can of those who wait for `fed`'s keys, in order of arrival, and empties `fed`. */
-void blocked_serve(struct worker *w, struct buf *fed);
+/* Serves whom it can of those who wait for `fed`'s keys, in order of arrival, and empties `fed`. False: nothing
+ * happened, somebody else owns the store; gate_wake() will be called. */
+bool blocked_serve(struct worker *w, struct buf *fed);
 
 struct blocked *blocked_create(void);
 /* When no client and no other thread is left. */

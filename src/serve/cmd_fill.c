@@ -24,6 +24,7 @@
 #include "serve/durable.h"
 #include "serve/edit.h"
 #include "serve/fill_token.h"
+#include "serve/gate.h"
 #include "serve/herd.h"
 
 enum { WAIT_MAX_MS = 60 * 60 * 1000 };
@@ -159,7 +160,15 @@ static void look_again(struct resp_client *c, const struct herd_question *q)
 {
     struct ask a = {.q = *q, .shares = true};
     size_t before = buf_len(&c->conn.out);
-    get(c, &a);
+    bool took;
+    if (gate_try(c->worker, &took)) {
+        get(c, &a);
+    } else { /* a script owns the store, perhaps for long */
+        put_answer(c, &a, NULL, lease_token(c->worker, q->db, q->key), "none");
+    }
+    if (took) {
+        gate_leave(c->worker);
+    }
     if (c->herd == NULL) {
         resp_finish(c, before);
         conn_dirty(&c->conn);

@@ -12,7 +12,7 @@
  *
  * Invariant: M1. in_exec implies that this worker owns the store; commands then do not park.
  */
-#include "serve/resp_client.h"
+#include "serve/gate.h"
 #include "serve/resp_watch.h"
 
 #include "base/alloc.h"
@@ -72,15 +72,40 @@ uint32_t resp_watch_count(const struct resp_client *c)
     return count;
 }
 
+static void remove_watches(struct worker *w, struct resp_watch *watches)
+{
+    while (watches != NULL) {
+        struct resp_watch *next = watches->next;
+        store_watch_remove(w->server->store, w->gate, &watches->watch);
+        free(watches->watch.key);
+        free(watches);
+        watches = next;
+    }
+}
+
+void resp_watches_retry(struct worker *w)
+{
+    bool took;
+    if (w->gate_wait.watches != NULL && gate_try(w, &took)) {
+        remove_watches(w, w->gate_wait.watches);
+        w->gate_wait.watches = NULL;
+        if (took) {
+            gate_leave(w);
+        }
+    }
+}
+
+/* While a script owns the store, watches stay behind. */
 void resp_watch_clear(struct resp_client *c)
 {
+    struct resp_watch **kept = &c->worker->gate_wait.watches;
     while (c->watches != NULL) {
-        struct resp_watch *w = c->watches;
-        c->watches = w->next;
-        store_watch_remove(client_store(c), c->worker->gate, &w->watch);
-        free(w->watch.key);
-        free(w);
+        struct resp_watch *watch = c->watches;
+        c->watches = watch->next;
+        watch->next = *kept;
+        *kept = watch;
     }
+    resp_watches_retry(c->worker);
 }
 
 /* --- commands --------------------------------------------------------------------------------- */

@@ -10,9 +10,10 @@
  *      durable_hold ─> fresh ── end of turn: position = journal_end() ─┬─ safe: released, flushed in this turn
  *                                                                      └─> waiting ─ mail from the log ─> released
  *
- * The position is taken once for all at the end of the turn, outside every ownership, after the worker has
- * passed its own gate: so a reply that another worker made for a blocked client of ours, inside its
- * ownership, has its effects in the journal by then.
+ * The position is taken once for all at the end of the turn, outside every ownership of other workers. A reply that
+ * another worker made for a blocked client of ours, inside its ownership, waits until the worker can pass its own
+ * gate: its effects are in the journal by then. If that is not now, because a script owns the store, it is at the
+ * end of the turn in which the gate opens.
  *
  * The log is read through a client without a connection (detached.h), of a worker that has no thread and
  * whose clock stands at 0: nothing is expired while the log is read, since a key whose expiry was moved must
@@ -27,6 +28,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "serve/detached.h"
+#include "serve/gate.h"
 #include "store/journal.h"
 
 #include <signal.h>
@@ -69,7 +71,8 @@ static void release_safe(struct worker *w)
     const struct persist *log = w->server->durable->log;
     list_for_each (node, &w->durable.waiting) {
         struct resp_client *c = container_of(node, struct resp_client, unsafe);
-        if (is_safe(log, c)) {
+        /* What runs a script has replies of this batch in its output. */
+        if (is_safe(log, c) && !c->conn.offering) {
             release(c);
         }
     }
@@ -93,6 +96,17 @@ static void log_moved(void *arg)
     }
 }
 
+/* Is what other workers did for clients of ours in the journal? */
+static bool others_are_done(struct worker *w)
+{
+    bool took = false;
+    bool done = gate_try(w, &took);
+    if (took) {
+        gate_leave(w);
+    }
+    return done;
+}
+
 /* The end of a turn, before what was answered in it is sent. */
 static void end_turn(void *arg)
 {
@@ -100,12 +114,17 @@ static void end_turn(void *arg)
     struct persist *log = w->server->durable->log;
     bool for_sync = false;
     if (list_empty(&w->durable.fresh)) {
+        release_safe(w);
         return;
     }
-    store_pass(w->gate);
+    bool may_pass = others_are_done(w);
     uint64_t upto = journal_end(store_journal(w->server->store));
     list_for_each (node, &w->durable.fresh) {
         struct resp_client *c = container_of(node, struct resp_client, unsafe);
+        if (c->served_by_other && !may_pass) {
+            continue;
+        }
+        c->served_by_other = false;
         c->safe_at = upto;
         for_sync |= c->wants_sync;
         list_remove(node);

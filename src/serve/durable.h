@@ -58,6 +58,9 @@ void durable_hold_synced(struct resp_client *c);
 static inline void durable_end(struct resp_client *c)
 {
     struct worker *w = c->worker;
+    if (__builtin_expect(w->own_depth > 0, 0)) {
+        return; /* answered while a script lets the loop turn: nothing of it shows the space */
+    }
     bool wrote = store_gate_journalled(w->gate);
     if (__builtin_expect(w->durable.shown || wrote, 0)) {
         w->durable.shown = false;

@@ -10,6 +10,7 @@
 #include "serve/answer.h"
 #include "serve/edit.h"
 #include "serve/explain_deps.h"
+#include "serve/gate.h"
 #include "serve/params.h"
 #include "serve/serve.h"
 
@@ -139,6 +140,14 @@ static void put_size(const struct store_item *it, struct buf *out)
                store_item_hits(it));
 }
 
+static void drop(struct worker *w, struct store_hold *hold, bool took)
+{
+    store_drop(hold);
+    if (took) {
+        gate_leave(w);
+    }
+}
+
 /* What is stored under the key, and the verdict on it. */
 static void put_entry(struct worker *w, uint32_t db, struct slice key,
                       const struct explain_names *names, struct buf *out, bool http)
@@ -146,10 +155,16 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key,
     struct server *s = w->server;
     uint64_t now_ms = loop_now_ms(w->loop);
     struct store_hold hold;
+    bool took;
+    if (!gate_try(w, &took)) {
+        buf_append_str(out, "entry: not known, a script or a transaction has the store to itself; "
+                            "ask again\n");
+        return;
+    }
     store_hold(s->store, w->gate, db, key, now_ms, &hold);
     const struct store_item *it = store_inspect(&hold);
     if (it == NULL) {
-        store_drop(&hold);
+        drop(w, &hold, took);
         buf_append_str(out, "entry: none\nverdict: miss: nothing is stored under this key\n");
         return;
     }
@@ -175,7 +190,7 @@ static void put_entry(struct worker *w, uint32_t db, struct slice key,
     }
     enum fresh_verdict v =
         count > 0 ? fresh_judge(s->fresh, stamp, deps, count, now_ms) : FRESH_HIT;
-    store_drop(&hold);
+    drop(w, &hold, took);
     buf_printf(out, "verdict: %s\n", expired ? "miss: expired" : verdict_text(v));
 }
 

@@ -14,6 +14,8 @@
 
 #include "serve/blocked.h"
 #include "serve/request.h"
+#include "serve/resp_watch.h"
+#include "serve/touched.h"
 
 /* --- waiting ------------------------------------------------------------------------------------ */
 
@@ -30,6 +32,8 @@ static void opened(struct mail *m)
     while ((node = list_pop_front(&w->gate_wait.requests)) != NULL) {
         list_push_back(&requests, node);
     }
+    resp_watches_retry(w);
+    touched_retry(w);
     role_assume(&worker_role);
     while (!w->gate_wait.is_over && (node = list_pop_front(&requests)) != NULL) {
         steps_run(container_of(node, struct request, node));
@@ -58,6 +62,7 @@ void gate_init(struct worker *w)
 void gate_fini(struct worker *w)
 {
     w->gate_wait.is_over = true;
+    resp_watches_retry(w);
     struct list *node;
     while ((node = list_pop_front(&w->gate_wait.requests)) != NULL) {
         http_request_done(container_of(node, struct request, node));
@@ -100,12 +105,21 @@ bool gate_pass(struct worker *w)
     return g->is_passed;
 }
 
+bool gate_try(struct worker *w, bool *ret_took)
+{
+    const struct gate *g = &w->gate_wait;
+    bool is_inside = w->own_depth > 0 || g->is_owned_ahead || g->is_passed;
+    *ret_took = !is_inside && gate_pass(w);
+    return is_inside || *ret_took;
+}
+
 bool gate_enter_slowly(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                        uint32_t argc, bool feeds)
 {
     struct worker *w = c->worker;
     bool owns = feeds || command_owns(cmd, argc);
-    bool touches = owns || (cmd->flags & (COMMAND_READONLY | COMMAND_WRITE)) != 0;
+    bool touches = owns || cmd->first_key > 0 || /* WATCH */
+                   (cmd->flags & (COMMAND_READONLY | COMMAND_WRITE)) != 0;
     if (w->own_depth > 0 || !touches) {
         return true;
     }

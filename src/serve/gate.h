@@ -44,6 +44,10 @@ void gate_forget(struct resp_client *c);
 bool gate_pass(struct worker *w);
 void gate_park(struct request *r);
 
+/* For work that comes at any time, within a command or not. False: not now, and gate_wake() will be called.
+ * `ret_took`: gate_leave() is the caller's to call, soon. */
+bool gate_try(struct worker *w, bool *ret_took);
+
 /* Lets all that wait try again. Any thread. */
 void gate_wake(struct worker *w);
 

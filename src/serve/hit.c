@@ -15,6 +15,7 @@
 #include "serve/hit.h"
 
 #include "base/check.h"
+#include "serve/gate.h"
 
 static void count_saved(struct request *r, const struct answer *a, size_t saved)
 {
@@ -37,6 +38,9 @@ static void keep_form(struct request *r, struct slice value)
 {
     struct worker *w = r->worker;
     struct store_hold hold;
+    if (!gate_pass(w)) {
+        return; /* the next hit may try */
+    }
     store_hold(w->server->store, w->gate, w->server->http_db, buf_readable(&r->key), r->now_ms,
                &hold);
     struct store_item *item = store_peek(&hold, NULL);
@@ -78,6 +82,7 @@ void hit_put(struct request *r, struct store_hold *hold, const struct store_item
     buf_init(&copy);
     buf_append_slice(&copy, store_item_value(item));
     store_drop(hold);
+    gate_leave(r->worker); /* compressing is no part of a pass */
     if (a.may_gzip) {
         compress(r, &copy, false);
         keep_form(r, buf_readable(&copy));

@@ -26,13 +26,15 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "serve/gate.h"
 #include "serve/resp_client.h"
 #include "serve/users.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SWEEP_KEYS = 256 }; /* a step of the sweep: well under a millisecond */
+/* A step of the sweep: well under a millisecond. It waits while a script owns the store. */
+enum { SWEEP_KEYS = 256, AGAIN_MS = 10 };
 
 struct sweep {
     struct timer step;
@@ -124,18 +126,30 @@ static void sweep_step(struct timer *t)
 {
     struct sweep *s = container_of(t, struct sweep, step);
     struct worker *w = s->worker;
+    bool took;
     role_assume(&worker_role);
+    if (!gate_try(w, &took)) {
+        timer_start(w->loop, t, AGAIN_MS, sweep_step);
+        return;
+    }
     while (s->db < POLICY_DBS && s->cursor == 0 && !must_sweep(s)) {
         s->db++;
     }
-    if (s->db == POLICY_DBS) {
+    bool is_over = s->db == POLICY_DBS;
+    if (!is_over) {
+        /* Time 0: what cannot be served just now, for lack of contact, may be served again later. */
+        s->cursor =
+            store_scan(w->server->store, w->gate, s->db, s->cursor, SWEEP_KEYS, 0, visit, s);
+        remove_doomed(s, loop_now_ms(w->loop));
+        s->db += s->cursor == 0 ? 1 : 0;
+    }
+    if (took) {
+        gate_leave(w);
+    }
+    if (is_over) {
         finish(container_of(s, struct reload, sweep));
         return;
     }
-    /* Time 0: what cannot be served just now, for lack of contact, may be served again later. */
-    s->cursor = store_scan(w->server->store, w->gate, s->db, s->cursor, SWEEP_KEYS, 0, visit, s);
-    remove_doomed(s, loop_now_ms(w->loop));
-    s->db += s->cursor == 0 ? 1 : 0;
     timer_start(w->loop, t, 0, sweep_step);
 }
 

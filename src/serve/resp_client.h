@@ -97,6 +97,8 @@ struct resp_client {
     uint32_t fill_count;
     struct list unsafe; /* its replies wait for the disk: see durable.c */
     uint64_t safe_at;   /* position of the journal */
+    bool
+        served_by_other; /* another worker made the reply, so its effects may not be in the journal yet */
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
     char *lib_name;

@@ -104,7 +104,8 @@ static inline bool enter(struct resp_client *c, const struct command *cmd, const
                          uint32_t argc)
 {
     const struct worker *w = c->worker;
-    bool feeds = blocked_may_feed(w, cmd, argv, argc);
+    bool feeds = blocked_may_feed(w, cmd, argv, argc) ||
+                 __builtin_expect(c->tracker != NULL && tracking_wants_author(c, cmd), 0);
     bool is_inside = w->gate_wait.is_passed && !store_own_is_wanted(w->server->store);
     return __builtin_expect(is_inside && !feeds && !command_owns(cmd, argc), 1) ||
            gate_enter_slowly(c, cmd, argv, argc, feeds);

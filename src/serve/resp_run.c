@@ -81,7 +81,9 @@ static void run_and_serve(struct resp_client *c, const struct command *cmd,
                           const struct slice *argv, uint32_t argc)
 {
     bool is_author = tracking_wants_author(c, cmd);
-    bool owns = is_author || blocked_may_feed(c->worker, cmd, argv, argc);
+    /* Somebody who began to wait when we had passed the gate already is served from the notes. */
+    bool owns = is_author ||
+                (blocked_may_feed(c->worker, cmd, argv, argc) && !c->worker->gate_wait.is_passed);
     if (__builtin_expect(owns, 0)) {
         worker_own(c->worker);
     }

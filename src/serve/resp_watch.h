@@ -11,5 +11,7 @@ void resp_watch_key(struct resp_client *c, struct slice key);
 uint32_t resp_watch_count(const struct resp_client *c);
 bool resp_watch_dirty(struct resp_client *c);
 void resp_watch_clear(struct resp_client *c);
+/* Removes watches of the past that could not be removed then. */
+void resp_watches_retry(struct worker *w);
 
 #endif

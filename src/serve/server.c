@@ -265,7 +265,7 @@ static void upkeep(struct timer *t)
     if (w->index == 0) {
         warn_of_full_spaces(w->server);
     }
-    touched_after_command(w);
+    touched_retry(w);
     events_and_changes_send(w);
     if (w->pool != NULL && w->server->follow != NULL) {
         pg_pool_doubt(w->pool, follow_silent(w->server->follow));
@@ -310,6 +310,7 @@ static void worker_end(struct worker *w)
     command_stats_destroy(&w->stats);
     buf_fini(&w->events);
     buf_fini(&w->changed);
+    buf_fini(&w->gate_wait.fed);
 }
 
 struct worker *worker_create_threadless(struct server *s, struct store_gate *gate)
@@ -322,6 +323,7 @@ struct worker *worker_create_threadless(struct server *s, struct store_gate *gat
 void worker_destroy_threadless(struct worker *w)
 {
     pause_worker_fini(w);
+    store_gate_on_open(w->gate, NULL, NULL); /* another thread may use it next */
     worker_end(w);
     free(w);
 }

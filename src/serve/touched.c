@@ -10,7 +10,8 @@
  * no notes are left.
  *
  * Invariant: TO1. A key that was written while a client waits for it is looked at, for that client, by the
- * worker that took the note, before that worker does anything else. What was noted before the client began to
+ * worker that took the note, before that worker does anything else; only when a third worker has come to own
+ * the store in between, after that. What was noted before the client began to
  * wait does not matter to it: it looked at the keys itself, owning the store (blocked.c).
  *
  * Threads: the worker's.
@@ -22,32 +23,45 @@
 #include "serve/gate.h"
 #include "serve/tracking.h"
 
-struct reaction {
-    struct worker *worker;
-    struct buf fed; /* keys that clients may wait for: see blocked_note() */
-};
-
 /* May not call the store (store_touched_take()). */
 static void react(void *arg, enum store_touch what, uint32_t db, struct slice key)
 {
-    struct reaction *r = arg;
-    blocked_note(r->worker, what, db, key, &r->fed);
-    events_note_touch(r->worker, what, db, key);
-    tracking_note_change(r->worker, what, key);
+    struct worker *w = arg;
+    blocked_note(w, what, db, key, &w->gate_wait.fed);
+    events_note_touch(w, what, db, key);
+    tracking_note_change(w, what, key);
+}
+
+/* False: it would have to wait. */
+static bool take_notes(struct worker *w)
+{
+    bool took;
+    if (!gate_try(w, &took)) {
+        return false;
+    }
+    store_touched_take(w->server->store, w->gate, react, w);
+    if (took) {
+        gate_leave(w);
+    }
+    return true;
+}
+
+static bool serve_fed(struct worker *w)
+{
+    return buf_len(&w->gate_wait.fed) == 0 || blocked_serve(w, &w->gate_wait.fed);
 }
 
 void touched_drain(struct worker *w)
 {
-    struct store *store = w->server->store;
-    struct reaction r = {.worker = w};
-    buf_init(&r.fed);
-    while (store_touched(store)) {
-        store_touched_take(store, w->gate, react, &r);
-        if (buf_len(&r.fed) > 0) {
-            blocked_serve(w, &r.fed);
-        }
+    while (store_touched(w->server->store) && take_notes(w) && serve_fed(w)) {
     }
-    buf_fini(&r.fed);
+}
+
+void touched_retry(struct worker *w)
+{
+    if (serve_fed(w)) {
+        touched_after_command(w);
+    }
 }
 
 void events_and_changes_send(struct worker *w)

@@ -11,8 +11,11 @@
 #include "serve/serve.h"
 
 /* Takes all notes there are and lets everybody react; nothing is held. Takes the store's ownership when a
- * client waits for one of the keys. worker_disown() does this before it gives the store up. */
+ * client waits for one of the keys. worker_disown() does this before it gives the store up. While somebody
+ * else owns the store nothing is taken: the owner does it at its end. */
 void touched_drain(struct worker *w);
+/* Goes on with what could not be done then. */
+void touched_retry(struct worker *w);
 
 /* Sends what events.c and tracking.c have gathered. Nothing is held; inside an ownership is fine. */
 void events_and_changes_send(struct worker *w);

@@ -172,11 +172,3 @@ NO_THREAD_SAFETY void store_disown(struct store *s, struct store_gate *g)
     lock_release(&s->owner_lock);
     tell_refused(s);
 }
-
-void store_pass(struct store_gate *g)
-{
-    if (!g->is_owning && !g->is_passed) {
-        lock_acquire(&g->lock);
-        lock_release(&g->lock);
-    }
-}

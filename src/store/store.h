@@ -117,9 +117,6 @@ void store_gate_on_open(struct store_gate *g, void (*opened)(void *arg), void *a
 void store_own(struct store *s, struct store_gate *g);
 void store_disown(struct store *s, struct store_gate *g);
 
-/* Waits until nobody else owns the store: what an owner did, and told us of by other ways, has happened. */
-void store_pass(struct store_gate *g);
-
 /* --- reading ------------------------------------------------------------------------------------ */
 
 /* What a value is; the order is that of the log and of DUMP and never changes. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Scripts that run for long: others are told, SCRIPT KILL ends them, and nobody waits without an answer."""
+import signal
 import threading
 import time
 
@@ -124,6 +125,61 @@ def test_stop_does_not_wait_for_a_script(daemon):
     run(runner, "EVAL", FOREVER, 0)
     until(lambda: is_busy(other), "everybody is told")
     daemon.stop()
+
+
+DURABLE = """
+listen: {{ resp: "127.0.0.1:0", admin: "127.0.0.1:0" }}
+workers: 4
+limits: {{ script: 50ms }}
+durable: {{ dir: log, fsync: {fsync} }}
+spaces:
+  queue: {{ db: 0, memory: 64MB, keep: durable, evict: never }}
+  cache: {{ db: 1, memory: 16MB }}
+"""
+
+
+@pytest.mark.parametrize("fsync", ["everysec", "always"])
+def test_an_endless_script_holds_up_no_other_worker_of_a_durable_space(freshet, fsync):
+    """Each worker has had something to write, somebody who waits, and watches, when the script begins; and all
+    the while keys expire, connections with watches leave, and the log is rewritten."""
+    daemon = freshet(DURABLE.format(fsync=fsync))
+    runner, *others = clients(daemon, 13)
+    waiting, watching = clients(daemon), clients(daemon)
+    for n in range(200):
+        others[0]("SET", f"soon{n}", "x", "PX", 20)
+    for i, client in enumerate(watching):
+        assert client("WATCH", f"watched{i}", "q") == "OK"
+    for client in waiting:
+        run(client, "BLPOP", "q", 0)
+    until(lambda: b"blocked_clients:8\r" in others[0]("INFO", "clients"), "all to wait")
+    others[0]("BGREWRITEAOF")
+    for n, other in enumerate(others):
+        run(other, "SET", f"k{n}", n)  # perhaps answered, perhaps told that a script runs
+    run(runner, "EVAL", "redis.call('exists', 'q') while true do end", 0)
+    for other in others:
+        other.socket.settimeout(10)
+        reply = other.reply()
+        assert reply == "OK" or str(reply).startswith("BUSY "), reply
+        until(lambda: is_busy(other), "everybody is told")
+    for client in watching:
+        client.close()
+    until_ms = time.monotonic() + 0.5
+    while time.monotonic() < until_ms:  # upkeep, the log's rewriting have come by
+        for other in others:
+            assert is_busy(other)
+    assert is_busy(daemon.resp())
+    assert "entry: " in daemon.explain("key", "k1")
+    assert others[0]("SCRIPT", "KILL") == "OK"
+    assert "killed" in str(runner.reply())
+    for n, other in enumerate(others):
+        until(lambda: not is_busy(other), "nobody is told any more")
+        assert other("SET", f"k{n}", "after") == "OK"
+    assert others[0]("RPUSH", "q", *range(8)) == 8
+    assert sorted(client.reply()[1] for client in waiting) == [b"%d" % n for n in range(8)]
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    late = daemon.resp()
+    assert [late("GET", f"k{n}") for n in range(12)] == [b"after"] * 12
 
 
 def test_a_slow_script_does_not_stop_what_needs_no_data(freshet):
