@@ -267,15 +267,13 @@ static void protocol_map(struct resp_client *c)
 /* RESP3's attribute stands before the reply that it describes. */
 static void protocol_attrib(struct resp_client *c)
 {
-    if (c->proto < 3) {
-        resp_error(&c->conn.out, "ERR RESP2 is not supported by this command");
-        return;
+    if (c->proto >= 3) {
+        buf_append_str(&c->conn.out, "|1\r\n");
+        resp_bulk_str(&c->conn.out, "key-popularity");
+        resp_array(&c->conn.out, 2);
+        resp_bulk_str(&c->conn.out, "key:123");
+        reply_integer(c, 90);
     }
-    buf_append_str(&c->conn.out, "|1\r\n");
-    resp_bulk_str(&c->conn.out, "key-popularity");
-    resp_array(&c->conn.out, 2);
-    resp_bulk_str(&c->conn.out, "key:123");
-    reply_integer(c, 90);
     resp_bulk_str(&c->conn.out, "Some real reply following the attribute");
 }
 
@@ -335,8 +333,9 @@ static void debug_protocol(struct resp_client *c, const struct slice *argv, uint
     } else if (slice_is_nocase(type, "bignum")) {
         protocol_bignum(c);
     } else {
-        resp_error(out, "ERR Wrong protocol type name. Please use one of the following: "
-                        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
+        resp_error(
+            out, "ERR Wrong protocol type name. Please use one of the following: "
+                 "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
     }
 }
 

@@ -258,7 +258,8 @@ static void info_stats(const struct resp_client *c, struct buf *out)
     put(out, "tracking_total_keys", t.keys);
     put(out, "tracking_total_items", t.items);
     put(out, "tracking_total_prefixes", t.prefixes);
-    buf_append_str(out, "latest_fork_usec:0\r\ntotal_forks:0\r\n");
+    buf_append_str(out, "latest_fork_usec:0\r\ntotal_forks:0\r\n"
+                        "migrate_cached_sockets:0\r\n");
     put(out, "total_error_replies", SUM(c, resp_errors));
 }
 

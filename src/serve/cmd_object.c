@@ -104,6 +104,10 @@ void cmd_memory_usage(struct resp_client *c, const struct slice *argv, uint32_t 
         if (!arg_integer(c, argv[i + 1], &samples)) {
             return;
         }
+        if (samples < 0) {
+            reply_syntax(c);
+            return;
+        }
     }
     struct store_hold h;
     struct store_item *item;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a client asks to find out what kind of server this is: ROLE, REPLICAOF NO ONE, CLUSTER, READONLY,
- * READWRITE, FUNCTION LIST and STATS, LOLWUT. freshet is a master without replicas, no cluster, and has no
- * functions; clients that look are told so as a Redis without those would tell it.
+ * READWRITE, FUNCTION LIST and STATS, MODULE LIST, LOLWUT. freshet is a master without replicas, no cluster, and
+ * has neither functions nor modules; clients that look are told so as a Redis without those would tell it.
  */
 #include "serve/cmd_server.h"
 #include "serve/resp_client.h"
@@ -59,6 +59,33 @@ void cmd_function_stats(struct resp_client *c, const struct slice *argv, uint32_
     resp_integer(out, 0);
     resp_bulk_str(out, "functions_count");
     resp_integer(out, 0);
+}
+
+void cmd_function_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "FLUSH [ASYNC|SYNC]",
+        "    Delete all libraries, of which there are none.",
+        "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
+        "    Return information on all libraries: nothing.",
+        "STATS",
+        "    Return what function is running: none.",
+    };
+    reply_help(c, "FUNCTION", lines, array_len(lines));
+}
+
+void cmd_module_list(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_array(&c->conn.out, 0);
+}
+
+void cmd_module_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "LIST",
+        "    Return a list of loaded modules: none, freshet loads no modules.",
+    };
+    reply_help(c, "MODULE", lines, array_len(lines));
 }
 
 void cmd_lolwut(struct resp_client *c, const struct slice *argv, uint32_t argc)

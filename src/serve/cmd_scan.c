@@ -30,8 +30,8 @@ void cmd_scan(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     scan_found_init(c, w.scan.pattern, &w.found);
-    cursor = store_scan(client_store(c), c->worker->gate, c->db, cursor, w.scan.count,
-                        client_now(c), visit_key, &w);
+    cursor = store_scan_tidily(client_store(c), c->worker->gate, c->db, cursor, w.scan.count,
+                               client_now(c), visit_key, &w);
     scan_reply_step(c, cursor, &w.found);
 }
 

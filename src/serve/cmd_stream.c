@@ -321,3 +321,12 @@ void cmd_no_groups(struct resp_client *c, const struct slice *argv, uint32_t arg
     resp_error(&c->conn.out, "ERR consumer groups are not supported by freshet: read streams with "
                              "XREAD, or share work out through a list");
 }
+
+void cmd_xgroup_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    static const char *const lines[] = {
+        "CREATE, CREATECONSUMER, DELCONSUMER, DESTROY, SETID",
+        "    Refused: consumer groups are not supported by freshet.",
+    };
+    reply_help(c, "XGROUP", lines, array_len(lines));
+}

@@ -6,9 +6,13 @@
  * byte more. Earlier ones need not change their mind, since anything they could give the last one
  * can take itself. So the time is at most |pattern| x |text|, whatever the pattern.
  *
+ * As in Redis, a pattern that needs more than 1000 runs of '*' matches nothing.
+ *
  * Threads: none; pure.
  */
 #include "serve/glob.h"
+
+enum { RUNS_MAX = 1000 };
 
 static unsigned char fold(char c, bool ignore_case)
 {
@@ -65,8 +69,13 @@ bool glob_match(struct slice pattern, struct slice text, bool ignore_case)
     size_t t = 0;
     size_t star_p = 0; /* behind the last '*'; 0: none yet */
     size_t star_t = 0; /* where the text goes on after what it took */
+    unsigned runs = 0;
     while (t < text.len) {
         if (p < pattern.len && pattern.ptr[p] == '*') {
+            runs += star_p != p || p == 0 ? 1 : 0;
+            if (runs > RUNS_MAX) {
+                return false;
+            }
             star_p = ++p;
             star_t = t;
         } else if (p < pattern.len && element_matches(pattern, &p, text.ptr[t], ignore_case)) {

@@ -28,7 +28,6 @@ static const struct {
     {"failover", false, "freshet does not replicate"},
     {"asking", false, "freshet is no cluster"},
     {"restore-asking", false, "freshet is no cluster"},
-    {"module", false, "freshet loads no modules"},
 };
 
 const char *not_offered(struct slice name)

@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-enum { SCRATCH_KEPT = 64 * 1024 };
+enum { SCRATCH_KEPT = 64 * 1024, FEW_ELEMENTS = 32 };
 
 /* --- shape -------------------------------------------------------------------------------------- */
 
@@ -92,7 +92,8 @@ static bool list_limit(const struct store_hold *h, uint64_t *ret_most)
 {
     int64_t size = atomic_load_explicit(&limits_of(h)->list_size, memory_order_relaxed);
     int64_t power = size < -5 ? 5 : -size;
-    *ret_most = size >= 0 ? (uint64_t)size : (uint64_t)2048 << power;
+    uint64_t elements = size > 0 ? (uint64_t)size : 1; /* 0 is taken for 1 */
+    *ret_most = size >= 0 ? elements : (uint64_t)2048 << power;
     return size < 0;
 }
 
@@ -267,16 +268,17 @@ void coll_write_weigh(struct coll_write *w)
     }
 }
 
-/* A list's. Its leaves are asked only where the bytes of its nodes do not say enough. */
-static enum coll_shape tree_list_shape(const struct coll_write *w, const struct coll_root *root,
-                                       bool grows)
+/* A list's. Its leaves are asked only where the bytes of its nodes, which may be half empty, do not say enough, or
+ * where there are few. */
+static enum coll_shape tree_list_shape(const struct coll_write *w, const struct coll_root *root)
 {
     enum coll_shape shape = (enum coll_shape)root->head.shape;
     uint64_t most;
     if (!list_limit(w->hold, &most)) {
         return list_shape(w->hold, shape, root->count, 0);
     }
-    bool stays = shape == COLL_LARGE ? grows || root->bytes > 2 * most : root->bytes <= most;
+    bool is_wide = root->count > FEW_ELEMENTS && root->bytes > 2 * most;
+    bool stays = shape == COLL_LARGE ? is_wide : root->bytes <= most;
     return stays ? shape : list_shape(w->hold, shape, root->count, coll_tree_list_bytes(w));
 }
 
@@ -286,7 +288,7 @@ void coll_write_done(struct coll_write *w, struct slice packed)
     struct coll_root *root = coll_root_of(w->item);
     enum coll_shape shape = (enum coll_shape)root->head.shape;
     if (w->kind == STORE_LIST) {
-        shape = tree_list_shape(w, root, packed.len > 0);
+        shape = tree_list_shape(w, root);
     } else if (w->kind != STORE_STREAM) {
         shape = shape_after(w->hold, w->kind, shape, root->count, packed);
     }

@@ -112,28 +112,46 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
 /* --- scanning -----------------------------------------------------------------------------------
  */
 
+enum { DEAD_AT_ONCE = 64 };
+
 struct scan {
-    const struct store *store;
+    struct store *store;
     uint64_t now_ms;
     store_visit_fn *visit;
     void *arg;
     uint32_t visited;
+    bool buries;
+    uint32_t dead_count;
+    struct store_item *dead[DEAD_AT_ONCE]; /* found on the way, until the shard is left */
 };
 
 static void scan_item(void *arg, struct store_item *it)
 {
     struct scan *sc = arg;
-    if (entry_judge(sc->store, it, sc->now_ms) == STORE_PRESENT) {
+    enum store_absence why = entry_judge(sc->store, it, sc->now_ms);
+    if (why == STORE_PRESENT) {
         sc->visit(sc->arg, it);
         sc->visited++;
+    } else if (sc->buries && entry_is_dead(why) && sc->dead_count < DEAD_AT_ONCE) {
+        sc->dead[sc->dead_count++] = it;
     }
 }
 
-uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
-                    uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg)
+/* Between two steps of the walk: dropping moves nothing but the index. */
+static void scan_bury(struct scan *sc, struct shard *sh)
 {
+    for (uint32_t i = 0; i < sc->dead_count; i++) {
+        enum store_absence why = entry_judge(sc->store, sc->dead[i], sc->now_ms);
+        entry_drop(sh, sc->dead[i], entry_touch_of(why));
+    }
+    sc->dead_count = 0;
+}
+
+static uint64_t scan_step(struct scan *sc, struct store_gate *g, uint32_t db, uint64_t cursor,
+                          uint32_t count)
+{
+    struct store *s = sc->store;
     check(db < s->db_count);
-    struct scan sc = {.store = s, .now_ms = now_ms, .visit = visit, .arg = arg};
     uint32_t shard = (uint32_t)cursor & (s->shard_count - 1);
     uint32_t point = (uint32_t)(cursor >> s->shard_bits);
     uint64_t looks = (uint64_t)count * EMPTY_LOOKS + 1;
@@ -142,15 +160,30 @@ uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t
         store_enter(g, sh);
         const struct table *t = &sh->tables[store_table_of(s, db)];
         do {
-            (void)table_scan(t, &point, scan_item, &sc);
+            (void)table_scan(t, &point, scan_item, sc);
+            scan_bury(sc, sh);
             looks--;
-        } while (point != 0 && looks > 0 && sc.visited < count);
+        } while (point != 0 && looks > 0 && sc->visited < count);
         store_leave(g, sh);
         if (point == 0 && ++shard == s->shard_count) {
             return 0;
         }
-    } while (looks > 0 && sc.visited < count);
+    } while (looks > 0 && sc->visited < count);
     return (uint64_t)point << s->shard_bits | shard;
+}
+
+uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
+                    uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg)
+{
+    struct scan sc = {.store = s, .now_ms = now_ms, .visit = visit, .arg = arg};
+    return scan_step(&sc, g, db, cursor, count);
+}
+
+uint64_t store_scan_tidily(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
+                           uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg)
+{
+    struct scan sc = {.store = s, .now_ms = now_ms, .visit = visit, .arg = arg, .buries = true};
+    return scan_step(&sc, g, db, cursor, count);
 }
 
 /* --- random key ---------------------------------------------------------------------------------
@@ -189,13 +222,15 @@ bool store_random_key(struct store *s, struct store_gate *g, uint32_t db, uint64
     struct buf key;
     buf_init(&key);
     struct lot lot = {.gate = g, .out = &key};
-    lot.scan = (struct scan){.store = s, .now_ms = now_ms, .visit = lot_item, .arg = &lot};
+    lot.scan =
+        (struct scan){.store = s, .now_ms = now_ms, .visit = lot_item, .arg = &lot, .buries = true};
     uint64_t total = store_db_size(s, db);
     for (int i = 0; i < DRAWS && total > 0 && lot.seen == 0; i++) {
         struct shard *sh = &s->shards[store_draw(g) & (s->shard_count - 1)];
         uint32_t point = store_draw(g);
         store_enter(g, sh);
         (void)table_scan(&sh->tables[store_table_of(s, db)], &point, scan_item, &lot.scan);
+        scan_bury(&lot.scan, sh);
         store_leave(g, sh);
     }
     uint64_t cursor = 0;

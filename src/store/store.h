@@ -220,6 +220,9 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b);
 typedef void store_visit_fn(void *arg, const struct store_item *it);
 uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
                     uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg);
+/* The same for a client (SCAN): what it finds expired or outdated it removes, as a lookup would. */
+uint64_t store_scan_tidily(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
+                           uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg);
 /* Random bits for drawing lots, not for secrets; the gate's thread. */
 uint32_t store_draw(struct store_gate *g);
 /* A random live key, copied into `out`; false when the database is empty. */

@@ -67,3 +67,23 @@ def test_every_subcommand_in_its_help_is_known(redis):
                 redis("DEBUG", "DIGEST-VALUE")
             else:
                 redis("DEBUG", usage.split()[0], 1, 2, 3, 4)
+
+
+def test_expired_keys_stay_until_something_looks(redis):
+    """SET-ACTIVE-EXPIRE 0: they count in DBSIZE until a lookup or SCAN finds them."""
+    redis("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    for i in range(300):
+        redis("PSETEX", f"brief:{i}", 1, "v")
+        redis("SET", f"key:{i}", "v")
+    redis("DEBUG", "CLOCK", "ADVANCE", 10)
+    assert redis("DBSIZE") == 600
+    assert redis("MGET", "brief:0", "brief:1") == [None, None]
+    assert redis("DBSIZE") == 598
+    cursor, found = b"0", []
+    while True:
+        cursor, keys = redis("SCAN", cursor, "COUNT", 10, "TYPE", "string")
+        found += keys
+        if cursor == b"0":
+            break
+    assert sorted(set(found)) == sorted(b"key:%d" % i for i in range(300))
+    assert redis("DBSIZE") == 300

@@ -94,3 +94,28 @@ def test_a_string_changed_in_place_is_raw_until_it_is_set_again(redis):
         assert encoding(redis, "k2") == "raw"
     redis("SET", "k2", "12")
     assert encoding(redis, "k2") == "int"
+
+
+def test_a_list_that_has_shrunk_is_compact_again(redis):
+    """At half the limit; LSET counts too, whether the list is packed or a tree."""
+    redis("CONFIG", "SET", "list-max-listpack-size", 3)
+    redis("RPUSH", "k", *"abcd")
+    for expected in ("quicklist", "quicklist", "listpack"):
+        redis("RPOP", "k")
+        assert encoding(redis) == expected
+    redis("CONFIG", "SET", "list-max-listpack-size", -1)
+    for length in (1, 2):
+        redis("DEL", "k")
+        redis("RPUSH", "k", *["x" * 4096] * length)
+        assert encoding(redis) == "quicklist"
+        for i in range(length):
+            redis("LSET", "k", i, "a")
+        assert encoding(redis) == "listpack"
+
+
+def test_a_list_limit_of_no_elements_is_one_element(redis):
+    redis("CONFIG", "SET", "list-max-listpack-size", 0)
+    redis("RPUSH", "k", "a")
+    assert encoding(redis) == "listpack"
+    redis("RPUSH", "k", "b")
+    assert encoding(redis) == "quicklist"
