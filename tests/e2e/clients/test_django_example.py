@@ -25,7 +25,7 @@ def empty():
 def policy(dsn, folder):
     text = (PROJECT / "freshet.yaml").read_text()
     text = re.sub(r'(resp|admin): "127.0.0.1:\d+"', r'\1: "127.0.0.1:0"', text)
-    text = text.replace("postgresql:///shop", dsn).replace("/var/lib/freshet/catalogue", f"{folder}/log")
+    text = text.replace("postgresql:///shop", dsn).replace("dir: data", f"dir: {folder}/log")
     return text.replace("db: 1, memory: 64MB", f"db: 1, memory: {CACHE_MB}MB")
 
 
