@@ -15,7 +15,8 @@ static void rank_enter(enum lock_rank rank)
     for (unsigned r = (unsigned)rank + 1; r < array_len(lock_held); r++) {
         check(lock_held[r] == 0);
     }
-    /* Gates are the one rank that may be taken several times, in address order. */
+    /* Gates may be taken several times, in address order; so may shards, of which a second is tried only
+     * (store.h, S2). */
     check(rank == LOCK_RANK_GATE || rank == LOCK_RANK_SHARD || lock_held[rank] == 0);
     lock_held[rank]++;
 }
