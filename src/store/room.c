@@ -52,12 +52,12 @@ static NO_THREAD_SAFETY bool ask_others(const struct wish *w, struct need *n)
     bool done = false;
     for (uint32_t i = 1; i < s->shard_count && !done; i++) {
         struct shard *other = &s->shards[((uint32_t)(here - s->shards) + i) % s->shard_count];
-        if (!h->owned && pthread_mutex_trylock(&other->lock.mutex) != 0) {
+        if (!h->owned && !lock_try(&other->lock)) {
             continue;
         }
         done = take_from(w, n, other, &other->pools[space]);
         if (!h->owned) {
-            check(pthread_mutex_unlock(&other->lock.mutex) == 0);
+            lock_release(&other->lock);
         }
     }
     return done;
