@@ -422,8 +422,8 @@ void cmd_latency_help(struct resp_client *c, const struct slice *argv, uint32_t 
         "    Reset latency data of one or more <event> classes.",
         "    (default: reset all data for all event classes)",
         "HISTOGRAM [COMMAND ...]",
-        "    Return a cumulative distribution of latencies in the format of a histogram for the "
-        "specified command names.",
+        ("    Return a cumulative distribution of latencies in the format of a histogram for the "
+         "specified command names."),
         "    If no commands are specified then all histograms are replied.",
     };
     reply_help(c, "LATENCY", lines, array_len(lines));

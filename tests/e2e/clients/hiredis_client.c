@@ -47,7 +47,8 @@ static void values(redisContext *c)
 static void nested(redisContext *c)
 {
     freeReplyObject(ask(c, "RPUSH l one two three"));
-    redisReply *r = ask(c, "EVAL %s 1 l", "return {1, {'x', redis.call('lrange', KEYS[1], 0, -1)}}");
+    redisReply *r =
+        ask(c, "EVAL %s 1 l", "return {1, {'x', redis.call('lrange', KEYS[1], 0, -1)}}");
     must(r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[0]->integer == 1);
     const redisReply *list = r->element[1]->element[1];
     must(list->elements == 3 && strcmp(list->element[2]->str, "three") == 0);

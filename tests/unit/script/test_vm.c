@@ -207,8 +207,8 @@ static void what_is_killed_ends(void **state)
     static const char *const loops[] = {
         "while true do end",
         "while true do pcall(function() while true do end end) end",
-        "while true do xpcall(function() while true do end end, function() while true do end end) "
-        "end",
+        ("while true do xpcall(function() while true do end end, "
+         "function() while true do end end) end"),
         "while true do pcall(coroutine.wrap(function() while true do end end)) end",
         "while true do redis.pcall('x') end",
         "local function f() pcall(f) while true do end end f()",
