@@ -12,6 +12,7 @@
 #include "serve/pubsub.h"
 #include "serve/roll_call.h"
 #include "serve/scripting.h"
+#include "serve/stats.h"
 #include "serve/tracking.h"
 
 #include "base/clock.h"
@@ -50,20 +51,10 @@ static void sum_spaces(const struct server *s, uint64_t ret_sums[3])
     }
 }
 
-/* Bytes read and sent on all faces, since the start. */
-static void sum_net(const struct server *s, uint64_t ret_sums[2])
-{
-    memset(ret_sums, 0, 2 * sizeof(*ret_sums));
-    for (uint32_t i = 0; i < s->worker_count; i++) {
-        ret_sums[0] += loop_bytes_in(s->workers[i].loop);
-        ret_sums[1] += loop_bytes_out(s->workers[i].loop);
-    }
-}
-
 void info_reset(struct server *s)
 {
     uint64_t sums[3];
-    uint64_t net[2];
+    struct net_figures net;
     for (size_t at = 0; at < sizeof(s->info_base); at += sizeof(uint64_t)) {
         atomic_store_explicit(base_of(s, at), serve_counter_sum(s, at), memory_order_relaxed);
     }
@@ -72,10 +63,9 @@ void info_reset(struct server *s)
     for (size_t i = 0; i < array_len(sums); i++) {
         atomic_store_explicit(&s->info_base_space[i], sums[i], memory_order_relaxed);
     }
-    sum_net(s, net);
-    for (size_t i = 0; i < array_len(net); i++) {
-        atomic_store_explicit(&s->info_base_net[i], net[i], memory_order_relaxed);
-    }
+    net_figures(s, &net);
+    atomic_store_explicit(&s->info_base_net[0], net.bytes_in, memory_order_relaxed);
+    atomic_store_explicit(&s->info_base_net[1], net.bytes_out, memory_order_relaxed);
 }
 
 static void put(struct buf *out, const char *name, uint64_t value)
@@ -212,11 +202,9 @@ static void info_memory(const struct resp_client *c, struct buf *out)
     put_bytes(out, "maxmemory", budgets);
     buf_printf(out, "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\n",
                eviction_name(c->space), used > 0 ? (double)resident / (double)used : 1.0);
-    uint64_t buffers = 0;
-    for (uint32_t i = 0; i < s->worker_count; i++) {
-        buffers += loop_buffer_bytes(s->workers[i].loop);
-    }
-    put(out, "mem_clients_normal", buffers);
+    struct net_figures net;
+    net_figures(s, &net);
+    put(out, "mem_clients_normal", net.buffer_bytes);
     buf_append_str(out, "mem_clients_slaves:0\r\nmem_aof_buffer:0\r\nmem_allocator:freshet\r\n"
                         "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n");
 }
@@ -236,12 +224,12 @@ static void info_stats(const struct resp_client *c, struct buf *out)
     put(out, "total_commands_processed", SUM(c, resp_commands));
     put(out, "instantaneous_ops_per_sec",
         atomic_load_explicit(&s->ops_per_s, memory_order_relaxed));
-    uint64_t net[2];
-    sum_net(s, net);
+    struct net_figures net;
+    net_figures(s, &net);
     put(out, "total_net_input_bytes",
-        net[0] - atomic_load_explicit(&s->info_base_net[0], memory_order_relaxed));
+        net.bytes_in - atomic_load_explicit(&s->info_base_net[0], memory_order_relaxed));
     put(out, "total_net_output_bytes",
-        net[1] - atomic_load_explicit(&s->info_base_net[1], memory_order_relaxed));
+        net.bytes_out - atomic_load_explicit(&s->info_base_net[1], memory_order_relaxed));
     put(out, "rejected_connections", SUM(c, connections_refused));
     for (size_t i = 0; i < array_len(names); i++) {
         uint64_t base = atomic_load_explicit(&s->info_base_space[i], memory_order_relaxed);

@@ -14,9 +14,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "serve/blocked.h"
 #include "serve/durable.h"
 #include "serve/fill_times.h"
 #include "serve/reload.h"
+#include "serve/scripting.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,13 +108,31 @@ static void put(const struct walk *w, enum kind kind, const char *name, const ch
                                       .value = value});
 }
 
-static uint64_t buffer_bytes(const struct server *s)
+void net_figures(const struct server *s, struct net_figures *ret_figures)
 {
-    uint64_t sum = 0;
+    *ret_figures = (struct net_figures){0};
     for (uint32_t i = 0; i < s->worker_count; i++) {
-        sum += loop_buffer_bytes(s->workers[i].loop);
+        const struct loop *l = s->workers[i].loop;
+        ret_figures->buffer_bytes += loop_buffer_bytes(l);
+        ret_figures->bytes_in += loop_bytes_in(l);
+        ret_figures->bytes_out += loop_bytes_out(l);
     }
-    return sum;
+}
+
+/* What clients of all faces cost, and those of the Redis face that wait. */
+static void walk_clients(const struct walk *w, struct server *s)
+{
+    struct net_figures net;
+    struct scripting_figures scripts;
+    net_figures(s, &net);
+    scripting_figures(s, &scripts);
+    put(w, GAUGE, "buffer_bytes",
+        "memory in unfinished requests and waiting answers of all connections (limits.buffers)",
+        (double)net.buffer_bytes);
+    put(w, COUNTER, "read_bytes", "bytes read from connections", (double)net.bytes_in);
+    put(w, COUNTER, "sent_bytes", "bytes sent to connections", (double)net.bytes_out);
+    put(w, GAUGE, "blocked_clients", "Redis clients that wait for keys", blocked_count(s));
+    put(w, GAUGE, "script_bytes", "memory that Lua holds in all workers", (double)scripts.vm_bytes);
 }
 
 static void walk_server(struct walk *w, struct server *s)
@@ -122,9 +142,7 @@ static void walk_server(struct walk *w, struct server *s)
         (double)((clock_now_ms() - s->started_ms) / 1000));
     put(w, GAUGE, "start_ms", "milliseconds that the start took, until clients could connect",
         (double)s->start_us / 1000);
-    put(w, GAUGE, "buffer_bytes",
-        "memory in unfinished requests and waiting answers of all connections (limits.buffers)",
-        (double)buffer_bytes(s));
+    walk_clients(w, s);
     put(w, GAUGE, "workers", "worker threads", s->worker_count);
     struct reload_figures reload;
     reload_figures(s->reload, &reload);

@@ -13,4 +13,10 @@ void stats_json(struct worker *w, struct buf *out);
 /* Prometheus text format 0.0.4. Worker's thread. */
 void metrics_text(struct worker *w, struct buf *out);
 
+/* What the connections of all faces and workers hold, and have ever read and sent; any thread. */
+struct net_figures {
+    uint64_t buffer_bytes, bytes_in, bytes_out;
+};
+void net_figures(const struct server *s, struct net_figures *ret_figures);
+
 #endif
