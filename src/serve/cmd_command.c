@@ -34,6 +34,7 @@ static const struct flag_name flag_names[] = {
     {COMMAND_FAST, "fast"},
     {COMMAND_NO_AUTH, "no_auth"},
     {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {COMMAND_NO_MULTI, "no_multi"},
 };
 
 enum { CATEGORY_MAX = 8 };

@@ -232,8 +232,11 @@ static void setting_text(const struct resp_client *c, const struct setting *s,
 
 static bool any_pattern_matches(const struct slice *patterns, uint32_t count, const char *name)
 {
+    /* Only by its name: who sets again all that GET * told must not take the password away. */
+    bool is_hidden = strcmp(name, "requirepass") == 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (glob_match(patterns[i], slice_of(name), true)) {
+        if (is_hidden ? slice_is_nocase(patterns[i], name)
+                      : glob_match(patterns[i], slice_of(name), true)) {
             return true;
         }
     }

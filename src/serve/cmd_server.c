@@ -116,12 +116,26 @@ void cmd_time(struct resp_client *c, const struct slice *argv, uint32_t argc)
 void cmd_shutdown(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct server *s = c->worker->server;
+    bool saves = false;
+    bool saves_not = false;
+    bool aborts = false;
     for (uint32_t i = 1; i < argc; i++) {
-        if (!slice_is_nocase(argv[i], "nosave") && !slice_is_nocase(argv[i], "save") &&
-            !slice_is_nocase(argv[i], "now") && !slice_is_nocase(argv[i], "force")) {
+        bool is_save = slice_is_nocase(argv[i], "save");
+        bool is_nosave = slice_is_nocase(argv[i], "nosave");
+        bool is_abort = slice_is_nocase(argv[i], "abort");
+        saves = saves || is_save;
+        saves_not = saves_not || is_nosave;
+        aborts = aborts || is_abort;
+        if ((!is_save && !is_nosave && !is_abort && !slice_is_nocase(argv[i], "now") &&
+             !slice_is_nocase(argv[i], "force")) ||
+            (saves && saves_not) || (aborts && argc > 2)) {
             reply_syntax(c);
             return;
         }
+    }
+    if (aborts) {
+        resp_error(&c->conn.out, "ERR No shutdown in progress.");
+        return;
     }
     if (s->request_shutdown == NULL) {
         resp_error(&c->conn.out, "ERR Errors trying to SHUTDOWN. Check logs.");

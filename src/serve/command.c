@@ -74,6 +74,7 @@ static uint32_t parse_letters(const char *letters)
         {'q', COMMAND_UNQUEUED},     {'o', COMMAND_OVERWRITES},   {'K', COMMAND_KEYSPACE},
         {'p', COMMAND_PUBSUB},       {'A', COMMAND_ACL_ADMIN},    {'y', COMMAND_MAY_REPLICATE},
         {'M', COMMAND_MOVABLE_KEYS}, {'B', COMMAND_BLOCKING},     {'O', COMMAND_OWNS},
+        {'x', COMMAND_NO_MULTI},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {

@@ -34,6 +34,7 @@ enum command_flag {
     COMMAND_BLOCKING = 1 << 17,
     COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
     COMMAND_OWNS = 1 << 19,         /* the whole store, whatever its arguments */
+    COMMAND_NO_MULTI = 1 << 20,     /* never inside MULTI */
     COMMAND_UNQUEUED = 1 << 12,     /* runs at once even inside MULTI */
     COMMAND_OVERWRITES = 1 << 13,   /* looks at no value: needs no proof in a strict space */
 };

@@ -5,14 +5,14 @@
  * of them go on. As in Redis a second pause can make the first longer and wider, never shorter.
  *
  * Commands of a running EXEC or script are not held: the whole of it counts as one (`queued_flags`).
- *
- * Not done: telling which scripts write; all of them wait.
+ * A script waits unless its first line says that it does not write (or it is EVAL_RO).
  */
 #include "serve/pause.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "serve/scripting.h"
 
 #include <stdlib.h>
 
@@ -36,9 +36,42 @@ bool pause_is_on(const struct worker *w)
     return kind_now(w) != PAUSE_NONE;
 }
 
+/* By its first line. One that is not known, or not understood, is answered with an error at once. */
+static bool script_may_write(const struct resp_client *c, bool by_sha)
+{
+    struct slice text = c->parser.argv[1];
+    struct buf known;
+    struct buf error;
+    buf_init(&known);
+    buf_init(&error);
+    if (by_sha) {
+        char sha[SCRIPT_SHA_SIZE] = "";
+        for (size_t i = 0; i < text.len && text.len == SCRIPT_SHA_LEN; i++) {
+            char letter = text.ptr[i];
+            sha[i] = (char)(letter >= 'A' && letter <= 'F' ? letter - 'A' + 'a' : letter);
+        }
+        (void)script_sources_get(c->worker->server->scripting->sources, sha, &known);
+        text = buf_readable(&known);
+    }
+    uint32_t flags;
+    struct slice body;
+    bool may = text.len > 0 && script_source_read(text, &flags, &body, &error) &&
+               (flags & SCRIPT_NO_WRITES) == 0;
+    buf_fini(&known);
+    buf_fini(&error);
+    return may;
+}
+
+uint32_t pause_flags(const struct resp_client *c, const struct command *cmd)
+{
+    bool is_script = cmd->run == cmd_eval || cmd->run == cmd_evalsha;
+    bool may = is_script && script_may_write(c, cmd->run == cmd_evalsha);
+    return cmd->flags | (may ? (uint32_t)COMMAND_MAY_REPLICATE : 0);
+}
+
 static bool may_write(const struct resp_client *c, const struct command *cmd)
 {
-    uint32_t flags = cmd->run == cmd_exec ? c->queued_flags : cmd->flags;
+    uint32_t flags = cmd->run == cmd_exec ? c->queued_flags : pause_flags(c, cmd);
     return (flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0;
 }
 

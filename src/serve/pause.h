@@ -12,6 +12,8 @@
 /* Must this command wait? Then the connection is paused, and offers it again when the pause is over.
  * Call it when the server's alert says ALERT_PAUSE. */
 bool pause_holds(struct resp_client *c, const struct command *cmd);
+/* What the command in the parser may do, for pauses: its flags; of a script, whether that may write. */
+uint32_t pause_flags(const struct resp_client *c, const struct command *cmd);
 /* A connection that waits goes away. */
 void pause_forget(struct resp_client *c);
 /* Is anything paused now? For work that would change data by itself. */

@@ -64,6 +64,11 @@ void client_watch_admission(struct resp_client *c)
 
 static void queue_command(struct resp_client *c, const struct command *cmd)
 {
+    if ((cmd->flags & COMMAND_NO_MULTI) != 0) {
+        c->multi_failed = true;
+        resp_error(&c->conn.out, "ERR Command not allowed inside a transaction");
+        return;
+    }
     if (buf_len(&c->queue) + c->raw.len > REQUEST_BULKS * known_limits.bulk_max) {
         c->multi_failed = true;
         resp_error(&c->conn.out, "ERR transaction too big; see limits.bulk in the policy");
@@ -76,7 +81,7 @@ static void queue_command(struct resp_client *c, const struct command *cmd)
     }
     buf_append_slice(&c->queue, c->raw);
     c->queued++;
-    c->queued_flags |= cmd->flags;
+    c->queued_flags |= pause_flags(c, cmd);
     buf_append_str(&c->conn.out, "+QUEUED\r\n");
 }
 

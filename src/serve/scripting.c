@@ -129,7 +129,7 @@ static const char *refusal_of(const struct scripting *s, const struct command *c
     if ((cmd->flags & COMMAND_NOSCRIPT) != 0) {
         return "ERR This Redis command is not allowed from script";
     }
-    if ((cmd->flags & COMMAND_WRITE) != 0 && s->read_only) {
+    if ((cmd->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0 && s->read_only) {
         return "ERR Write commands are not allowed from read-only scripts.";
     }
     return NULL;

@@ -303,3 +303,62 @@ def test_info_counts_bytes_read_and_sent_until_they_are_reset(freshet):
     client("CONFIG", "RESETSTAT")
     now = info(client, "stats")
     assert int(now["total_net_input_bytes"]) < 1000 and int(now["total_net_output_bytes"]) < 10_000
+
+
+NO_WRITES = "#!lua flags=no-writes\nreturn 12"
+
+
+def test_a_pause_of_writes_holds_scripts_that_may_write_and_no_others(freshet):
+    daemon = freshet(PLAIN)
+    admin, reader = daemon.resp(), daemon.resp()
+    plain_one, shebang, publisher, queued = (daemon.resp() for _ in range(4))
+    known = admin("SCRIPT", "LOAD", NO_WRITES)
+    writing = admin("SCRIPT", "LOAD", "return 'by sha'")
+    assert queued.pipeline(["MULTI"], ["EVAL", "return 13", "0"]) == ["OK", "QUEUED"]
+    admin("CLIENT", "PAUSE", "600000", "WRITE")
+    assert reader("EVAL", NO_WRITES, "0") == 12 and reader("EVALSHA", known.upper(), "0") == 12
+    assert reader("EVAL_RO", "return redis.call('GET', KEYS[1])", "1", "k") is None
+    assert reader.pipeline(["MULTI"], ["EVAL", NO_WRITES, "0"], ["EXEC"])[2] == [12]
+    with pytest.raises(RespError, match="NOSCRIPT"):
+        reader("EVALSHA", "f" * 40, "0")
+    held = ((plain_one, ["EVAL", "return 1", "0"], 1), (shebang, ["EVALSHA", writing, "0"], b"by sha"),
+            (publisher, ["PUBLISH", "news", "x"], 0), (queued, ["EXEC"], [13]))
+    for client, words, _ in held:
+        client.raw(client.encode(*words))
+    until(lambda: b"blocked_clients:4\r" in admin("INFO", "clients"), "four to be held")
+    admin("CLIENT", "UNPAUSE")
+    assert [client.reply() for client, _, _ in held] == [reply for _, _, reply in held]
+
+
+def test_a_script_that_only_reads_does_not_publish(freshet):
+    client = freshet(PLAIN).resp()
+    with pytest.raises(RespError, match="Write commands are not allowed from read-only scripts"):
+        client("EVAL_RO", "return redis.call('publish', 'news', 'x')", "0")
+    assert client("EVAL", "return redis.call('publish', 'news', 'x')", "0") == 0
+
+
+@pytest.mark.parametrize("words", [["SAVE"], ["SHUTDOWN"], ["SHUTDOWN", "NOSAVE"]])
+def test_what_concerns_the_whole_server_is_not_queued(freshet, words):
+    client = freshet(PLAIN).resp()
+    assert client.pipeline(["MULTI"], ["SET", "k", "v"]) == ["OK", "QUEUED"]
+    with pytest.raises(RespError, match="ERR Command not allowed inside a transaction"):
+        client(*words)
+    with pytest.raises(RespError, match="EXECABORT"):
+        client("EXEC")
+    assert client("GET", "k") is None
+
+
+def test_shutdown_refuses_what_makes_no_sense(freshet):
+    client = freshet(PLAIN).resp()
+    for words in (["SAVE", "NOSAVE"], ["ABORT", "NOW"], ["SOON"]):
+        with pytest.raises(RespError, match="ERR syntax error"):
+            client("SHUTDOWN", *words)
+    with pytest.raises(RespError, match="ERR No shutdown in progress."):
+        client("SHUTDOWN", "ABORT")
+    assert client("PING") == "PONG"
+
+
+def test_requirepass_is_told_only_by_its_name(freshet):
+    client = freshet(PLAIN).resp()
+    assert b"requirepass" not in client("CONFIG", "GET", "*")
+    assert client("CONFIG", "GET", "RequirePass") == [b"RequirePass", b""]
