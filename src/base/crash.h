@@ -24,7 +24,8 @@ enum { CRASH_BUILD_ID_MAX = 64 };
 /* Once, before other threads start. `dir` (NULL: none) must outlive the process; reports become
  * DIR/freshet-crash-PID.txt there. */
 void crash_setup(const char *dir);
-/* A number that every report shows; at most four. `value` must outlive the process. */
+/* A number that every report shows; at most four. It takes the place of the one of that name before; NULL: it is
+ * gone. */
 void crash_figure(const char *name, const _Atomic uint32_t *value);
 /* The linker's build id in hex, "none" when there is none. After crash_setup(). */
 const char *crash_build_id(void);

@@ -67,9 +67,14 @@ const char *crash_build_id(void)
 
 void crash_figure(const char *name, const _Atomic uint32_t *value)
 {
-    check(figure_count < FIGURES_MAX);
-    figures[figure_count].name = name;
-    figures[figure_count++].value = value;
+    uint32_t at = 0;
+    while (at < figure_count && strcmp(figures[at].name, name) != 0) {
+        at++;
+    }
+    check(at < FIGURES_MAX);
+    figures[at].name = name;
+    figures[at].value = value;
+    figure_count = at == figure_count ? at + 1 : figure_count;
 }
 
 /* --- the report --------------------------------------------------------------------------------- */
@@ -224,6 +229,9 @@ void crash_put_frames(void *const *frames, int count)
 void crash_put_figures(void)
 {
     for (uint32_t i = 0; i < figure_count; i++) {
+        if (figures[i].value == NULL) {
+            continue;
+        }
         crash_put(figures[i].name);
         crash_put(": ");
         crash_put_number(atomic_load_explicit(figures[i].value, memory_order_relaxed));

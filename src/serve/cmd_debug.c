@@ -71,6 +71,17 @@ static void debug_set_active_expire(struct resp_client *c, const struct slice *a
     reply_ok(c);
 }
 
+static void debug_validate(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    if (!worker_own_try(c->worker)) {
+        resp_error(&c->conn.out, "BUSY the store is owned by a script or a transaction; try again");
+        return;
+    }
+    store_validate(client_store(c));
+    worker_disown(c->worker);
+    reply_ok(c);
+}
+
 /* SEGFAULT, ABORT and PANIC (a failed check) end the process, each in its own way. */
 static void debug_segfault(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
@@ -437,6 +448,7 @@ static const struct subcommand {
     {"set-active-expire", 3, 3, debug_set_active_expire, "SET-ACTIVE-EXPIRE <0|1>", "    Whether expired keys go by themselves."},
     {"set-disable-deny-scripts", 3, 3, debug_nothing, "SET-DISABLE-DENY-SCRIPTS <0|1>", "    No effect: scripts may run what they may run."},
     {"sleep", 3, 3, debug_sleep, "SLEEP <seconds>", "    Hold up this connection's worker."},
+    {"validate", 2, 2, debug_validate, "VALIDATE", "    Check the whole store; end the process if something is wrong."},
     /* clang-format on */
 };
 

@@ -382,6 +382,7 @@ uint64_t serve_counter_sum(const struct server *s, size_t offset)
 
 static void destroy(struct server *s)
 {
+    crash_figure("connections", NULL);
     follow_destroy(&s->follow);
     workers_fini(s);
     pubsub_destroy(&s->pubsub);
@@ -401,6 +402,9 @@ static void destroy(struct server *s)
     herd_destroy(&s->herd);
     tags_destroy(&s->tags);
     flights_destroy(&s->flights);
+#ifdef FRESHET_DEBUG
+    store_validate(s->store); /* nobody else uses it any more, which is as good as owning it */
+#endif
     store_destroy(&s->store);
     fresh_destroy(&s->fresh);
     scripting_state_destroy(&s->scripting);
