@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """DEBUG, as suites made for Redis use it. Its replies beside those of redis-server: resp_scripts/debug.txt."""
+import random
+import signal
+
 import pytest
 
 from resp_client import RespError
@@ -87,3 +90,49 @@ def test_expired_keys_stay_until_something_looks(redis):
             break
     assert sorted(set(found)) == sorted(b"key:%d" % i for i in range(300))
     assert redis("DBSIZE") == 300
+
+
+DURABLE = """
+listen: { resp: "127.0.0.1:0" }
+debug: true
+durable: { dir: log }
+spaces: { a: { db: 0, memory: 32MB, keep: durable } }
+"""
+
+
+def random_command(chance):
+    """On few keys of every type, so that many are refused and many change something."""
+    def text():
+        return chance.choice([str(chance.randint(-9, 9)), str(chance.randint(-2**63, 2**63)), "x" * chance.randint(0, 200),
+                              chance.randbytes(chance.randint(0, 30))])
+
+    def score():
+        return chance.choice(["inf", "-inf", repr(chance.random()), str(chance.randint(-5, 5))])
+    key, other = (f"k{chance.randint(0, 25)}" for _ in range(2))
+    return chance.choice([
+        ["SET", key, text()], ["APPEND", key, text()], ["INCRBYFLOAT", key, "0.1"], ["SETRANGE", key, 7, text()],
+        ["LPUSH", key, text(), text()], ["RPUSH", key, text()], ["LSET", key, 0, text()], ["LREM", key, 1, text()],
+        ["LMOVE", key, other, "LEFT", "RIGHT"], ["RPOP", key], ["LTRIM", key, 1, 20], ["SORT", key, "ALPHA", "STORE", other],
+        ["SADD", key, text(), text()], ["SPOP", key], ["SMOVE", key, other, text()], ["SDIFFSTORE", other, key, "k1"],
+        ["ZADD", key, score(), text(), score(), text()], ["ZPOPMAX", key], ["ZINCRBY", key, 1, text()],
+        ["ZUNIONSTORE", other, 2, key, "k2"], ["ZREMRANGEBYRANK", key, 0, 1], ["HSET", key, text(), text(), text(), text()],
+        ["HINCRBY", key, 1, 1], ["HDEL", key, "1", "2"], ["XADD", key, "*", text(), text()], ["XTRIM", key, "MAXLEN", 20],
+        ["EXPIRE", key, 1000], ["PERSIST", key], ["RENAME", key, other], ["COPY", key, other, "REPLACE"], ["DEL", key],
+    ])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_digest_is_the_same_after_a_reload_and_after_a_restart(freshet, seed):
+    """With every type, sizes on both sides of what is packed: through DUMP's format, and through the log."""
+    daemon, chance = freshet(DURABLE), random.Random(seed)
+    redis = daemon.resp()
+    redis.pipeline(*(random_command(chance) for _ in range(5000)))
+    redis("SADD", "many", *range(20000))
+    redis("ZADD", "ranked", *(word for i in range(5000) for word in (i / 7, f"m{i}")))
+    before = redis("DEBUG", "DIGEST")
+    assert redis("DBSIZE") > 15
+    redis("DEBUG", "RELOAD")
+    assert redis("DEBUG", "DIGEST") == before
+    redis("SAVE")
+    assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert daemon.start().resp()("DEBUG", "DIGEST") == before
