@@ -13,12 +13,29 @@
 
 #include "base/clock.h"
 #include "serve/cmd_server.h"
+#include "serve/command_stats.h"
 
 #include <inttypes.h>
 
+static void save(struct resp_client *c)
+{
+    struct server *s = c->worker->server;
+    atomic_store_explicit(&s->writes_saved, command_stats_writes(s), memory_order_relaxed);
+    durable_hold_synced(c);
+}
+
+/* The log's, or where there is none: how many write commands succeeded, since that is what a client that
+ * watches this figure can tell apart. */
+static uint64_t changes_since_save(const struct server *s, const struct persist_figures *f)
+{
+    return s->durable != NULL ? f->unsynced + f->pending > 0
+                              : command_stats_writes(s) -
+                                    atomic_load_explicit(&s->writes_saved, memory_order_relaxed);
+}
+
 void cmd_save(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    durable_hold_synced(c);
+    save(c);
     reply_ok(c);
 }
 
@@ -29,7 +46,7 @@ void cmd_bgsave(struct resp_client *c, const struct slice *argv, uint32_t argc)
         reply_syntax(c);
         return;
     }
-    durable_hold_synced(c);
+    save(c);
     resp_simple(&c->conn.out,
                 is_scheduled ? "Background saving scheduled" : "Background saving started");
 }
@@ -139,7 +156,7 @@ void info_durable(const struct server *s, struct buf *out)
         persist_figures(durable_log(s->durable), &f);
     }
     put_loading(out, &l);
-    put(out, "rdb_changes_since_last_save", f.unsynced + f.pending > 0);
+    put(out, "rdb_changes_since_last_save", changes_since_save(s, &f));
     buf_append_str(out, "rdb_bgsave_in_progress:0\r\n");
     put(out, "rdb_last_save_time", last_save(s));
     buf_append_str(out, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\n"

@@ -202,6 +202,33 @@ bool command_stats_sum(struct server *s, const struct command *cmd,
     return ret_figures->calls + ret_figures->rejected > 0;
 }
 
+static uint64_t succeeded(const struct server *s, const struct command *cmd)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; (cmd->flags & COMMAND_WRITE) != 0 && i < s->worker_count; i++) {
+        const struct block *b =
+            atomic_load_explicit(&s->workers[i].stats->blocks[cmd->place], memory_order_acquire);
+        if (b != NULL) {
+            count += atomic_load_explicit(&b->calls, memory_order_relaxed) -
+                     atomic_load_explicit(&b->failed, memory_order_relaxed);
+        }
+    }
+    return count;
+}
+
+uint64_t command_stats_writes(const struct server *s)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < command_count(); i++) {
+        const struct command *cmd = command_at(i);
+        count += succeeded(s, cmd);
+        for (uint32_t j = 0; j < cmd->sub_count; j++) {
+            count += succeeded(s, &cmd->subs[j]);
+        }
+    }
+    return count;
+}
+
 double command_stats_percentile(const struct command_figures *f, double share)
 {
     uint64_t all = 0;

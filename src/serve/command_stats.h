@@ -35,6 +35,8 @@ void command_stats_error(struct worker *w, struct slice text);
 /* False when the command never ran and was never rejected. */
 bool command_stats_sum(struct server *s, const struct command *cmd,
                        struct command_figures *ret_figures);
+/* Commands that may write and were answered without an error, since the start whatever was reset. */
+uint64_t command_stats_writes(const struct server *s);
 /* The time in microseconds below which `share` (0 to 1) of the calls were. */
 double command_stats_percentile(const struct command_figures *f, double share);
 /* The upper end of a bucket, microseconds. */

@@ -362,3 +362,27 @@ def test_requirepass_is_told_only_by_its_name(freshet):
     client = freshet(PLAIN).resp()
     assert b"requirepass" not in client("CONFIG", "GET", "*")
     assert client("CONFIG", "GET", "RequirePass") == [b"RequirePass", b""]
+
+
+def test_info_counts_writes_until_they_are_saved(freshet):
+    """Where nothing is durable; a command that waited counts once, one that was refused does not."""
+    daemon = freshet(PLAIN)
+    redis, waiting = daemon.resp(), daemon.resp()
+
+    def changes():
+        return int(info(redis, "persistence")["rdb_changes_since_last_save"])
+    redis("SAVE")
+    for blocked, push in ((["BLPOP", "l", 0], ["LPUSH", "l", 1]), (["BLMOVE", "l", "m", "LEFT", "LEFT", 0], ["LPUSH", "l", 1]),
+                          (["BZPOPMIN", "z", 0], ["ZADD", "z", 1, "a"])):
+        before = changes()
+        waiting.raw(waiting.encode(*blocked))
+        until(lambda: info(redis, "clients")["blocked_clients"] == "1", "the client to wait")
+        redis(*push)
+        waiting.reply()
+        assert changes() == before + 2
+    redis.pipeline(["MULTI"], ["SET", "k", 1], ["GET", "k"], ["LPUSH", "k", 1], ["EXEC"])
+    assert changes() == 7
+    redis("CONFIG", "RESETSTAT")
+    assert changes() == 7
+    redis("BGSAVE")
+    assert changes() == 0
