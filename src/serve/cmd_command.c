@@ -385,7 +385,8 @@ static const struct command *find_keys(struct resp_client *c, const struct slice
         resp_error(&c->conn.out, "ERR Invalid number of arguments specified for command");
         return NULL;
     }
-    if (!command_keys_find(cmd, argv + 2, given, ret_keys)) {
+    bool needs_none = cmd->group == COMMAND_GROUP_SCRIPTING; /* EVAL with 0 keys, or too many */
+    if (!command_keys_find(cmd, argv + 2, given, ret_keys) && !needs_none) {
         resp_error(&c->conn.out, "ERR Invalid arguments specified for command");
         return NULL;
     }

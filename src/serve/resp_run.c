@@ -13,6 +13,7 @@
 #include "serve/durable.h"
 #include "serve/events.h"
 #include "serve/monitor.h"
+#include "serve/scripting.h"
 #include "serve/slowlog.h"
 #include "serve/touched.h"
 #include "serve/tracking.h"
@@ -36,15 +37,21 @@ bool resp_count_reply(struct resp_client *c, size_t before)
     return failed;
 }
 
+/* Whose name a slow command gets: of a script's, who runs the script; NULL: nobody's. */
+static struct resp_client *who_asked(struct resp_client *c)
+{
+    return c->detached ? scripting_caller(c) : c;
+}
+
 /* A command that ran has cost this much. What was slow is kept for those who ask. */
 static void note_slow(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                       uint32_t argc, uint64_t us)
 {
     struct server *s = c->worker->server;
     int64_t slow_us = atomic_load_explicit(&s->settings.slowlog_us, memory_order_relaxed);
-    if (slow_us >= 0 && us >= (uint64_t)slow_us && !c->detached &&
+    if (slow_us >= 0 && us >= (uint64_t)slow_us && who_asked(c) != NULL &&
         (cmd->flags & COMMAND_SKIP_SLOWLOG) == 0 && setting_get(&s->settings.slowlog_max) > 0) {
-        slowlog_note(c, cmd, argv, argc, us);
+        slowlog_note(who_asked(c), cmd, argv, argc, us);
     }
     if (latency_is_slow(s, us / 1000) && cmd->run != cmd_exec) {
         latency_note(s, (cmd->flags & COMMAND_FAST) != 0 ? "fast-command" : "command", us / 1000);

@@ -88,6 +88,12 @@ void scripting_figures(const struct server *s, struct scripting_figures *ret_fig
     };
 }
 
+struct resp_client *scripting_caller(const struct resp_client *inner)
+{
+    const struct scripting *s = inner->worker->scripting;
+    return s != NULL && s->inner == inner ? s->caller : NULL;
+}
+
 static void tell_memory(struct scripting *s)
 {
     size_t now = script_vm_memory(s->vm);

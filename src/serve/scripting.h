@@ -51,6 +51,8 @@ struct scripting_figures {
 };
 void scripting_figures(const struct server *s, struct scripting_figures *ret_figures);
 /* SCRIPT LOAD: compiles, remembers, replies. */
+/* Who runs the script whose client `inner` is; NULL: it is no script's. */
+struct resp_client *scripting_caller(const struct resp_client *inner);
 void scripting_load(struct resp_client *c, struct slice source);
 
 #endif

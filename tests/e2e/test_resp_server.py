@@ -386,3 +386,20 @@ def test_info_counts_writes_until_they_are_saved(freshet):
     assert changes() == 7
     redis("BGSAVE")
     assert changes() == 0
+
+
+def test_slow_commands_of_a_script_are_kept_with_the_name_of_who_runs_it(freshet):
+    client = freshet(PLAIN).resp()
+    client("CLIENT", "SETNAME", "runner")
+    client("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client("SLOWLOG", "RESET")
+    client("EVAL", "redis.call('PING')", "0")
+    script, inner = client("SLOWLOG", "GET", "2")
+    assert script[3] == [b"EVAL", b"redis.call('PING')", b"0"] and inner[3] == [b"PING"]
+    assert script[4] == inner[4] and script[5] == inner[5] == b"runner"
+
+
+def test_a_script_that_tells_too_many_keys_has_none(freshet):
+    client = freshet(PLAIN).resp()
+    assert client("COMMAND", "GETKEYS", "EVAL", "return 1", "2147483647", "k") == []
+    assert client("COMMAND", "GETKEYS", "EVAL", "return 1", "1", "k") == [b"k"]
