@@ -237,7 +237,9 @@ bool rdb_expand_lzf(struct slice bytes, size_t len, struct buf *out)
     size_t used = 0;
     bool ok = start != NULL;
     while (ok && r.left > 0) {
-        unsigned control = *take(&r, 1);
+        const unsigned char *head = take(&r, 1);
+        check(head != NULL); /* something was left */
+        unsigned control = *head;
         if (control >= 32) {
             ok = repeat(&r, control, start, &used, len);
             continue;

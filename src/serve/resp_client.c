@@ -32,11 +32,13 @@ const struct policy_space *client_space(const struct resp_client *c, uint32_t db
 
 bool client_select(struct resp_client *c, int64_t db)
 {
-    if (!client_db_exists(c, db)) {
+    const struct policy_space *space =
+        db >= 0 && db < POLICY_DBS ? client_space(c, (uint32_t)db) : NULL;
+    if (space == NULL) {
         return false;
     }
     c->db = (uint32_t)db;
-    c->space = client_space(c, c->db);
+    c->space = space;
     c->durable = c->space->durable;
     c->followed = lease_db_followed(c->worker, c->db);
     c->strict =
