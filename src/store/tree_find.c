@@ -2,6 +2,9 @@
 /*
  * Finding places in a tree; tree.h says how it is ordered.
  *
+ * By hash, most of the time goes into waiting for memory: inner nodes are guessed at, not halved, and a leaf is
+ * asked for as a whole before it is swept.
+ *
  * Threads: the shard's lock.
  */
 #include "store/tree.h"

@@ -2,10 +2,10 @@
 /*
  * Putting an element into a tree.
  *
- * In place while the leaf's piece has room. Else the leaf's elements, with the new one among them, are
- * divided over new leaves; the parent takes these instead of the old one, in place if it has room, else
- * it is made anew in one or two nodes as well, and so on upwards (T3). Only when all of them exist is the
- * tree turned to them and are the old ones freed.
+ * In place while the leaf's piece has room. Else it moves to a larger piece; when it is as large as leaves
+ * get, its elements, with the new one among them, are divided over new leaves; the parent takes these
+ * instead of the old one, in place if it has room, else it is made anew in one or two nodes as well, and so
+ * on upwards (T3). Only when all of them exist is the tree turned to them and are the old ones freed.
  *
  * What comes at an end leaves full nodes behind: lists that grow, streams and growing scores are dense.
  *
