@@ -69,6 +69,9 @@ static bool is_safe(const struct persist *log, const struct resp_client *c)
 static void release_safe(struct worker *w)
 {
     const struct persist *log = w->server->durable->log;
+    if (log == NULL) {
+        return; /* the server has stopped: mail that was late, and nobody to send to */
+    }
     list_for_each (node, &w->durable.waiting) {
         struct resp_client *c = container_of(node, struct resp_client, unsafe);
         /* What runs a script has replies of this batch in its output. */
