@@ -36,6 +36,7 @@ struct thread {
     bool must_turn;          /* it has an event loop that never waits elsewhere */
     _Atomic uint64_t turns;  /* relaxed: the watchdog compares */
     _Atomic bool is_resting; /* relaxed: waits for events */
+    _Atomic bool is_patient; /* relaxed: what it does may take long, and is nobody's mistake but a user's */
     struct thread_work work;
     struct thread_testimony testimony;
     struct trace_ring ring;
@@ -61,6 +62,14 @@ static inline void thread_rest(void)
 }
 
 void thread_turn(uint64_t now_us);
+
+/* While this is so the watchdog tells of a long turn, and does not end the process for it. */
+static inline void thread_be_patient(bool is_patient)
+{
+    if (thread_self != NULL) {
+        atomic_store_explicit(&thread_self->is_patient, is_patient, memory_order_relaxed);
+    }
+}
 
 /* What the thread works on now; see struct thread_work. A signal handler that
  * comes in between sees nothing in hand, never half of it. */

@@ -44,8 +44,15 @@ static void look_at(struct thread *t, struct watched *w, uint64_t step_ms)
         return;
     }
     w->stuck_ms += step_ms;
-    bool fatal = w->stuck_ms >= 2 * (uint64_t)limit;
-    if (fatal || (w->stuck_ms >= limit && !w->is_told)) {
+    bool is_patient = atomic_load_explicit(&t->is_patient, memory_order_relaxed);
+    bool fatal = w->stuck_ms >= 2 * (uint64_t)limit && !is_patient;
+    if (is_patient && w->stuck_ms >= limit && !w->is_told) {
+        w->is_told = true;
+        log_event(LOG_WARN, "daemon",
+                  "one function of a script takes very long (a pattern of string.find, say); its "
+                  "worker's clients wait for it, and SCRIPT KILL comes after it",
+                  log_text("thread", t->name), log_number("for_ms", w->stuck_ms));
+    } else if (fatal || (w->stuck_ms >= limit && !w->is_told)) {
         w->is_told = true;
         log_event(LOG_ERROR, "daemon", "a thread is stuck", log_text("thread", t->name),
                   log_number("for_ms", w->stuck_ms));

@@ -90,7 +90,9 @@ static void shed(struct loop_task *task)
         struct conn *most = NULL;
         list_for_each (node, &l->conns) {
             struct conn *c = container_of(node, struct conn, node);
-            if (!c->dead && c->counted > 0 && (most == NULL || c->counted > most->counted)) {
+            /* Not the one whose command runs around this turn (loop_turn_within()). */
+            if (!c->dead && !c->offering && c->counted > 0 &&
+                (most == NULL || c->counted > most->counted)) {
                 most = c;
             }
         }

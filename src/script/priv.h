@@ -25,6 +25,9 @@ enum script_original {
     ORIGINAL_SORT,
     ORIGINAL_REP,
     ORIGINAL_TOHEX,
+    ORIGINAL_ENCODE,
+    ORIGINAL_DECODE,
+    ORIGINAL_NEW,
     ORIGINAL_COUNT
 };
 
@@ -42,6 +45,8 @@ struct script_vm {
     int proto;                    /* redis.setresp() */
     bool is_killed;
     bool too_large; /* the reply */
+    void *decoding; /* lua-cjson's text of a decoding, perhaps left behind: strbuf.c */
+    void *grown;    /* its text of an encoding, larger than is kept */
 
     uint32_t calls;  /* of commands since the last beat */
     struct buf text; /* an error being put together */
@@ -94,6 +99,10 @@ void convert_send_error(struct buf *out, struct slice text);
 
 /* --- libraries: push a table of functions ----------------------------------------------------------- */
 
+/* lua-cjson, within the vm's memory. */
+void cjson_open(lua_State *lua);
+/* Gives back what lua-cjson need not keep: a large text, and what a decoding that failed has left behind. */
+void strbuf_settle(struct script_vm *vm);
 void cmsgpack_open(lua_State *lua);
 void struct_open(lua_State *lua);
 void script_random_seed(struct script_vm *vm, uint32_t seed);

@@ -22,7 +22,6 @@
 #include "script/priv.h"
 
 #include <lua-bitop.h>
-#include <lua-cjson.h>
 #include <string.h>
 
 /* Keys in the registry and in metatables: addresses, which no script can make. */
@@ -447,7 +446,7 @@ static void open_rest(lua_State *lua)
     open_package(lua, luaopen_bit, "bit");
     replace(lua, "tohex", ORIGINAL_TOHEX, bit_tohex);
     set_library(lua, "bit");
-    open_package(lua, luaopen_cjson, "cjson");
+    cjson_open(lua);
     set_library(lua, "cjson");
     cmsgpack_open(lua);
     set_library(lua, "cmsgpack");

@@ -103,6 +103,7 @@ void script_vm_destroy(struct script_vm **vmp)
         return;
     }
     lua_close(vm->lua);
+    strbuf_settle(vm);
     buf_fini(&vm->text);
     free(vm->argv);
     free(vm->numbers);
@@ -386,6 +387,7 @@ static void settle(struct script_vm *vm)
     }
     buf_clear(&vm->text);
     buf_shrink(&vm->text, 1024);
+    strbuf_settle(vm);
 }
 
 bool script_vm_run(struct script_vm *vm, const struct script_run *run)

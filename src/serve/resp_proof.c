@@ -34,7 +34,8 @@ bool resp_proof_needed(const struct resp_client *c, const struct command *cmd,
     if (!c->strict || c->in_multi != (cmd->run == cmd_exec) || used < c->proven) {
         return false;
     }
-    bool touches_data = (cmd->flags & (COMMAND_READONLY | COMMAND_WRITE)) != 0;
+    bool touches_data = (cmd->flags & (COMMAND_READONLY | COMMAND_WRITE | COMMAND_MOVABLE_KEYS)) !=
+                        0; /* the last: scripts */
     return cmd->run == cmd_exec ||
            (touches_data && (cmd->flags & COMMAND_OVERWRITES) == 0 && !is_plain_set(argv, argc));
 }

@@ -40,6 +40,7 @@ struct scripting {
     /* the run */
     struct resp_client *caller;
     bool read_only;
+    bool allow_oom;
     uint64_t started_ms;
 };
 
@@ -141,6 +142,14 @@ static const char *refusal_of(const struct scripting *s, const struct command *c
     return NULL;
 }
 
+/* Redis stops a script at its first write, or not at all. */
+static bool room_admits(const struct scripting *s, const struct command *cmd)
+{
+    return (cmd->flags & COMMAND_DENYOOM) == 0 || s->allow_oom ||
+           atomic_load_explicit(&state_of(s)->has_written, memory_order_relaxed) ||
+           !store_is_full(client_store(s->inner), s->inner->db);
+}
+
 static struct slice run_command(struct scripting *s, const struct command *cmd,
                                 const struct slice *argv, uint32_t argc, int proto)
 {
@@ -154,6 +163,8 @@ static struct slice run_command(struct scripting *s, const struct command *cmd,
                    "ERR ACL failure in script: User %s has no permissions to run the '%s' "
                    "command",
                    client_user_name(s->caller), cmd->full_name);
+    } else if (!room_admits(s, cmd)) {
+        reply_err(inner, ERR_NOSPACE);
     } else if (durable_admits(inner, cmd)) {
         if ((cmd->flags & COMMAND_WRITE) != 0) {
             atomic_store_explicit(&state_of(s)->has_written, true, memory_order_relaxed);
@@ -330,6 +341,7 @@ static void begin(struct scripting *s, struct resp_client *c)
     struct resp_client *inner = s->inner;
     s->caller = c;
     s->started_ms = clock_now_ms();
+    thread_be_patient(true);
     check(client_select(inner, c->db));
     inner->strict = false; /* the caller has the proof, or lacks it */
     inner->proof_failed = c->proof_failed;
@@ -350,6 +362,7 @@ static void end(struct scripting *s)
         atomic_fetch_and_explicit(&s->inner->worker->server->alert, ~(uint32_t)ALERT_BUSY,
                                   memory_order_relaxed);
     }
+    thread_be_patient(false);
     s->caller->leases = s->inner->leases;
     s->caller = NULL;
     s->inner->in_exec = false;
@@ -371,6 +384,13 @@ void scripting_run(struct resp_client *c, const struct scripting_call *call)
                    "ERR Can not execute a script with write flag using *_ro command.");
         return;
     }
+    if ((flags & (SCRIPT_OLD_STYLE | SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES)) == 0 &&
+        store_is_full(client_store(c), c->db)) {
+        resp_error(&c->conn.out, "OOM allow-oom flag is not set on the script, can not run it when "
+                                 "used memory > 'maxmemory'");
+        return;
+    }
+    s->allow_oom = (flags & SCRIPT_ALLOW_OOM) != 0;
     s->read_only = call->read_only || (flags & SCRIPT_NO_WRITES) != 0;
     struct script_run run = {
         .sha = sha,

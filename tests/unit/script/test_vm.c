@@ -192,6 +192,13 @@ static void memory_is_bounded(void **state)
         "return loadstring('return ' .. ('{'):rep(10000))()",
         "local s = ('x'):rep(1000) return (s:gsub('x', s:rep(100)))",
         "return table.concat(setmetatable({}, {__index = function() return 'x' end}), 'y', 1, 2e9)",
+        "local t = {} for i = 1, 60 do t = {t, t} end return cjson.encode(t)",
+        "cjson.encode_sparse_array(true, 0, 0) return cjson.encode({[2e9] = 1})",
+        "local j = cjson.new() j.encode_keep_buffer(false) return j.encode(('\\1'):rep(3e6))",
+        "local s = '[' .. ('\"' .. ('x'):rep(1000) .. '\",'):rep(1500) .. '1]' "
+        "local kept = {} while true do kept[#kept + 1] = cjson.decode(s) end",
+        "local w = coroutine.wrap(function(t) return cjson.encode(t) end) "
+        "local t = {} for i = 1, 60 do t = {t, t} end return w(t)",
     };
     for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++) {
         expect_error(bombs[i], "-ERR ");
@@ -200,6 +207,28 @@ static void memory_is_bounded(void **state)
     expect("return #string.rep('', 2000000000)", ":0\r\n");
     expect("collectgarbage('stop') return 1", ":1\r\n");
     assert_true(script_vm_memory(vm) < MEMORY / 2);
+}
+
+/* What a decoding leaves behind when memory ends in its middle is not left for good; encoding goes on after it. */
+static void json_goes_on_after_no_memory(void **state)
+{
+    size_t before = 0;
+    for (int i = 0; i < 50; i++) {
+        expect(
+            "local s = '[' .. ('\"' .. ('x'):rep(1000) .. '\",'):rep(1000) .. '1]' "
+            "local kept = {} "
+            "pcall(function() while true do kept[#kept + 1] = cjson.decode(s) end end) "
+            "kept = nil collectgarbage() "
+            "local t = {} for i = 1, 60 do t = {t, t} end return tostring(pcall(cjson.encode, t))",
+            "$5\r\nfalse\r\n");
+        expect("return cjson.encode({a = {1, 2.5, 'x\\n'}})",
+               "$19\r\n{\"a\":[1,2.5,\"x\\n\"]}\r\n");
+        script_vm_flush(vm);
+        before = i == 5 ? script_vm_memory(vm) : before;
+    }
+    assert_true(script_vm_memory(vm) <= before + 4096);
+    expect_error("return cjson.encode({function() end})",
+                 "-ERR user_script:1: Cannot serialise function: type not supported");
 }
 
 static void what_is_killed_ends(void **state)
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_packed_is_unpacked, open_vm, close_vm),
         cmocka_unit_test_setup_teardown(the_sandbox_holds, open_vm, close_vm),
         cmocka_unit_test_setup_teardown(memory_is_bounded, open_vm, close_vm),
+        cmocka_unit_test_setup_teardown(json_goes_on_after_no_memory, open_vm, close_vm),
         cmocka_unit_test_setup_teardown(what_is_killed_ends, open_vm, close_vm),
         cmocka_unit_test_setup_teardown(a_large_reply_is_cut, open_vm, close_vm),
     };
