@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "serve/cmd_server.h"
+#include "serve/cmd/server.h"
 #include "serve/detached.h"
 #include "serve/durable.h"
 #include "serve/gate.h"

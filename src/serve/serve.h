@@ -186,7 +186,7 @@ struct gate {
     struct mail opened;
     struct list clients; /* that wait for the gate to open */
     struct list requests;
-    struct resp_watch *watches; /* of clients that have left: to be removed (cmd_multi.c) */
+    struct resp_watch *watches; /* of clients that have left: to be removed (cmd/multi.c) */
     struct buf fed;             /* keys whose waiting clients are to be served (touched.c) */
 };
 

@@ -9,7 +9,7 @@
 #include "serve/users.h"
 
 #include "base/number.h"
-#include "serve/cmd_server.h"
+#include "serve/cmd/server.h"
 #include "serve/events.h"
 #include "serve/roll_call.h"
 

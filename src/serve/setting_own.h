@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Settings of CONFIG that have functions of their own: for cmd_config.c's table. */
+/* Settings of CONFIG that have functions of their own: for cmd/config.c's table. */
 #ifndef SERVE_SETTING_OWN_H
 #define SERVE_SETTING_OWN_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What CONFIG SET changes while the server runs, for all workers at once; cmd_config.c names them as
+ * What CONFIG SET changes while the server runs, for all workers at once; cmd/config.c names them as
  * Redis does. They are lost at a restart: what should last stands in the policy.
  *
  * Threads: any; all relaxed, a worker may see a change one command late.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a client has asked CLIENT TRACKING for: for tracking.c and cmd_tracking.c. */
+/* What a client has asked CLIENT TRACKING for: for tracking.c and cmd/tracking.c. */
 #ifndef SERVE_TRACKER_H
 #define SERVE_TRACKER_H
 

@@ -9,7 +9,7 @@
 #include "serve/user_rules.h"
 
 #include "base/alloc.h"
-#include "serve/cmd_server.h"
+#include "serve/cmd/server.h"
 #include "serve/command_keys.h"
 #include "serve/glob.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A user's rules, and the words that make them ("on", ">secret", "~cache:*", "+@read"): for users.c and
- * cmd_acl.c.
+ * cmd/acl.c.
  *
  * Source: redis.io "Access Control List". Threads: the owner of a user that is being made; reading: anybody.
  */

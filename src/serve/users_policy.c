@@ -15,7 +15,7 @@
  * Threads: any; the table has its lock.
  */
 #include "base/alloc.h"
-#include "serve/cmd_server.h"
+#include "serve/cmd/server.h"
 #include "serve/server.h"
 #include "serve/users_table.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of users, for users.c, acl_log.c and cmd_acl.c. */
+/* The table of users, for users.c, acl_log.c and cmd/acl.c. */
 #ifndef SERVE_USERS_TABLE_H
 #define SERVE_USERS_TABLE_H
 

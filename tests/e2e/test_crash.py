@@ -134,7 +134,7 @@ def test_failed_check_is_reported_with_its_place(doomed):
     daemon = doomed()
     code, report = die(daemon, "DEBUG", "PANIC")
     assert code == -signal.SIGABRT
-    assert re.search(r'reason: .*cmd_debug\.c:\d+: check failed: !"DEBUG PANIC was asked for"', report)
+    assert re.search(r'reason: .*cmd/debug\.c:\d+: check failed: !"DEBUG PANIC was asked for"', report)
     check_report(daemon, report)
 
 

@@ -5,7 +5,7 @@
  */
 #include "base/alloc.h"
 #include "base/check.h"
-#include "serve/rdb.h"
+#include "serve/cmd/rdb.h"
 
 #include <math.h>
 #include <stdlib.h>

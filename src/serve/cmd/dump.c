@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DUMP and RESTORE: values as bytes that another server can read; and MIGRATE, which is refused.
+ *
+ * The payload is Redis' own (rdb.h), so values move between freshet and Redis with the tools there are. A
+ * restored key follows the database as a SET one does; idle times and frequencies are read and not kept.
+ *
+ * Threads: the connection's worker. RESTORE owns the store: the old value goes and the new one comes at one
+ * moment.
+ */
+#include "serve/cmd/dump.h"
+#include "serve/cmd/rdb.h"
+#include "serve/edit.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+void cmd_dump(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct store_hold h;
+    struct store_item *item;
+    struct buf payload;
+    if (!client_peek(c, argv[1], &h, &item)) {
+        reply_null(c);
+        return;
+    }
+    buf_init(&payload);
+    rdb_write(&h, item, &payload);
+    store_drop(&h);
+    reply_bulk(c, buf_readable(&payload));
+    buf_fini(&payload);
+}
+
+/* --- RESTORE ------------------------------------------------------------------------------------ */
+
+struct restore {
+    bool replaces;
+    bool is_absolute;
+    int64_t ttl_ms;
+    uint64_t expiry_ms; /* monotonic; 0: none */
+    bool is_past;
+};
+
+static bool parse_range(struct resp_client *c, struct slice arg, int64_t most, const char *error)
+{
+    int64_t value;
+    if (!arg_integer(c, arg, &value)) {
+        return false;
+    }
+    if (value < 0 || value > most) {
+        resp_error(&c->conn.out, "%s", error);
+        return false;
+    }
+    return true;
+}
+
+/* False after replying. */
+static bool parse_options(struct resp_client *c, const struct slice *argv, uint32_t argc,
+                          struct restore *r)
+{
+    bool has_idle = false;
+    bool has_freq = false;
+    for (uint32_t i = 4; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (slice_is_nocase(argv[i], "replace")) {
+            r->replaces = true;
+        } else if (slice_is_nocase(argv[i], "absttl")) {
+            r->is_absolute = true;
+        } else if (slice_is_nocase(argv[i], "idletime") && more && !has_freq) {
+            has_idle = true;
+            if (!parse_range(c, argv[++i], INT64_MAX, "ERR Invalid IDLETIME value, must be >= 0")) {
+                return false;
+            }
+        } else if (slice_is_nocase(argv[i], "freq") && more && !has_idle) {
+            has_freq = true;
+            if (!parse_range(c, argv[++i], 255,
+                             "ERR Invalid FREQ value, must be >= 0 and <= 255")) {
+                return false;
+            }
+        } else {
+            reply_syntax(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool parse_ttl(struct resp_client *c, struct slice arg, struct restore *r)
+{
+    if (!arg_integer(c, arg, &r->ttl_ms)) {
+        return false;
+    }
+    if (r->ttl_ms < 0) {
+        resp_error(&c->conn.out, "ERR Invalid TTL value, must be >= 0");
+        return false;
+    }
+    uint64_t ttl_ms = (uint64_t)r->ttl_ms;
+    if (ttl_ms != 0 && r->is_absolute) {
+        r->is_past = ttl_ms <= clock_wall_ms();
+        r->expiry_ms = r->is_past ? 0 : clock_mono_from_wall(ttl_ms);
+    } else if (ttl_ms != 0) {
+        r->expiry_ms = client_now(c) + ttl_ms;
+    }
+    return true;
+}
+
+static enum err put_entry(struct client_edit *e, const struct rdb_value *v,
+                          const struct rdb_entry *entry)
+{
+    uint32_t count = 2 * entry->fields;
+    struct slice *fields = xcalloc(count, sizeof(*fields));
+    for (uint32_t i = 0; i < count; i++) {
+        fields[i] = rdb_element(v, entry->first + i).name;
+    }
+    enum err err = coll_append(&e->hold, entry->id, fields, count, &e->meta);
+    free(fields);
+    return err;
+}
+
+static enum err put_stream(struct client_edit *e, const struct rdb_value *v)
+{
+    enum err err = ERR_OK;
+    for (uint64_t i = 0; i < v->entry_count && err == ERR_OK; i++) {
+        err = put_entry(e, v, &v->entries[i]);
+    }
+    return err == ERR_OK ? coll_stream_set_info(&e->hold, &v->stream, &e->meta) : err;
+}
+
+static enum err put_elements(struct client_edit *e, const struct rdb_value *v)
+{
+    enum err err = ERR_OK;
+    if (v->kind == STORE_STRING) {
+        e->meta.value = rdb_element(v, 0).name;
+        return store_put(&e->hold, &e->meta);
+    }
+    if (v->kind == STORE_STREAM) {
+        err = put_stream(e, v);
+    }
+    for (uint64_t i = 0; v->kind != STORE_STREAM && i < v->count && err == ERR_OK; i++) {
+        struct coll_element element = rdb_element(v, i);
+        err = v->kind == STORE_LIST ? coll_push(&e->hold, COLL_TAIL, &element.name, 1, &e->meta)
+                                    : coll_put(&e->hold, v->kind, &element, &e->meta, NULL);
+    }
+    if (err != ERR_OK) {
+        (void)store_remove(&e->hold);
+    }
+    return err;
+}
+
+static void remove_old(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    (void)store_remove(&h);
+    store_drop(&h);
+}
+
+/* With the store owned and the key absent. */
+static void put_value(struct resp_client *c, struct slice key, const struct restore *r,
+                      const struct rdb_value *v)
+{
+    struct client_edit e __attribute__((uninitialized));
+    if (!client_edit_begin(c, key, v->kind, &e)) {
+        return;
+    }
+    e.meta.expiry_ms = r->expiry_ms;
+    enum err err = put_elements(&e, v);
+    client_edit_end(c, &e);
+    reply_stored(c, err);
+}
+
+static bool key_is_there(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    client_hold(c, key, &h);
+    bool found = client_item_unused(c, &h) != NULL;
+    store_drop(&h);
+    return found;
+}
+
+static void restore(struct resp_client *c, const struct slice *argv, struct restore *r)
+{
+    struct rdb_value value = {.count = 0};
+    struct slice payload = argv[3];
+    if (!r->replaces && key_is_there(c, argv[1])) {
+        resp_error(&c->conn.out, "BUSYKEY Target key name already exists.");
+        return;
+    }
+    if (!parse_ttl(c, argv[2], r)) {
+        return;
+    }
+    if (!rdb_check(&payload)) {
+        resp_error(&c->conn.out, "ERR DUMP payload version or checksum are wrong");
+    } else if (!rdb_read(payload, &value)) {
+        resp_error(&c->conn.out, "ERR Bad data format");
+    } else {
+        remove_old(c, argv[1]);
+        if (r->is_past) {
+            reply_ok(c);
+        } else {
+            put_value(c, argv[1], r, &value);
+        }
+    }
+    rdb_value_fini(&value);
+}
+
+/* --- DEBUG RELOAD ------------------------------------------------------------------------------- */
+
+static enum err put_back(struct resp_client *c, struct slice key, const struct rdb_value *v,
+                         fresh_pos stamp, uint64_t expiry_ms, const struct buf *deps)
+{
+    struct client_edit e __attribute__((uninitialized));
+    const fresh_dep *dep = (const fresh_dep *)(const void *)buf_readable(deps).ptr;
+    uint32_t dep_count = (uint32_t)(buf_len(deps) / sizeof(*dep));
+    client_edit_anew(c, key, stamp, &e);
+    e.meta.expiry_ms = expiry_ms;
+    enum err err = put_elements(&e, v);
+    if (err == ERR_OK && dep_count > 0) {
+        err = store_depend(&e.hold, stamp, dep, dep_count);
+    }
+    client_edit_end(c, &e);
+    return err;
+}
+
+enum err dump_pass_through(struct resp_client *c, struct slice key)
+{
+    struct store_hold h;
+    struct store_item *item;
+    struct rdb_value value = {.count = 0};
+    if (!client_peek(c, key, &h, &item)) {
+        return ERR_OK;
+    }
+    struct buf bytes;
+    struct buf deps;
+    uint32_t dep_count;
+    buf_init(&bytes);
+    buf_init(&deps);
+    rdb_write(&h, item, &bytes);
+    fresh_pos stamp = store_item_stamp(item);
+    uint64_t expiry_ms = store_item_expiry(item);
+    const fresh_dep *dep = store_item_deps(item, &dep_count);
+    buf_append(&deps, dep, dep_count * sizeof(*dep));
+    store_drop(&h);
+    struct slice payload = buf_readable(&bytes);
+    check(rdb_check(&payload) && rdb_read(payload, &value));
+    enum err err = put_back(c, key, &value, stamp, expiry_ms, &deps);
+    rdb_value_fini(&value);
+    buf_fini(&deps);
+    buf_fini(&bytes);
+    return err;
+}
+
+void cmd_restore(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    struct restore r = {.replaces = false};
+    if (parse_options(c, argv, argc, &r)) {
+        client_own(c);
+        restore(c, argv, &r);
+        client_disown(c);
+    }
+}
+
+void cmd_migrate(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    resp_error(&c->conn.out,
+               "ERR MIGRATE is not offered: freshet connects to no other server; DUMP "
+               "here and RESTORE there, the payload is that of Redis");
+}
