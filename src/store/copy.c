@@ -135,33 +135,18 @@ void store_dump(struct store_hold *h)
     }
 }
 
-/* Is the change of names all that must be remembered? Not where a key could be gone, by its expiry, when the
- * log is read. */
-static bool is_rename(const struct store_hold *from, const struct store_hold *to,
-                      const struct store_item *source, const struct store_write *meta)
-{
-    return from->db == to->db && item_expiry(source) == 0 && meta->expiry_ms == 0;
-}
-
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
 {
     check(from->owned && to->owned);
     const struct store_item *source = store_inspect(from);
     check(source != NULL);
-    bool renames = is_rename(from, to, source, meta);
     bool takes = coll_is_tree(source) && hold_pool(from) == hold_pool(to);
     struct store_item *it;
     enum err e = takes ? take_tree(from, to, meta, &it) : copy_value(from, to, meta, &it);
     if (e != ERR_OK) {
         return e;
     }
-    if (renames && effect_wanted(to)) {
-        effect_command(to, "RENAME", 2);
-        effect_arg(to, from->key);
-        effect_arg(to, to->key);
-    } else {
-        effect_item(to, it);
-    }
+    effect_item(to, it); /* not RENAME: a log that is being rewritten may not have the source */
     (void)store_remove(from);
     return ERR_OK;
 }

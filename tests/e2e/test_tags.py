@@ -350,7 +350,7 @@ def test_tagged_key_that_follows_nothing_needs_no_contact(served, postgres):
 
 def test_more_drops_than_the_log_has_positions(served):
     """4,095 local events fit between two positions of a log that stands still; the follower moves it on."""
-    redis = served.resp(db=2)
+    redis = served.resp(db=1)
     for i in range(6000):
         redis("FRESHET.SET", "k", i, "TAGS", 1, "t")
         redis("FRESHET.DROP", "t")

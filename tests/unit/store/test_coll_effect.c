@@ -164,7 +164,7 @@ static void whole_items(void **state)
                    (unsigned long long)clock_wall_from_mono(r.now_ms + 7));
     assert_string_equal(effects(&b), expected);
     assert_int_equal(store_move(&a, &b, &NO_META), ERR_OK);
-    assert_string_equal(effects(&b), "RENAME z z2; DEL z");
+    assert_string_equal(effects(&b), "DEL z2; ZADD z2 1.5 m 2 n; DEL z");
     store_drop(&a);
     rig_hold(&r, 0, SLICE("x"), &a);
     assert_int_equal(store_copy(&a, &b, &NO_META), ERR_OK);
