@@ -27,8 +27,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /* Every module that logs: the second argument of the macros below, and a key of `log.modules`. */
 #define LOG_MODULES(X)                                                                             \
     X(daemon)                                                                                      \
-    X(fill) X(follow) X(http) X(log) X(net) X(persist) X(pg) X(plan) X(reload) X(resp) X(script)   \
-        X(serve)
+    X(fill)                                                                                        \
+    X(follow) X(http) X(log) X(net) X(persist) X(pg) X(plan) X(reload) X(resp) X(script) X(serve)
 
 enum {
 #define X(name) LOG_MODULE_##name,
