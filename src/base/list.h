@@ -41,6 +41,11 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+static inline void list_push_front(struct list *head, struct list *node)
+{
+    list_push_back(head->next, node); /* NOLINT(clang-analyzer-unix.Malloc): as below */
+}
+
 /* Removes and returns the first node; NULL when empty. */
 static inline struct list *list_pop_front(struct list *head)
 {
@@ -49,6 +54,17 @@ static inline struct list *list_pop_front(struct list *head)
         return NULL;
     }
     list_remove(node); /* NOLINT(clang-analyzer-unix.Malloc): loses the ring in a loop that frees */
+    return node;
+}
+
+/* Removes and returns the last node; NULL when empty. */
+static inline struct list *list_pop_back(struct list *head)
+{
+    struct list *node = head->prev;
+    if (node == head) {
+        return NULL;
+    }
+    list_remove(node); /* NOLINT(clang-analyzer-unix.Malloc): as above */
     return node;
 }
 

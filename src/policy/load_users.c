@@ -304,7 +304,7 @@ void policy_read_users(struct loader *l)
 {
     const struct policy_node *node = policy_node_find(l->root, "users");
     bool is_list = node != NULL && node->kind == POLICY_NODE_SEQUENCE;
-    if (is_list || policy_check_map(l, node, "users")) {
+    if (is_list || (node != NULL && policy_check_map(l, node, "users"))) {
         if (node->count > POLICY_USERS_MAX) {
             policy_complain(&l->say, node->spot, "users", "%u users; at most %d are possible",
                             node->count, POLICY_USERS_MAX);

@@ -141,7 +141,7 @@ void strbuf_free(strbuf_t *s)
         vm->grown = NULL;
     }
     if (s->dynamic != 0) {
-        check(vm->decoding == s);
+        check(vm != NULL && vm->decoding == s);
         vm->decoding = NULL;
         free(s);
     }

@@ -41,9 +41,7 @@ static void free_denial(struct denial *d)
 static void trim(struct users *t, uint64_t max)
 {
     while (t->log_count > max) {
-        struct list *last = t->log.prev;
-        list_remove(last);
-        free_denial(container_of(last, struct denial, node));
+        free_denial(container_of(list_pop_back(&t->log), struct denial, node));
         t->log_count--;
     }
 }
@@ -97,7 +95,7 @@ void acl_log_note(struct resp_client *c, enum acl_log_reason reason, struct slic
     } else {
         d->id = t->next_log_id++;
     }
-    list_push_back(t->log.next, &d->node);
+    list_push_front(&t->log, &d->node);
     t->log_count++;
     trim(t, setting_get(&s->settings.acllog_max));
     lock_release(&t->lock);

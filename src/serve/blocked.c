@@ -119,7 +119,7 @@ static void grow(struct blocked *b)
     struct wait_key **old = b->buckets;
     uint32_t old_count = b->bucket_count;
     b->bucket_count *= 2;
-    b->buckets = xcalloc(b->bucket_count, sizeof(*b->buckets));
+    b->buckets = xcalloc(b->bucket_count, sizeof(struct wait_key *));
     for (uint32_t i = 0; i < old_count; i++) {
         while (old[i] != NULL) {
             struct wait_key *k = old[i];
@@ -566,7 +566,7 @@ struct blocked *blocked_create(void)
     struct blocked *b = xcalloc(1, sizeof(*b));
     list_init(&b->waiters);
     b->bucket_count = BUCKETS_MIN;
-    b->buckets = xcalloc(b->bucket_count, sizeof(*b->buckets));
+    b->buckets = xcalloc(b->bucket_count, sizeof(struct wait_key *));
     return b;
 }
 

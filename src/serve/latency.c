@@ -10,6 +10,7 @@
  *
  * Lock: rank watch. Not done: the advice of LATENCY DOCTOR goes no further than what freshet can know.
  */
+#include "base/check.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "serve/command_stats.h"
@@ -188,7 +189,7 @@ static char graph_char(const struct sample *s, uint64_t low, uint64_t high, uint
 {
     static const char levels[] = "_-`";
     uint64_t span = high > low ? high - low : 1;
-    uint64_t steps = GRAPH_ROWS * GRAPH_LEVELS;
+    uint64_t steps = (uint64_t)GRAPH_ROWS * GRAPH_LEVELS;
     uint64_t step = (s->ms - low) * steps / span;
     step = step < steps ? step : steps - 1;
     uint64_t floor = (uint64_t)(GRAPH_ROWS - row - 1) * GRAPH_LEVELS;
@@ -281,6 +282,7 @@ static void describe_event(struct buf *out, const struct event *e, uint32_t numb
     for (uint32_t i = 0; i < count; i++) {
         sum += samples[i].ms;
     }
+    check(count > 0); /* an event is made by its first sample */
     uint64_t average = sum / count;
     uint64_t deviation = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -140,7 +140,7 @@ static bool answer(struct resp_client *c, size_t used)
                (cmd->flags & COMMAND_ALLOW_BUSY) == 0) {
         refuse_busy(c, before);
     } else if (__builtin_expect((alert & ALERT_PAUSE) != 0, 0) && !is_to_queue(c, cmd) &&
-               pause_holds(c, cmd)) {
+               pause_holds(c, cmd)) { /* NOLINT(bugprone-branch-clone): asked in this order */
         c->running = false;
         return false;
     } else if (__builtin_expect(is_to_queue(c, cmd), 0)) {

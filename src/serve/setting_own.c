@@ -183,8 +183,12 @@ bool setting_parse_bytes(struct slice text, uint64_t *ret_bytes)
     static const struct {
         const char *unit;
         uint64_t bytes;
-    } units[] = {{"kb", 1024}, {"mb", 1024 * 1024}, {"gb", 1024 * 1024 * 1024},
-                 {"k", 1000},  {"m", 1000 * 1000},  {"g", 1000 * 1000 * 1000},
+    } units[] = {{"kb", 1ULL << 10},
+                 {"mb", 1ULL << 20},
+                 {"gb", 1ULL << 30},
+                 {"k", 1000},
+                 {"m", 1000000},
+                 {"g", 1000000000},
                  {"b", 1}};
     uint64_t factor = 1;
     for (size_t i = 0; i < array_len(units); i++) {

@@ -44,9 +44,7 @@ struct slowlog *slowlog_create(void)
 static void drop_beyond(struct slowlog *l, uint64_t max)
 {
     while (l->count > max) {
-        struct list *last = l->entries.prev;
-        list_remove(last);
-        free(container_of(last, struct entry, node));
+        free(container_of(list_pop_back(&l->entries), struct entry, node));
         l->count--;
     }
 }

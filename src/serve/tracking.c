@@ -26,6 +26,7 @@
 #include "serve/tracker.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/hash.h"
 #include "serve/command_keys.h"
 #include "serve/events.h"
@@ -85,9 +86,9 @@ static void grow_keys(struct tracking *t)
     uint32_t count = t->bucket_count * 2;
     struct tracked_key **buckets = xcalloc(count, sizeof(struct tracked_key *));
     for (uint32_t i = 0; i < t->bucket_count; i++) {
-        while (t->buckets[i] != NULL) {
-            struct tracked_key *k = t->buckets[i];
-            t->buckets[i] = k->next;
+        struct tracked_key *next;
+        for (struct tracked_key *k = t->buckets[i]; k != NULL; k = next) {
+            next = k->next;
             k->next = buckets[k->hash & (count - 1)];
             buckets[k->hash & (count - 1)] = k;
         }
@@ -100,6 +101,7 @@ static void grow_keys(struct tracking *t)
 static void free_key(struct tracking *t, struct tracked_key **at)
 {
     struct tracked_key *k = *at;
+    check(k != NULL);
     *at = k->next;
     list_remove(&k->node);
     t->key_count--;

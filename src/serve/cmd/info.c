@@ -135,6 +135,7 @@ static uint64_t resident_bytes(void)
     unsigned long long pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
     if (f != NULL) {
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel's own number */
         if (fscanf(f, "%*u %llu", &pages) != 1) {
             pages = 0;
         }

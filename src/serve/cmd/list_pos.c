@@ -56,13 +56,12 @@ static bool parse_search(struct resp_client *c, const struct slice *argv, uint32
     struct search s = {.element = argv[2], .count = 1};
     for (uint32_t i = 3; i < argc; i += 2) {
         bool fits = false;
-        if (i + 1 == argc) {
-            reply_syntax(c);
-        } else if (slice_is_nocase(argv[i], "rank")) {
+        bool has_value = i + 1 < argc;
+        if (has_value && slice_is_nocase(argv[i], "rank")) {
             fits = parse_rank(c, argv[i + 1], &s);
-        } else if (slice_is_nocase(argv[i], "count")) {
+        } else if (has_value && slice_is_nocase(argv[i], "count")) {
             fits = s.has_count = parse_positive(c, argv[i + 1], "COUNT", &s.count);
-        } else if (slice_is_nocase(argv[i], "maxlen")) {
+        } else if (has_value && slice_is_nocase(argv[i], "maxlen")) {
             fits = parse_positive(c, argv[i + 1], "MAXLEN", &s.max_looked_at);
         } else {
             reply_syntax(c);

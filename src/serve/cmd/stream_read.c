@@ -278,7 +278,7 @@ static bool read_news(struct resp_client *c, const void *args)
 /* The command with every "$" replaced; memory of its own, in one piece. */
 static struct slice *settle_ids(const struct slice *argv, uint32_t argc, const struct read_args *a)
 {
-    struct slice *settled = xmalloc(argc * sizeof(*settled) + a->key_count * STREAM_ID_LEN);
+    struct slice *settled = xmalloc(argc * sizeof(*settled) + (size_t)a->key_count * STREAM_ID_LEN);
     char *text = (char *)(settled + argc);
     memcpy(settled, argv, argc * sizeof(*settled));
     for (uint32_t i = 0; i < a->key_count; i++) {
