@@ -122,7 +122,8 @@ static bool parse_manifest(struct log_dir *d, char *text, size_t len)
 {
     char *end = len > 0 ? memrchr(text, '\n', len - 1) : NULL;
     uint64_t hash = 0;
-    if (end == NULL || sscanf(end + 1, "end %16" SCNx64, &hash) != 1 ||
+    if (end == NULL ||
+        sscanf(end + 1, "end %16" SCNx64, &hash) != 1 /* NOLINT(cert-err34-c): compared */ ||
         hash != manifest_hash((struct slice){text, (size_t)(end + 1 - text)}) ||
         strncmp(text, MANIFEST_HEAD, strlen(MANIFEST_HEAD)) != 0) {
         return false;

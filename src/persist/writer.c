@@ -92,7 +92,7 @@ static bool fits(const struct persist *p, size_t bytes)
 bool writer_reserve(struct persist *p, size_t bytes)
 {
     uint64_t waiting = journal_end(p->journal) - persist_get(p->written);
-    uint64_t least = p->size + waiting + bytes + 2 * SLACK;
+    uint64_t least = p->size + waiting + bytes + 2ULL * SLACK;
     int why = 0;
     for (uint64_t step = STEP; step >= STEP_MIN && !fits(p, bytes); step /= 2) {
         uint64_t upto = least + step;
