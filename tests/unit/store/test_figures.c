@@ -3,12 +3,7 @@
  * asserted. */
 #include "store_test.h"
 
-enum { KEY = 16, VALUE = 100 };
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ITEMS = 100 * 1000, ITEMS_EVICTING = 100 * 1000 }; /* slow there; what is asserted is the same */
-#else
-enum { ITEMS = 250 * 1000, ITEMS_EVICTING = 1000 * 1000 };
-#endif
+enum { ITEMS = 250 * 1000, ITEMS_EVICTING = 1000 * 1000, KEY = 16, VALUE = 100 };
 
 /* Stores the items of one database; returns bytes a key beside key and value, at the worst moment
  * of the last half and at the end. */
@@ -200,6 +195,10 @@ static void keys_with_an_expiry_are_counted(void **state)
 
 int main(void)
 {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)puts("1..0 # SKIP millions of items, and figures of plain builds");
+    return 0;
+#endif
     hash_setup_seed(1); /* the bound is asserted: the same distribution each time */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_item_costs_at_most_24_bytes_and_32_with_a_ttl),
