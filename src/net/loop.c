@@ -247,7 +247,7 @@ void loop_turn_within(struct loop *l)
     struct loop_batch batch = {.outer = l->batch};
     struct loop_ahead outer_ahead = l->ahead;
     char *outer_scratch = l->scratch;
-    l->batch = &batch;
+    l->batch = &batch; /* cppcheck-suppress autoVariables ; until this function ends */
     l->ahead = (struct loop_ahead){.count = 0};
     l->scratch = l->scratch_within;
     run_batch(l, &batch, epoll_wait(l->epoll, batch.ready, LOOP_BATCH, 0));

@@ -220,7 +220,8 @@ static bool take_lock(struct log_dir *d, char **ret_why)
     }
     if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t len = read(d->lock_fd, text, sizeof(text) - 1);
-        int shown = len > 0 ? (int)strcspn((text[len] = '\0', text), "\n") : 0;
+        text[len > 0 ? len : 0] = '\0';
+        int shown = (int)strcspn(text, "\n");
         *ret_why =
             xasprintf("%s is in use by another freshet (process %.*s); two cannot share a log: "
                       "stop that one, or give this one another `durable.dir`",

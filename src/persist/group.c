@@ -117,7 +117,7 @@ static size_t parse_command(struct group_reader *r, struct slice in)
 static bool is_proof(const struct resp_parser *p, struct slice raw, uint64_t *ret_hash,
                      uint64_t *ret_len)
 {
-    char proof[GROUP_PROOF_MAX];
+    char proof[GROUP_PROOF_MAX] = "";
     if (p->argc != 3 || !slice_is(p->argv[0], "FRESHET.CRC") || !parse_hex(p->argv[1], ret_hash) ||
         !number_parse_u64(p->argv[2], ret_len)) {
         return false;

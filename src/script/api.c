@@ -52,6 +52,7 @@ static int raise(lua_State *lua, const char *text)
 /* A double as Redis writes it: an integer when it is one, else the shortest text that reads back the same. */
 static size_t write_number(char *at, lua_Number n)
 {
+    /* cppcheck-suppress incorrectLogicOperator ; it misreads the exponent */
     if (n >= -0x1p63 && n < 0x1p63 && n == (lua_Number)(int64_t)n && (n != 0 || !signbit(n))) {
         return number_format_i64(at, (int64_t)n);
     }

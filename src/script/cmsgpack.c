@@ -112,6 +112,7 @@ static void pack_double(struct bytes *b, double value)
 
 static void pack_number(struct bytes *b, lua_Number n)
 {
+    /* cppcheck-suppress incorrectLogicOperator ; it misreads the exponent */
     bool is_integer = n >= -0x1p63 && n < 0x1p63 && (lua_Number)(int64_t)n == n;
     if (!is_integer) {
         pack_double(b, n);

@@ -232,6 +232,7 @@ static bool has_room(struct script_vm *vm, size_t len)
 
 static int64_t to_integer(lua_Number n)
 {
+    /* cppcheck-suppress incorrectLogicOperator ; it misreads the exponent */
     return n >= -0x1p63 && n < 0x1p63 ? (int64_t)n : INT64_MIN;
 }
 

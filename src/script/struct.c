@@ -228,7 +228,7 @@ static void push_integer(lua_State *lua, const char *at, bool is_little, size_t 
 
 static void push_float(lua_State *lua, const char *at, bool is_little, size_t size)
 {
-    char bytes[sizeof(double)];
+    char bytes[sizeof(double)] = "";
     bool as_is = is_little == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
     for (size_t i = 0; i < size; i++) {
         bytes[i] = at[as_is ? i : size - 1 - i];

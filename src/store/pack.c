@@ -139,7 +139,7 @@ void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *f
     for (uint32_t i = 0; i < count; i++) {
         len += leb_size(fields[i].len) + fields[i].len;
     }
-    char *begin = buf_reserve(out, len + sizeof(id) + 2 * LEB_MAX);
+    char *begin = buf_reserve(out, len + sizeof(id) + (size_t)2 * LEB_MAX);
     char *at = leb_write(begin, len);
     at = bytes_write(at, &id, sizeof(id));
     for (uint32_t i = 0; i < count; i++) {
@@ -277,7 +277,7 @@ find_as(enum store_kind kind, struct slice packed, struct slice name, uint64_t *
 const char *pack_find(enum store_kind kind, struct slice packed, struct slice name,
                       uint64_t *ret_rank)
 {
-    uint64_t rank;
+    uint64_t rank = 0;
     uint64_t *at = ret_rank != NULL ? ret_rank : &rank;
     switch (kind) {
     case STORE_LIST:

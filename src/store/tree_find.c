@@ -204,6 +204,7 @@ static inline uint32_t guess_child(const struct node *n, uint64_t hash, uint64_t
     int shift = width > PRECISE ? width - PRECISE : 0;
     uint64_t part = (hash - low) >> shift;
     uint64_t whole = ((high - low) >> shift) + 1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): at most 2^32 */
     uint32_t i = (uint32_t)(part * n->count / whole);
     while (i > 0 && n->child[i].key > hash) {
         i--;

@@ -186,6 +186,7 @@ static bool make_leaf(struct change *c, const struct parts *p, uint32_t from, ui
 {
     uint32_t bytes = 0;
     for (uint32_t i = from; i < to; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): cut into before */
         bytes += p->part[i].len;
     }
     size_t room = bytes + bytes / ROOM_TO_GROW;
@@ -441,7 +442,7 @@ bool tree_put(const struct tree *t, struct tree_at *at, bool replaces, struct sl
     struct node *n = at->leaf;
     struct node empty = {0};
     if (n == NULL) {
-        at->leaf = &empty;
+        at->leaf = &empty; /* cppcheck-suppress autoVariables ; replaced below */
         struct change c __attribute__((uninitialized));
         c.tree = t;
         c.made_count = c.old_count = c.pieces = 0;
