@@ -41,7 +41,10 @@ static void free_denial(struct denial *d)
 static void trim(struct users *t, uint64_t max)
 {
     while (t->log_count > max) {
-        free_denial(container_of(list_pop_back(&t->log), struct denial, node));
+        struct list *last = t->log.prev;
+        list_remove(
+            last); /* NOLINT(clang-analyzer-unix.Malloc): loses the ring in a loop that frees */
+        free_denial(container_of(last, struct denial, node));
         t->log_count--;
     }
 }

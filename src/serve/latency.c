@@ -10,8 +10,8 @@
  *
  * Lock: rank watch. Not done: the advice of LATENCY DOCTOR goes no further than what freshet can know.
  */
-#include "base/check.h"
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "serve/command_stats.h"
 #include "serve/slowlog.h"
