@@ -42,8 +42,8 @@ static void trim(struct users *t, uint64_t max)
 {
     while (t->log_count > max) {
         struct list *last = t->log.prev;
-        list_remove(
-            last); /* NOLINT(clang-analyzer-unix.Malloc): loses the ring in a loop that frees */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): loses the ring in a loop that frees */
+        list_remove(last);
         free_denial(container_of(last, struct denial, node));
         t->log_count--;
     }
