@@ -4,22 +4,12 @@
 Differences to redis-server 7.0 (which Debian has), because 7.2 is what freshet says it is: numbers are handed to
 commands in the shortest form ("1.1"), `os.clock` exists; because of safety: `string.dump` does not.
 """
-import shutil
 import socket
 
 import pytest
 
 from resp_client import RespError
-from resp_helpers import PLAIN, RedisServer
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
+from resp_helpers import PLAIN
 
 
 @pytest.fixture
