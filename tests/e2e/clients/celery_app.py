@@ -8,7 +8,8 @@ import redis
 app = celery.Celery("shop", broker=os.environ.get("CELERY_TEST_BROKER"),
                     backend=os.environ.get("CELERY_TEST_RESULTS"))
 app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1, task_reject_on_worker_lost=True,
-                broker_transport_options={"visibility_timeout": 2}, broker_connection_retry=True)
+                broker_transport_options={"visibility_timeout": int(os.environ.get("CELERY_TEST_VISIBILITY_S", 2))},
+                broker_connection_retry=True)
 
 
 def own_redis():

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import kombu
 import pytest
@@ -11,10 +12,13 @@ import pytest
 from conftest import HERE, QUEUE, RESULTS
 from daemon import until
 
+VISIBILITY_TIMEOUT_S = 2
+
 
 @pytest.fixture(scope="module")
 def app(peer):
-    os.environ.update(CELERY_TEST_BROKER=peer.url(QUEUE), CELERY_TEST_RESULTS=peer.url(RESULTS))
+    os.environ.update(CELERY_TEST_BROKER=peer.url(QUEUE), CELERY_TEST_RESULTS=peer.url(RESULTS),
+                      CELERY_TEST_VISIBILITY_S=str(VISIBILITY_TIMEOUT_S))
     import celery_app
     yield celery_app
     celery_app.app.close()
@@ -63,6 +67,9 @@ def test_a_task_of_a_killed_worker_is_delivered_again(app, worker, peer):
     os.killpg(dying.pid, signal.SIGKILL)
     dying.wait()
     peer.redis(RESULTS).set("held-once", 1)
+    # A worker looks for what timed out once at its start and then every 100 s: it must have timed out by then.
+    until(lambda: peer.redis(QUEUE).zcount("unacked_index", 0, time.time() - VISIBILITY_TIMEOUT_S - 0.1),
+          "the end of the dead worker's claim")
     worker()
     assert result.get(timeout=60) == "done"
 
