@@ -4,15 +4,17 @@
  *
  * The table is shared by all vms: EVAL and SCRIPT LOAD add to it, EVALSHA on another worker finds the source
  * here and compiles it there. A flush raises the generation; vms compare it before they look for a script.
- * Open hashing in buckets that double; a source is kept until a flush, as in Redis 7.2.
+ * A source is kept until a flush, as in Redis 7.2.
  *
  * Threads: any; one lock.
  */
 #include "script/script.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/hash.h"
 #include "base/lock.h"
+#include "base/map.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -103,7 +105,7 @@ bool script_source_read(struct slice source, uint32_t *ret_flags, struct slice *
 /* --- the table ---------------------------------------------------------------------------------- */
 
 struct entry {
-    struct entry *next;
+    struct map_node node;
     char sha[SCRIPT_SHA_SIZE];
     size_t len;
     char text[];
@@ -111,34 +113,28 @@ struct entry {
 
 struct script_sources {
     struct lock lock;
-    struct entry **buckets; /* lock, with the rest */
-    uint32_t bucket_count;  /* power of two */
-    uint32_t count;
-    uint64_t bytes;
+    struct map entries;          /* lock */
+    uint64_t bytes;              /* lock */
     _Atomic uint64_t generation; /* release: flush; acquire: a vm's look */
 };
-
-enum { BUCKETS_MIN = 64 };
 
 struct script_sources *script_sources_create(void)
 {
     struct script_sources *s = xcalloc(1, sizeof(*s));
     lock_init(&s->lock, LOCK_RANK_SCRIPT);
-    s->bucket_count = BUCKETS_MIN;
-    s->buckets = xcalloc(s->bucket_count, sizeof(struct entry *));
+    map_init(&s->entries);
     return s;
 }
 
 static void free_all(struct script_sources *s)
 {
-    for (uint32_t i = 0; i < s->bucket_count; i++) {
-        while (s->buckets[i] != NULL) {
-            struct entry *e = s->buckets[i];
-            s->buckets[i] = e->next;
-            free(e);
-        }
+    struct map_node *node = map_walk(&s->entries, NULL);
+    while (node != NULL) {
+        struct map_node *next = map_walk(&s->entries, node);
+        free(container_of(node, struct entry, node));
+        node = next;
     }
-    s->count = 0;
+    map_clear(&s->entries);
     s->bytes = 0;
 }
 
@@ -149,47 +145,27 @@ void script_sources_destroy(struct script_sources **sp)
         return;
     }
     free_all(s);
-    free(s->buckets);
+    map_fini(&s->entries);
     lock_fini(&s->lock);
     free(s);
     *sp = NULL;
 }
 
-static struct entry **bucket_of(struct script_sources *s, const char *sha)
+static uint64_t hash_of(const char *sha)
 {
-    return &s->buckets[hash_bytes(sha, SCRIPT_SHA_LEN) & (s->bucket_count - 1)];
+    return hash_bytes(sha, SCRIPT_SHA_LEN);
 }
 
-static const struct entry *find_locked(struct script_sources *s, const char *sha)
+static const struct entry *find_locked(const struct script_sources *s, const char *sha)
 {
-    const struct entry *e = *bucket_of(s, sha);
-    while (e != NULL && memcmp(e->sha, sha, SCRIPT_SHA_LEN) != 0) {
-        e = e->next;
-    }
-    return e;
-}
-
-static void link_locked(struct script_sources *s, struct entry *e)
-{
-    struct entry **bucket = bucket_of(s, e->sha);
-    e->next = *bucket;
-    *bucket = e;
-}
-
-static void grow_locked(struct script_sources *s)
-{
-    struct entry **old = s->buckets;
-    uint32_t old_count = s->bucket_count;
-    s->bucket_count *= 2;
-    s->buckets = xcalloc(s->bucket_count, sizeof(struct entry *));
-    for (uint32_t i = 0; i < old_count; i++) {
-        while (old[i] != NULL) {
-            struct entry *e = old[i];
-            old[i] = e->next;
-            link_locked(s, e);
+    for (struct map_node *n = map_find(&s->entries, hash_of(sha)); n != NULL;
+         n = map_find_next(n)) {
+        const struct entry *e = container_of(n, struct entry, node);
+        if (memcmp(e->sha, sha, SCRIPT_SHA_LEN) == 0) {
+            return e;
         }
     }
-    free(old);
+    return NULL;
 }
 
 void script_sources_add(struct script_sources *s, const char *sha, struct slice source)
@@ -200,12 +176,8 @@ void script_sources_add(struct script_sources *s, const char *sha, struct slice 
         memcpy(e->sha, sha, SCRIPT_SHA_SIZE);
         e->len = source.len;
         memcpy(e->text, source.len > 0 ? source.ptr : "", source.len);
-        link_locked(s, e);
-        s->count++;
+        map_add(&s->entries, &e->node, hash_of(sha));
         s->bytes += sizeof(*e) + source.len;
-        if (s->count > s->bucket_count) {
-            grow_locked(s);
-        }
     }
     lock_release(&s->lock);
 }
@@ -245,7 +217,7 @@ uint64_t script_sources_generation(const struct script_sources *s)
 uint32_t script_sources_count(struct script_sources *s)
 {
     lock_acquire(&s->lock);
-    uint32_t count = s->count;
+    uint32_t count = s->entries.count;
     lock_release(&s->lock);
     return count;
 }

@@ -32,7 +32,7 @@
 
 #include <stdlib.h>
 
-enum { BUCKETS_MIN = 64, INBOX_MAX = 256 * 1024 * 1024 };
+enum { INBOX_MAX = 256 * 1024 * 1024 };
 
 /* --- topics: all under the lock ------------------------------------------------------------------ */
 
@@ -43,32 +43,14 @@ static uint64_t topic_hash(enum topic_kind kind, struct slice name)
 
 static struct topic *find_topic(const struct pubsub *p, enum topic_kind kind, struct slice name)
 {
-    uint64_t hash = topic_hash(kind, name);
-    struct topic *t = p->buckets[hash & (p->bucket_count - 1)];
-    while (t != NULL && (t->hash != hash || t->kind != kind ||
-                         !slice_eq((struct slice){t->name, t->name_len}, name))) {
-        t = t->next;
-    }
-    return t;
-}
-
-static void grow_table(struct pubsub *p)
-{
-    uint32_t count = p->bucket_count * 2;
-    struct topic **buckets = xcalloc(count, sizeof(struct topic *));
-    for (uint32_t i = 0; i < p->bucket_count; i++) {
-        struct topic *t = p->buckets[i];
-        while (t != NULL) {
-            struct topic *next = t->next;
-            struct topic **bucket = &buckets[t->hash & (count - 1)];
-            t->next = *bucket;
-            *bucket = t;
-            t = next;
+    for (struct map_node *n = map_find(&p->by_name, topic_hash(kind, name)); n != NULL;
+         n = map_find_next(n)) {
+        struct topic *t = container_of(n, struct topic, by_name);
+        if (t->kind == kind && slice_eq((struct slice){t->name, t->name_len}, name)) {
+            return t;
         }
     }
-    free(p->buckets);
-    p->buckets = buckets;
-    p->bucket_count = count;
+    return NULL;
 }
 
 static struct topic *add_topic(struct pubsub *p, enum topic_kind kind, struct slice name)
@@ -77,7 +59,6 @@ static struct topic *add_topic(struct pubsub *p, enum topic_kind kind, struct sl
     size_t head = sizeof(struct topic) + workers * sizeof(((struct topic *)0)->at[0]);
     struct topic *t = xcalloc(1, head + name.len + 1);
     t->kind = kind;
-    t->hash = topic_hash(kind, name);
     t->name = (char *)t + head;
     t->name_len = name.len;
     if (name.len > 0) {
@@ -86,27 +67,16 @@ static struct topic *add_topic(struct pubsub *p, enum topic_kind kind, struct sl
     for (uint32_t i = 0; i < workers; i++) {
         list_init(&t->at[i].subscribers);
     }
-    if (p->topic_count >= p->bucket_count) {
-        grow_table(p);
-    }
-    struct topic **bucket = &p->buckets[t->hash & (p->bucket_count - 1)];
-    t->next = *bucket;
-    *bucket = t;
+    map_add(&p->by_name, &t->by_name, topic_hash(kind, name));
     list_push_back(&p->topics[kind], &t->node);
-    p->topic_count++;
     p->counts[kind]++;
     return t;
 }
 
 static void drop_topic(struct pubsub *p, struct topic *t)
 {
-    struct topic **at = &p->buckets[t->hash & (p->bucket_count - 1)];
-    while (*at != t) {
-        at = &(*at)->next;
-    }
-    *at = t->next;
+    map_remove(&p->by_name, &t->by_name);
     list_remove(&t->node);
-    p->topic_count--;
     p->counts[t->kind]--;
 }
 
@@ -483,8 +453,7 @@ struct pubsub *pubsub_create(struct server *s)
     struct pubsub *p = xcalloc(1, sizeof(*p) + s->worker_count * sizeof(p->inbox[0]));
     p->server = s;
     lock_init(&p->lock, LOCK_RANK_PUBSUB);
-    p->bucket_count = BUCKETS_MIN;
-    p->buckets = xcalloc(p->bucket_count, sizeof(struct topic *));
+    map_init(&p->by_name);
     for (uint32_t i = 0; i < TOPIC_KINDS; i++) {
         list_init(&p->topics[i]);
     }
@@ -513,6 +482,6 @@ void pubsub_destroy(struct pubsub **pp)
     }
     lock_fini(&p->lock);
     free(p->matched);
-    free(p->buckets);
+    map_fini(&p->by_name);
     free(p);
 }

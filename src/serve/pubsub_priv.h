@@ -3,15 +3,15 @@
 #ifndef SERVE_PUBSUB_PRIV_H
 #define SERVE_PUBSUB_PRIV_H
 
+#include "base/map.h"
 #include "serve/pubsub.h"
 
 struct topic {
-    struct topic *next; /* lock: the bucket's chain */
-    struct list node;   /* lock: all topics of the kind, oldest first */
+    struct map_node by_name; /* lock */
+    struct list node;        /* lock: all topics of the kind, oldest first */
     enum topic_kind kind;
     uint32_t refs;  /* lock */
     uint64_t total; /* lock: subscriptions of all workers */
-    uint64_t hash;
     size_t name_len;
     char *name; /* behind `at` */
     struct {
@@ -65,9 +65,7 @@ struct inbox {
 struct pubsub {
     struct server *server;
     struct lock lock;
-    struct topic **buckets; /* lock */
-    uint32_t bucket_count;  /* lock */
-    uint32_t topic_count;   /* lock */
+    struct map by_name; /* lock: topics that have subscriptions */
     struct list topics[TOPIC_KINDS];
     uint64_t counts[TOPIC_KINDS]; /* lock */
     struct topic **matched;       /* lock: room for one publish */
