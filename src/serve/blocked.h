@@ -28,8 +28,8 @@ struct block {
     /* The command as it is to be run again, without waiting for anything that came before. */
     const struct slice *argv;
     uint32_t argc;
-    bool
-        null_is_value; /* the reply that says "nothing, and I may not wait" is not an array's null */
+    /* The reply that says "nothing, and I may not wait" is not an array's null. */
+    bool null_is_value;
 };
 
 /* Replies, or parks the client; inside EXEC and for a client without a connection it replies null instead.

@@ -3,13 +3,14 @@
 #ifndef SERVE_TRACKER_H
 #define SERVE_TRACKER_H
 
+#include "base/map.h"
 #include "serve/tracking.h"
 
 struct tracker {
-    struct tracker *next; /* lock: the bucket's chain */
-    struct list node;     /* lock: all */
-    uint64_t id;
-    uint64_t redirect; /* 0: none */
+    struct map_node by_id; /* lock */
+    struct list node;      /* lock: all */
+    uint64_t id;           /* of the client */
+    uint64_t redirect;     /* 0: none */
     bool bcast, optin, optout, noloop;
     bool resp3;
     bool broken; /* lock: the redirection has gone */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two tables under one lock:
+ * Who is told of which change: two tables under one lock (tracking_table.c), and what is told from them
+ * (tracking_send.c).
  *
  *   trackers  number of a client ─> what it has asked for
  *   keys      key ─> numbers of the clients that have read it (default mode)
@@ -23,146 +24,29 @@
  *
  * Threads: any worker's. Lock: rank watch; never held while publishing.
  */
-#include "serve/tracker.h"
+#include "serve/tracking_priv.h"
 
-#include "base/alloc.h"
-#include "base/check.h"
-#include "base/hash.h"
 #include "serve/command_keys.h"
 #include "serve/events.h"
 #include "serve/pubsub.h"
 
 #include <stdlib.h>
 
-enum { BUCKETS_MIN = 256, FLUSH_HEAD = UINT32_MAX };
-
-struct tracked_key {
-    struct tracked_key *next; /* lock: the bucket's chain */
-    struct list node;         /* oldest first */
-    uint64_t hash;
-    uint32_t reader_count;
-    uint32_t reader_cap;
-    uint64_t *readers;
-    size_t len;
-    char text[];
-};
-
-struct tracking {
-    struct lock lock;
-    struct tracker *trackers[BUCKETS_MIN];
-    struct list all;
-    struct list keys; /* oldest first */
-    struct tracked_key **buckets;
-    uint32_t bucket_count;
-    uint64_t key_count;
-    uint64_t item_count;
-    uint64_t prefix_count;
-    _Atomic uint64_t client_count; /* relaxed: a figure */
-};
-
-/* --- tables: with the lock ------------------------------------------------------------------------ */
-
-static struct tracker *find_tracker(const struct tracking *t, uint64_t id)
-{
-    struct tracker *k = t->trackers[id % BUCKETS_MIN];
-    while (k != NULL && k->id != id) {
-        k = k->next;
-    }
-    return k;
-}
-
-static struct tracked_key **find_key(const struct tracking *t, struct slice key, uint64_t hash)
-{
-    struct tracked_key **at = &t->buckets[hash & (t->bucket_count - 1)];
-    while (*at != NULL &&
-           ((*at)->hash != hash || !slice_eq((struct slice){(*at)->text, (*at)->len}, key))) {
-        at = &(*at)->next;
-    }
-    return at;
-}
-
-static void grow_keys(struct tracking *t)
-{
-    uint32_t count = t->bucket_count * 2;
-    struct tracked_key **buckets = xcalloc(count, sizeof(struct tracked_key *));
-    for (uint32_t i = 0; i < t->bucket_count; i++) {
-        struct tracked_key *next;
-        for (struct tracked_key *k = t->buckets[i]; k != NULL; k = next) {
-            next = k->next;
-            k->next = buckets[k->hash & (count - 1)];
-            buckets[k->hash & (count - 1)] = k;
-        }
-    }
-    free(t->buckets);
-    t->buckets = buckets;
-    t->bucket_count = count;
-}
-
-static void free_key(struct tracking *t, struct tracked_key **at)
-{
-    struct tracked_key *k = *at;
-    check(k != NULL);
-    *at = k->next;
-    list_remove(&k->node);
-    t->key_count--;
-    t->item_count -= k->reader_count;
-    free(k->readers);
-    free(k);
-}
-
-static struct tracked_key *add_key(struct tracking *t, struct slice key, uint64_t hash)
-{
-    if (t->key_count >= t->bucket_count) {
-        grow_keys(t);
-    }
-    struct tracked_key *k = xcalloc(1, sizeof(*k) + key.len);
-    memcpy(k->text, key.ptr, key.len);
-    k->len = key.len;
-    k->hash = hash;
-    k->next = t->buckets[hash & (t->bucket_count - 1)];
-    t->buckets[hash & (t->bucket_count - 1)] = k;
-    list_push_back(&t->keys, &k->node);
-    t->key_count++;
-    return k;
-}
-
-static void add_reader(struct tracking *t, struct tracked_key *k, uint64_t id)
-{
-    for (uint32_t i = 0; i < k->reader_count; i++) {
-        if (k->readers[i] == id) {
-            return;
-        }
-    }
-    if (k->reader_count == k->reader_cap) {
-        k->reader_cap = k->reader_cap > 0 ? k->reader_cap * 2 : 2;
-        k->readers = xrealloc(k->readers, k->reader_cap * sizeof(*k->readers));
-    }
-    k->readers[k->reader_count++] = id;
-    t->item_count++;
-}
-
 /* --- noting ---------------------------------------------------------------------------------------- */
 
-static struct tracking *tracking_of(const struct worker *w)
+static void note_change(struct worker *w, struct tracking_change change, struct slice key)
 {
-    return w->server->tracking;
-}
-
-static void note_change(struct worker *w, uint64_t author, struct slice key, bool is_flush)
-{
-    uint32_t len = is_flush ? FLUSH_HEAD : (uint32_t)key.len;
-    buf_append(&w->changed, &author, sizeof(author));
-    buf_append(&w->changed, &len, sizeof(len));
-    if (!is_flush) {
-        buf_append_slice(&w->changed, key);
-    }
+    change.len = change.is_flush ? 0 : key.len;
+    buf_append(&w->changed, &change, sizeof(change));
+    buf_append(&w->changed, key.ptr, change.len);
 }
 
 void tracking_note_change(struct worker *w, enum store_touch what, struct slice key)
 {
     uint32_t alert = atomic_load_explicit(&w->server->alert, memory_order_relaxed);
     if ((alert & ALERT_TRACKING) != 0) {
-        note_change(w, w->author, key, what == STORE_TOUCH_FLUSHED);
+        bool is_flush = what == STORE_TOUCH_FLUSHED;
+        note_change(w, (struct tracking_change){.author = w->author, .is_flush = is_flush}, key);
     }
 }
 
@@ -174,22 +58,29 @@ static bool is_tracked_read(const struct resp_client *c, const struct command *c
            (!k->optout || c->caching != CLIENT_CACHING_NO);
 }
 
+/* With the lock. Beyond the setting's number of keys the oldest one's readers are told as if it had changed; then it
+ * leaves. */
+static void push_out_oldest(struct worker *w, struct tracking *t)
+{
+    uint64_t max = setting_get(&w->server->settings.tracking_keys_max);
+    if (max > 0 && t->keys.count > max) {
+        struct tracked_key *old = container_of(t->by_age.next, struct tracked_key, node);
+        note_change(w, (struct tracking_change){.author = 0}, (struct slice){old->text, old->len});
+        list_remove(&old->node);
+        list_push_back(&t->by_age, &old->node); /* the next time it is another one's turn */
+    }
+}
+
 static void note_key(struct resp_client *c, struct slice key)
 {
     struct tracking *t = tracking_of(c->worker);
-    uint64_t hash = hash_slice(key);
     lock_acquire(&t->lock);
-    struct tracked_key *k = *find_key(t, key, hash);
-    bool is_new = k == NULL;
-    k = is_new ? add_key(t, key, hash) : k;
-    add_reader(t, k, c->conn.id);
-    uint64_t max = setting_get(&c->worker->server->settings.tracking_keys_max);
-    if (is_new && max > 0 && t->key_count > max) {
-        struct tracked_key *old = container_of(t->keys.next, struct tracked_key, node);
-        note_change(c->worker, 0, (struct slice){old->text, old->len}, false); /* then it leaves */
-        list_remove(&old->node);
-        list_push_back(&t->keys, &old->node); /* the next time it is another one's turn */
+    struct tracked_key *k = tracking_find_key(t, key);
+    if (k == NULL) {
+        k = tracking_add_key(t, key);
+        push_out_oldest(c->worker, t);
     }
+    tracking_add_reader(t, k, c->conn.id);
     lock_release(&t->lock);
 }
 
@@ -220,210 +111,6 @@ bool tracking_wants_author(const struct resp_client *c, const struct command *cm
            (cmd->run == cmd_exec || (cmd->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0);
 }
 
-/* --- sending ------------------------------------------------------------------------------------------ */
-
-static struct slice topic_name(const uint64_t *id)
-{
-    return (struct slice){(const char *)id, sizeof(*id)};
-}
-
-struct message_to {
-    uint64_t id;
-    uint64_t redirect;
-    bool resp3;
-};
-
-/* Without the lock. A redirection that has gone is told to the client itself, once. */
-static void send_payload(struct worker *w, struct message_to to, struct slice payload)
-{
-    struct tracking *t = tracking_of(w);
-    uint64_t target = to.redirect != 0 ? to.redirect : to.id;
-    if (pubsub_publish(w, TOPIC_CLIENT, topic_name(&target), payload) > 0 || to.redirect == 0) {
-        return;
-    }
-    lock_acquire(&t->lock);
-    struct tracker *k = find_tracker(t, to.id);
-    bool tell = k != NULL && !k->broken;
-    if (k != NULL) {
-        k->broken = true;
-    }
-    lock_release(&t->lock);
-    if (tell && to.resp3) {
-        struct buf text;
-        buf_init(&text);
-        resp_push(&text, 3, 2);
-        resp_bulk_str(&text, "tracking-redir-broken");
-        resp_integer(&text, (int64_t)to.redirect);
-        (void)pubsub_publish(w, TOPIC_CLIENT, topic_name(&to.id), buf_readable(&text));
-        buf_fini(&text);
-    }
-}
-
-bool tracking_frame(const struct resp_client *c, struct slice payload, struct buf *ret_frame)
-{
-    buf_clear(ret_frame);
-    if (payload.ptr[0] == '>') {
-        buf_append_slice(ret_frame, payload);
-        return c->proto == 3;
-    }
-    if (c->proto == 3) {
-        resp_push(ret_frame, 3, 2);
-        resp_bulk_str(ret_frame, "invalidate");
-    } else {
-        resp_array(ret_frame, 3);
-        resp_bulk_str(ret_frame, "message");
-        resp_bulk_str(ret_frame, "__redis__:invalidate");
-    }
-    buf_append_slice(ret_frame, payload);
-    return c->proto == 3 || client_is_subscribed(c);
-}
-
-static struct message_to address_of(const struct tracker *k)
-{
-    return (struct message_to){.id = k->id, .redirect = k->redirect, .resp3 = k->resp3};
-}
-
-/* With the lock: takes the key's readers out of the table. The caller frees them. */
-static struct message_to *take_readers(struct tracking *t, struct slice key, uint64_t author,
-                                       uint32_t *ret_count)
-{
-    struct tracked_key **at = find_key(t, key, hash_slice(key));
-    uint32_t count = 0;
-    struct message_to *to = NULL;
-    if (*at != NULL) {
-        to = xcalloc((*at)->reader_count, sizeof(*to));
-        for (uint32_t i = 0; i < (*at)->reader_count; i++) {
-            const struct tracker *k = find_tracker(t, (*at)->readers[i]);
-            if (k != NULL && !k->bcast && !(k->noloop && k->id == author)) {
-                to[count++] = address_of(k);
-            }
-        }
-        free_key(t, at);
-    }
-    *ret_count = count;
-    return to;
-}
-
-static bool has_prefix(const struct tracker *k, struct slice key)
-{
-    bool found = k->prefix_count == 0;
-    for (uint32_t i = 0; i < k->prefix_count && !found; i++) {
-        found = key.len >= k->prefixes[i].len &&
-                memcmp(key.ptr, k->prefixes[i].ptr, k->prefixes[i].len) == 0;
-    }
-    return found;
-}
-
-/* With the lock. */
-static void batch_change(struct tracking *t, struct slice key, uint64_t author)
-{
-    list_for_each (node, &t->all) {
-        struct tracker *k = container_of(node, struct tracker, node);
-        if (k->bcast && !(k->noloop && k->id == author) && has_prefix(k, key)) {
-            resp_bulk(&k->batch, key);
-            k->batch_count++;
-        }
-    }
-}
-
-static void send_change(struct worker *w, struct slice key, uint64_t author)
-{
-    struct tracking *t = tracking_of(w);
-    uint32_t count;
-    lock_acquire(&t->lock);
-    batch_change(t, key, author);
-    struct message_to *to = take_readers(t, key, author, &count);
-    lock_release(&t->lock);
-    struct buf payload;
-    buf_init(&payload);
-    resp_array(&payload, 1);
-    resp_bulk(&payload, key);
-    for (uint32_t i = 0; i < count; i++) {
-        send_payload(w, to[i], buf_readable(&payload));
-    }
-    buf_fini(&payload);
-    free(to);
-}
-
-/* Everything changed: all trackers are told so with a null, and the table is empty. */
-static void send_flush(struct worker *w)
-{
-    struct tracking *t = tracking_of(w);
-    uint32_t count = 0;
-    lock_acquire(&t->lock);
-    while (!list_empty(&t->keys)) {
-        struct tracked_key *k = container_of(t->keys.next, struct tracked_key, node);
-        free_key(t, find_key(t, (struct slice){k->text, k->len}, k->hash));
-    }
-    uint64_t clients = atomic_load_explicit(&t->client_count, memory_order_relaxed);
-    struct message_to *to = xcalloc(clients + 1, sizeof(*to));
-    list_for_each (node, &t->all) {
-        to[count++] = address_of(container_of(node, struct tracker, node));
-    }
-    lock_release(&t->lock);
-    for (uint32_t i = 0; i < count; i++) {
-        send_payload(w, to[i], to[i].resp3 ? SLICE("_\r\n") : SLICE("*-1\r\n"));
-    }
-    free(to);
-}
-
-/* What BCAST clients have coming, one after the other: publishing is not for those who hold the lock. */
-static void send_batches(struct worker *w)
-{
-    struct tracking *t = tracking_of(w);
-    bool more = true;
-    while (more) {
-        more = false;
-        struct buf payload;
-        struct message_to to = {0};
-        buf_init(&payload);
-        lock_acquire(&t->lock);
-        list_for_each (node, &t->all) {
-            struct tracker *k = container_of(node, struct tracker, node);
-            if (k->batch_count > 0) {
-                resp_array(&payload, k->batch_count);
-                buf_append_slice(&payload, buf_readable(&k->batch));
-                buf_fini(&k->batch);
-                k->batch_count = 0;
-                to = address_of(k);
-                more = true;
-                break;
-            }
-        }
-        lock_release(&t->lock);
-        if (more) {
-            send_payload(w, to, buf_readable(&payload));
-        }
-        buf_fini(&payload);
-    }
-}
-
-void tracking_send(struct worker *w)
-{
-    struct buf changed = w->changed;
-    bool is_flushed = false;
-    buf_init(&w->changed);
-    struct slice rest = buf_readable(&changed);
-    while (rest.len > 0) {
-        uint64_t author;
-        uint32_t len;
-        memcpy(&author, rest.ptr, sizeof(author));
-        memcpy(&len, rest.ptr + sizeof(author), sizeof(len));
-        rest = slice_from(rest, sizeof(author) + sizeof(len));
-        if (len == FLUSH_HEAD) {
-            is_flushed = true; /* one database or all of them: one message */
-            continue;
-        }
-        send_change(w, (struct slice){rest.ptr, len}, author);
-        rest = slice_from(rest, len);
-    }
-    send_batches(w);
-    if (is_flushed) {
-        send_flush(w);
-    }
-    buf_fini(&changed);
-}
-
 /* --- on and off ---------------------------------------------------------------------------------------- */
 
 void tracker_free(struct tracker *k)
@@ -448,26 +135,6 @@ static void update_alert(struct server *s, struct tracking *t)
     events_observe(s);
 }
 
-static void remove_tracker(struct tracking *t, struct tracker *k)
-{
-    struct tracker **at = &t->trackers[k->id % BUCKETS_MIN];
-    while (*at != k) {
-        at = &(*at)->next;
-    }
-    *at = k->next;
-    list_remove(&k->node);
-    t->prefix_count -= k->prefix_count;
-}
-
-static void add_tracker(struct tracking *t, struct tracker *k)
-{
-    struct tracker **bucket = &t->trackers[k->id % BUCKETS_MIN];
-    k->next = *bucket;
-    *bucket = k;
-    list_push_back(&t->all, &k->node);
-    t->prefix_count += k->prefix_count;
-}
-
 void tracking_end(struct resp_client *c)
 {
     struct tracking *t = tracking_of(c->worker);
@@ -482,7 +149,7 @@ void tracking_end(struct resp_client *c)
     }
     c->tracker = NULL;
     lock_acquire(&t->lock);
-    remove_tracker(t, k);
+    tracking_remove_tracker(t, k);
     lock_release(&t->lock);
     tracker_free(k);
     (void)atomic_fetch_sub_explicit(&t->client_count, 1, memory_order_relaxed);
@@ -491,7 +158,7 @@ void tracking_end(struct resp_client *c)
 
 void tracking_listen(struct resp_client *c)
 {
-    (void)pubsub_subscribe(c, TOPIC_CLIENT, topic_name(&c->conn.id));
+    (void)pubsub_subscribe(c, TOPIC_CLIENT, tracking_topic(&c->conn.id));
 }
 
 void tracking_begin(struct resp_client *c, struct tracker *k)
@@ -500,7 +167,7 @@ void tracking_begin(struct resp_client *c, struct tracker *k)
     tracking_end(c);
     tracking_listen(c);
     lock_acquire(&t->lock);
-    add_tracker(t, k);
+    tracking_add_tracker(t, k);
     lock_release(&t->lock);
     c->tracker = k;
     (void)atomic_fetch_add_explicit(&t->client_count, 1, memory_order_relaxed);
@@ -539,32 +206,8 @@ uint64_t tracking_clients(const struct server *s)
 void tracking_figures(struct server *s, struct tracking_figures *ret_figures)
 {
     lock_acquire(&s->tracking->lock);
-    *ret_figures = (struct tracking_figures){.keys = s->tracking->key_count,
+    *ret_figures = (struct tracking_figures){.keys = s->tracking->keys.count,
                                              .items = s->tracking->item_count,
                                              .prefixes = s->tracking->prefix_count};
     lock_release(&s->tracking->lock);
-}
-
-struct tracking *tracking_create(void)
-{
-    struct tracking *t = xcalloc(1, sizeof(*t));
-    lock_init(&t->lock, LOCK_RANK_WATCH);
-    list_init(&t->all);
-    list_init(&t->keys);
-    t->bucket_count = BUCKETS_MIN;
-    t->buckets = xcalloc(t->bucket_count, sizeof(struct tracked_key *));
-    return t;
-}
-
-void tracking_destroy(struct tracking **tp)
-{
-    struct tracking *t = *tp;
-    *tp = NULL;
-    while (!list_empty(&t->keys)) {
-        struct tracked_key *k = container_of(t->keys.next, struct tracked_key, node);
-        free_key(t, find_key(t, (struct slice){k->text, k->len}, k->hash));
-    }
-    lock_fini(&t->lock);
-    free(t->buckets);
-    free(t);
 }

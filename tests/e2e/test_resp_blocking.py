@@ -110,6 +110,17 @@ def test_the_same_key_twice_is_waited_for_once(server, workers):
 
 
 @WORKERS
+def test_any_of_very_many_keys_serves_the_wait(server, workers):
+    _, control, waiters = server(workers)
+    keys = [f"k{i % 30000}" for i in range(60000)]  # each of them twice
+    waiters.add("BLPOP", *keys, 0)
+    waiters.add("BLPOP", "k29999", 0)
+    assert control("RPUSH", "k29999", "first", "second") == 2
+    assert waiters.replies() == [[b"k29999", b"first"], [b"k29999", b"second"]]
+    wait_blocked(control, 0)
+
+
+@WORKERS
 def test_elements_travel_through_a_chain_of_moves(server, workers):
     _, control, waiters = server(workers)
     waiters.add("BLMOVE", "a", "b", "LEFT", "RIGHT", 0)
