@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table of users, who is who, and ACL LOG.
+ * The table of users, and who is who.
  *
  * A connection holds a reference to its user and remembers the table's version. When the version has moved it
  * looks again by name: a changed user is taken over, one that is gone closes the connection. The version is
@@ -10,7 +10,7 @@
  * Threads: any worker's. Lock: rank watch; users themselves never change and are freed with their last
  * reference.
  */
-#include "serve/user_rules.h"
+#include "serve/user.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -3,7 +3,7 @@
 #ifndef SERVE_USERS_TABLE_H
 #define SERVE_USERS_TABLE_H
 
-#include "serve/user_rules.h"
+#include "serve/user.h"
 
 struct users {
     struct lock lock;

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ZPOPMIN, ZPOPMAX, ZMPOP, and the popping that the blocking commands share (zpop.h).
+ * Taking members off the ends of sorted sets: ZPOPMIN, ZPOPMAX, ZMPOP, and with waiting BZPOPMIN, BZPOPMAX, BZMPOP,
+ * which differ in how the reply looks.
  *
  * The reply is composed first and the members are cut afterwards, so a reply that may not be sent loses
  * nothing.
  */
-#include "serve/cmd/zpop.h"
-
 #include "serve/cmd/mpop.h"
+
+enum pop_reply {
+    POP_ONE,      /* [member, score]                          ZPOPMIN key */
+    POP_SEVERAL,  /* [member, score, ...], in RESP3 as pairs  ZPOPMIN key count */
+    POP_KEY_ONE,  /* [key, member, score]                     BZPOPMIN */
+    POP_KEY_MANY, /* [key, [[member, score], ...]]            ZMPOP, BZMPOP */
+};
 
 /* --- popping ---------------------------------------------------------------------------------- */
 
 /* Returns whether each member is a pair of its own. */
-static bool reply_head(struct resp_client *c, struct slice key, uint64_t count,
-                       enum zpop_reply form)
+static bool reply_head(struct resp_client *c, struct slice key, uint64_t count, enum pop_reply form)
 {
-    bool as_pairs = form == ZPOP_KEY_MANY || (form == ZPOP_SEVERAL && c->proto >= 3);
+    bool as_pairs = form == POP_KEY_MANY || (form == POP_SEVERAL && c->proto >= 3);
     switch (form) {
-    case ZPOP_ONE:
-    case ZPOP_SEVERAL:
+    case POP_ONE:
+    case POP_SEVERAL:
         resp_array(&c->conn.out, as_pairs ? count : 2 * count);
         break;
-    case ZPOP_KEY_ONE:
+    case POP_KEY_ONE:
         resp_array(&c->conn.out, 3);
         reply_bulk(c, key);
         break;
-    case ZPOP_KEY_MANY:
+    case POP_KEY_MANY:
         resp_array(&c->conn.out, 2);
         if (reply_bulk(c, key)) {
             resp_array(&c->conn.out, count);
@@ -35,8 +40,11 @@ static bool reply_head(struct resp_client *c, struct slice key, uint64_t count,
     return as_pairs;
 }
 
-enum client_found zpop(struct resp_client *c, struct slice key, bool highest, uint64_t count,
-                       enum zpop_reply form)
+/* Pops up to `count` members from the end with the highest scores, or the lowest. CLIENT_FOUND: replied (nothing
+ * is popped if the reply says too much; count 0 replies an empty array). CLIENT_ABSENT: no reply yet.
+ * CLIENT_WRONG_KIND: the error was replied. */
+static enum client_found pop(struct resp_client *c, struct slice key, bool highest, uint64_t count,
+                             enum pop_reply form)
 {
     struct store_hold h;
     struct store_item *item;
@@ -75,8 +83,8 @@ static void pop_command(struct resp_client *c, const struct slice *argv, uint32_
     if (argc == 3 && !arg_count(c, argv[2], &count)) {
         return;
     }
-    enum zpop_reply form = argc == 3 ? ZPOP_SEVERAL : ZPOP_ONE;
-    if (zpop(c, argv[1], highest, (uint64_t)count, form) == CLIENT_ABSENT) {
+    enum pop_reply form = argc == 3 ? POP_SEVERAL : POP_ONE;
+    if (pop(c, argv[1], highest, (uint64_t)count, form) == CLIENT_ABSENT) {
         resp_array(&c->conn.out, 0);
     }
 }
@@ -91,21 +99,31 @@ void cmd_zpopmax(struct resp_client *c, const struct slice *argv, uint32_t argc)
     pop_command(c, argv, argc, true);
 }
 
-/* --- ZMPOP ------------------------------------------------------------------------------------ */
+/* --- the first of several sorted sets --------------------------------------------------------- */
+
+static enum client_found pop_key(struct resp_client *c, struct slice key, const struct mpop *m)
+{
+    return pop(c, key, m->from_second, m->count, m->one ? POP_KEY_ONE : POP_KEY_MANY);
+}
+
+static const struct mpop_kind zsets = {.kind = STORE_ZSET, .ends = {"min", "max"}, .pop = pop_key};
+
+void cmd_bzpopmin(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    mpop_one_or_wait(c, &zsets, false, argv, argc);
+}
+
+void cmd_bzpopmax(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    mpop_one_or_wait(c, &zsets, true, argv, argc);
+}
 
 void cmd_zmpop(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    struct mpop m;
-    if (!arg_mpop(c, argv, argc, 1, "min", "max", &m)) {
-        return;
-    }
-    enum client_found found = CLIENT_ABSENT;
-    client_own(c);
-    for (uint32_t i = 0; i < m.key_count && found == CLIENT_ABSENT; i++) {
-        found = zpop(c, m.keys[i], m.from_second, m.count, ZPOP_KEY_MANY);
-    }
-    client_disown(c);
-    if (found == CLIENT_ABSENT) {
-        resp_null_array(&c->conn.out, c->proto);
-    }
+    mpop_now(c, &zsets, argv, argc);
+}
+
+void cmd_bzmpop(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    mpop_or_wait(c, &zsets, argv, argc);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A user's rules, and the words that make them ("on", ">secret", "~cache:*", "+@read"): for users.c and
- * cmd/acl.c.
+ * A user, and the words that make one ("on", ">secret", "~cache:*", "+@read"): for users.c, users_policy.c and
+ * cmd/acl.c. What a user may (user_check(), user_is_full()) is declared in users.h.
  *
  * Source: redis.io "Access Control List". Threads: the owner of a user that is being made; reading: anybody.
  */
-#ifndef SERVE_USER_RULES_H
-#define SERVE_USER_RULES_H
+#ifndef SERVE_USER_H
+#define SERVE_USER_H
 
 #include "base/sha256.h"
 #include "serve/users.h"
@@ -36,18 +36,36 @@ struct user {
     struct buf rules;   /* "-@all +get": as told */
 };
 
-/* No rights, off. */
+/* No rights, off; the one reference is the caller's. */
 struct user *user_create(struct slice name);
+/* A user of its own, with the same name and rules. */
 struct user *user_copy(const struct user *u);
+/* NULL is fine. */
 void user_unref(struct user *u);
-/* One word. NULL, or why not (static). */
+/* One word. NULL, or why not, in Redis's words (static); then nothing has changed. */
 const char *user_apply(struct user *u, struct slice word);
+/* Takes as long for every wrong one. True for any when the user needs none. */
 bool user_has_password(const struct user *u, struct slice password);
+/* `is_pattern`: PSUBSCRIBE's. */
 bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern);
 /* "on #1234... ~* &* +@all", as ACL LIST tells it. */
 void user_describe(const struct user *u, struct buf *out);
 /* The parts of it. */
 void user_describe_keys(const struct user *u, struct buf *out);
 void user_describe_channels(const struct user *u, struct buf *out);
+
+/* --- between user.c, user_commands.c and user_rules.c --------------------------------------------- */
+
+/* A rule about commands: '+' or '-' and a name. As user_apply(). */
+const char *user_apply_command(struct user *u, struct slice word);
+/* Copies the text; adds to the rights of a pattern that is there already. */
+void user_add_pattern(struct user_pattern **list, uint32_t *count, struct user_pattern p);
+void user_forget_patterns(struct user_pattern **list, uint32_t *count);
+
+/* How many words `commands` has. */
+static inline size_t user_command_words(void)
+{
+    return (command_total() + 63) / 64;
+}
 
 #endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One user: made, copied, told, and asked what it may. How rules change one that is being made is in user_rules.c.
+ *
+ * A key may be used if the patterns together allow what the command does with it: one may let it be read and another
+ * let it be written. To subscribe to a pattern is another thing: it must be one that was given, letter for letter, or
+ * somebody could listen to more than he may.
+ *
+ * Threads: user_create() and user_copy(): any; then whoever makes the user; once it is in the table nobody changes it
+ * and anybody reads it.
+ */
+#include "serve/user.h"
+
+#include "base/alloc.h"
+#include "serve/command_keys.h"
+#include "serve/glob.h"
+
+#include <stdlib.h>
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct user *user_create(struct slice name)
+{
+    struct user *u = xcalloc(1, sizeof(*u));
+    list_init(&u->node);
+    atomic_store_explicit(&u->refs, 1, memory_order_relaxed);
+    u->name = xstrndup(name.ptr, name.len);
+    u->sanitizes = true;
+    u->commands = xcalloc(user_command_words(), sizeof(uint64_t));
+    buf_init(&u->rules);
+    buf_append_str(&u->rules, "-@all");
+    return u;
+}
+
+void user_add_pattern(struct user_pattern **list, uint32_t *count, struct user_pattern p)
+{
+    for (uint32_t i = 0; i < *count; i++) {
+        if (slice_eq((*list)[i].text, p.text)) {
+            (*list)[i].reads |= p.reads;
+            (*list)[i].writes |= p.writes;
+            return;
+        }
+    }
+    *list = xrealloc(*list, (*count + 1) * sizeof(**list));
+    p.text.ptr = p.text.len > 0 ? xstrndup(p.text.ptr, p.text.len) : NULL;
+    (*list)[(*count)++] = p;
+}
+
+void user_forget_patterns(struct user_pattern **list, uint32_t *count)
+{
+    for (uint32_t i = 0; i < *count; i++) {
+        free((char *)(uintptr_t)(*list)[i].text.ptr);
+    }
+    free(*list);
+    *list = NULL;
+    *count = 0;
+}
+
+struct user *user_copy(const struct user *from)
+{
+    struct user *u = user_create(slice_of(from->name));
+    u->is_on = from->is_on;
+    u->nopass = from->nopass;
+    u->is_policy_default = from->is_policy_default;
+    u->from_policy = from->from_policy;
+    u->sanitizes = from->sanitizes;
+    u->all_keys = from->all_keys;
+    u->all_channels = from->all_channels;
+    for (uint32_t i = 0; i < from->key_count; i++) {
+        user_add_pattern(&u->keys, &u->key_count, from->keys[i]);
+    }
+    for (uint32_t i = 0; i < from->channel_count; i++) {
+        user_add_pattern(&u->channels, &u->channel_count, from->channels[i]);
+    }
+    u->password_count = from->password_count;
+    u->passwords = xcalloc(from->password_count + 1, SHA256_HEX);
+    if (from->password_count > 0) {
+        memcpy(u->passwords, from->passwords, (size_t)from->password_count * SHA256_HEX);
+    }
+    memcpy(u->commands, from->commands, user_command_words() * sizeof(uint64_t));
+    buf_clear(&u->rules);
+    buf_append_slice(&u->rules, buf_readable(&from->rules));
+    return u;
+}
+
+void user_unref(struct user *u)
+{
+    if (u == NULL || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    user_forget_patterns(&u->keys, &u->key_count);
+    user_forget_patterns(&u->channels, &u->channel_count);
+    free(u->passwords);
+    free(u->commands);
+    free(u->name);
+    buf_fini(&u->rules);
+    free(u);
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+void user_describe_keys(const struct user *u, struct buf *out)
+{
+    if (u->all_keys) {
+        buf_append_str(out, "~*");
+    }
+    for (uint32_t i = 0; i < u->key_count; i++) {
+        const struct user_pattern *p = &u->keys[i];
+        buf_append_str(out, i > 0 ? " " : "");
+        buf_append_str(out, p->reads && p->writes ? "~" : p->reads ? "%R~" : "%W~");
+        buf_append_slice(out, p->text);
+    }
+}
+
+void user_describe_channels(const struct user *u, struct buf *out)
+{
+    if (u->all_channels) {
+        buf_append_str(out, "&*");
+    }
+    for (uint32_t i = 0; i < u->channel_count; i++) {
+        buf_append_str(out, i > 0 ? " &" : "&");
+        buf_append_slice(out, u->channels[i].text);
+    }
+}
+
+void user_describe(const struct user *u, struct buf *out)
+{
+    buf_append_str(out, u->is_on ? "on" : "off");
+    buf_append_str(out, u->nopass ? " nopass" : "");
+    buf_append_str(out, u->sanitizes ? " sanitize-payload" : " skip-sanitize-payload");
+    for (uint32_t i = 0; i < u->password_count; i++) {
+        buf_append_str(out, " #");
+        buf_append_str(out, u->passwords[i]);
+    }
+    if (u->all_keys || u->key_count > 0) {
+        buf_append_char(out, ' ');
+        user_describe_keys(u, out);
+    }
+    buf_append_str(out, u->all_channels ? " " : " resetchannels");
+    if (!u->all_channels && u->channel_count > 0) {
+        buf_append_char(out, ' ');
+    }
+    user_describe_channels(u, out);
+    buf_append_char(out, ' ');
+    buf_append_slice(out, buf_readable(&u->rules));
+}
+
+/* --- checking --------------------------------------------------------------------------------- */
+
+bool user_has_password(const struct user *u, struct slice password)
+{
+    char hash[SHA256_HEX];
+    sha256_hex(password, hash);
+    unsigned found = u->nopass;
+    for (uint32_t i = 0; i < u->password_count; i++) {
+        unsigned difference = 0; /* in the same time wherever it is */
+        for (size_t j = 0; j < SHA256_HEX; j++) {
+            difference |= (unsigned)(hash[j] ^ u->passwords[i][j]);
+        }
+        found |= difference == 0;
+    }
+    return found != 0;
+}
+
+bool user_is_full(const struct user *u)
+{
+    struct slice rules = buf_readable(&u->rules);
+    return u->all_keys && u->all_channels && slice_is(rules, "+@all");
+}
+
+static bool may_use_key(const struct user *u, struct slice key, bool reads, bool writes)
+{
+    bool may_read = !reads || u->all_keys;
+    bool may_write = !writes || u->all_keys;
+    for (uint32_t i = 0; i < u->key_count && !(may_read && may_write); i++) {
+        const struct user_pattern *p = &u->keys[i];
+        if (glob_match(p->text, key, false)) {
+            may_read |= p->reads;
+            may_write |= p->writes;
+        }
+    }
+    return may_read && may_write;
+}
+
+bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern)
+{
+    bool may = u->all_channels;
+    for (uint32_t i = 0; i < u->channel_count && !may; i++) {
+        struct slice pattern = u->channels[i].text;
+        may = is_pattern ? slice_eq(pattern, channel) : glob_match(pattern, channel, false);
+    }
+    return may;
+}
+
+static enum user_denial check_channels(const struct user *u, const struct command *cmd,
+                                       const struct slice *argv, uint32_t argc,
+                                       struct slice *ret_what)
+{
+    bool publishes = cmd->run == cmd_publish || cmd->run == cmd_spublish;
+    bool subscribes = cmd->run == cmd_subscribe || cmd->run == cmd_ssubscribe;
+    bool is_pattern = cmd->run == cmd_psubscribe;
+    uint32_t end = publishes ? 2 : subscribes || is_pattern ? argc : 0;
+    for (uint32_t i = 1; i < end; i++) {
+        if (!user_may_listen(u, argv[i], is_pattern)) {
+            *ret_what = argv[i];
+            return USER_NO_CHANNEL;
+        }
+    }
+    return USER_MAY;
+}
+
+enum user_denial user_check(const struct user *u, const struct command *cmd,
+                            const struct slice *argv, uint32_t argc, struct slice *ret_what)
+{
+    bool runs = (u->commands[cmd->place / 64] >> (cmd->place % 64) & 1) != 0;
+    if (!runs && (cmd->flags & COMMAND_NO_AUTH) == 0) {
+        return USER_NO_COMMAND;
+    }
+    if ((cmd->flags & COMMAND_PUBSUB) != 0) {
+        return check_channels(u, cmd, argv, argc, ret_what);
+    }
+    struct command_keys keys;
+    bool writes = (cmd->flags & COMMAND_WRITE) != 0;
+    bool reads = !writes || (cmd->flags & COMMAND_OVERWRITES) == 0;
+    if (u->all_keys || !command_keys_find(cmd, argv, argc, &keys)) {
+        return USER_MAY;
+    }
+    for (uint32_t r = 0; r < keys.run_count; r++) {
+        for (uint32_t i = 0; i < keys.runs[r].count; i++) {
+            struct slice key = argv[keys.runs[r].first + i * keys.runs[r].step];
+            if (!may_use_key(u, key, reads, writes)) {
+                *ret_what = key;
+                return USER_NO_KEY;
+            }
+        }
+    }
+    return USER_MAY;
+}
