@@ -18,9 +18,5 @@ bool number_parse_u64(struct slice text, uint64_t *ret_value);
 /* Write without NUL and return the length; `out` has NUMBER_MAX_LEN bytes. */
 size_t number_format_u64(char *out, uint64_t value);
 size_t number_format_i64(char *out, int64_t value);
-/* The shortest decimal that reads back as the same double, laid out as Redis 7.2 does (fpconv): plain up to
- * 21 digits, "1.5e+30" beyond, "inf", "-inf", "nan". Writes at most NUMBER_DOUBLE_LEN bytes, no NUL. */
-#define NUMBER_DOUBLE_LEN 32
-size_t number_format_double(char *out, double value);
 
 #endif

@@ -13,13 +13,9 @@
 #include "script/priv.h"
 
 #include "base/alloc.h"
-#include "base/number.h"
+#include "base/real.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { NUMBER_TEXT = 32, REPL_MASK = 3, CALLS_BETWEEN_BEATS = 16 };
+enum { REPL_MASK = 3, CALLS_BETWEEN_BEATS = 16 };
 
 void api_push_error(lua_State *lua, const char *text)
 {
@@ -49,28 +45,14 @@ static int raise(lua_State *lua, const char *text)
 
 /* --- call and pcall ----------------------------------------------------------------------------- */
 
-/* A double as Redis writes it: an integer when it is one, else the shortest text that reads back the same. */
-static size_t write_number(char *at, lua_Number n)
-{
-    /* cppcheck-suppress incorrectLogicOperator ; it misreads the exponent */
-    if (n >= -0x1p63 && n < 0x1p63 && n == (lua_Number)(int64_t)n && (n != 0 || !signbit(n))) {
-        return number_format_i64(at, (int64_t)n);
-    }
-    if (isnan(n)) {
-        memcpy(at, "nan", 3);
-        return 3;
-    }
-    return number_format_double(at, n);
-}
-
 static void make_room(struct script_vm *vm, uint32_t argc)
 {
     if (argc > vm->argv_cap) {
         vm->argv_cap = argc * 2;
         vm->argv = xrealloc(vm->argv, vm->argv_cap * sizeof(*vm->argv));
     }
-    if ((size_t)argc * NUMBER_TEXT > vm->numbers_cap) {
-        vm->numbers_cap = (size_t)argc * 2 * NUMBER_TEXT;
+    if ((size_t)argc * REAL_MAX_LEN > vm->numbers_cap) {
+        vm->numbers_cap = (size_t)argc * 2 * REAL_MAX_LEN;
         vm->numbers = xrealloc(vm->numbers, vm->numbers_cap);
     }
 }
@@ -81,10 +63,10 @@ static bool gather(struct script_vm *vm, lua_State *lua, uint32_t argc)
     make_room(vm, argc);
     for (uint32_t i = 0; i < argc; i++) {
         int index = (int)i + 1;
-        char *text = vm->numbers + (size_t)i * NUMBER_TEXT;
+        char *text = vm->numbers + (size_t)i * REAL_MAX_LEN;
         switch (lua_type(lua, index)) {
         case LUA_TNUMBER:
-            vm->argv[i] = (struct slice){text, write_number(text, lua_tonumber(lua, index))};
+            vm->argv[i] = (struct slice){text, real_format(text, lua_tonumber(lua, index))};
             break;
         case LUA_TSTRING:
             vm->argv[i].ptr = lua_tolstring(lua, index, &vm->argv[i].len);
