@@ -31,7 +31,8 @@
 
 #define MANIFEST      "manifest"
 #define MANIFEST_NEW  "manifest.new"
-#define MANIFEST_HEAD "freshet log 1\n"
+#define MANIFEST_KIND "freshet log " /* and the version of the format */
+#define MANIFEST_HEAD MANIFEST_KIND "1\n"
 
 enum { MANIFEST_MAX = 64 * 1024 };
 
@@ -91,10 +92,8 @@ static bool write_manifest(const struct log_dir *d, struct slice text)
     bool ok = write_all(fd, text) && fsync(fd) == 0;
     int why = errno;
     (void)close(fd);
-    ok = ok && renameat(d->fd, MANIFEST_NEW, d->fd, MANIFEST) == 0 && fsync(d->fd) == 0;
-    why = ok ? 0 : errno != 0 ? errno : why;
     errno = why;
-    return ok;
+    return ok && renameat(d->fd, MANIFEST_NEW, d->fd, MANIFEST) == 0 && fsync(d->fd) == 0;
 }
 
 bool log_dir_commit(struct log_dir *d, const uint64_t *files, uint32_t count)
@@ -183,6 +182,15 @@ static bool manifest_is_absent(const struct log_dir *d, char **ret_why)
     return !has_files;
 }
 
+/* Of a freshet to come. Its manifest may be different in every way but this. */
+static bool is_of_later_version(const char *text)
+{
+    size_t len = strlen(MANIFEST_KIND);
+    char *end;
+    return strncmp(text, MANIFEST_KIND, len) == 0 && strtoull(text + len, &end, 10) > 1 &&
+           *end == '\n';
+}
+
 static bool read_manifest(struct log_dir *d, char **ret_why)
 {
     int fd = openat(d->fd, MANIFEST, O_RDONLY | O_CLOEXEC);
@@ -192,8 +200,15 @@ static bool read_manifest(struct log_dir *d, char **ret_why)
     char *text = xcalloc(1, MANIFEST_MAX + 1);
     ssize_t len = fd >= 0 ? read(fd, text, MANIFEST_MAX) : -1;
     bool ok = len > 0 && parse_manifest(d, text, (size_t)len);
+    d->is_foreign = len > 0 && is_of_later_version(text);
     if (len < 0) {
         *ret_why = xasprintf("%s/%s cannot be read: %s", d->path, MANIFEST, strerror(errno));
+    } else if (d->is_foreign) {
+        *ret_why =
+            xasprintf("%s is the log of a later freshet (\"%.*s\"; this one knows \"%.*s\"). "
+                      "Start that one, or give this one another `durable.dir`",
+                      d->path, (int)strcspn(text, "\n"), text, (int)strcspn(MANIFEST_HEAD, "\n"),
+                      MANIFEST_HEAD);
     } else if (!ok) {
         *ret_why = xasprintf("%s/%s is damaged: it says which log files count, in order. Write it "
                              "again with `freshet log repair %s`",
@@ -280,7 +295,7 @@ bool log_dir_open(struct log_dir *d, const char *path, enum log_dir_mode mode, c
     if (read_manifest(d, ret_why)) {
         return true;
     }
-    if (mode == LOG_DIR_REPAIR) {
+    if (mode == LOG_DIR_REPAIR && !d->is_foreign) {
         free(*ret_why);
         *ret_why = NULL;
         guess_manifest(d);

@@ -25,8 +25,9 @@ enum { LOG_FILES_MAX = 64, LOG_NAME_MAX = 32, LOG_HEADER_MAX = 256 };
 
 struct log_dir {
     char *path;
-    int fd;      /* of the directory */
-    int lock_fd; /* -1: not locked */
+    int fd;          /* of the directory */
+    int lock_fd;     /* -1: not locked */
+    bool is_foreign; /* its manifest is of a later version: nobody may repair what he cannot read */
     uint32_t count;
     uint64_t files[LOG_FILES_MAX]; /* numbers, in order */
     uint64_t next;                 /* number of the next new file */

@@ -215,15 +215,30 @@ static bool read_header(struct group_reader *r)
     return true;
 }
 
+/* FRESHET.LOG BEGIN, and a version that is not 1: whatever stands behind it, it is no damage. */
+static bool is_foreign(struct group_reader *r)
+{
+    bool is_command = parse_command(r, r->all) > 0 && r->parser.argc >= 3;
+    const struct slice *argv = r->parser.argv;
+    uint64_t version;
+    return is_command && slice_is(argv[0], "FRESHET.LOG") && slice_is(argv[1], "BEGIN") &&
+           number_parse_u64(argv[2], &version) && version > 1;
+}
+
 enum group_result group_read(struct group_reader *r, struct slice *ret_commands)
 {
     if (r->at == 0) {
         *ret_commands = (struct slice){r->all.ptr, 0};
-        if (!read_header(r)) {
-            r->why = "it does not begin as a log of this version";
-            return GROUP_DAMAGED;
+        if (read_header(r)) {
+            return GROUP_READ;
         }
-        return GROUP_READ;
+        if (is_foreign(r)) {
+            r->why = "it is the log of a later freshet: start that one, or give this one another "
+                     "`durable.dir`";
+            return GROUP_FOREIGN;
+        }
+        r->why = "it does not begin as a log does";
+        return GROUP_DAMAGED;
     }
     size_t at = r->at;
     uint64_t hash = 0;

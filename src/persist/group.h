@@ -39,7 +39,13 @@ enum { GROUP_PROOF_MAX = 96 };
 /* The mark behind which a rewritten file is whole by itself. */
 void group_put_complete(struct buf *out);
 
-enum group_result { GROUP_READ, GROUP_END, GROUP_TORN, GROUP_DAMAGED };
+enum group_result {
+    GROUP_READ,
+    GROUP_END,
+    GROUP_TORN,
+    GROUP_DAMAGED,
+    GROUP_FOREIGN, /* a file of a later version of the format; nothing was read */
+};
 
 struct group_reader {
     struct slice all; /* the file */
@@ -48,7 +54,7 @@ struct group_reader {
     uint64_t nonce;
     uint64_t groups;
     bool is_rewrite;
-    const char *why; /* of GROUP_TORN and GROUP_DAMAGED; static */
+    const char *why; /* of TORN, DAMAGED, FOREIGN; static */
 };
 
 void group_reader_init(struct group_reader *r, struct slice all);

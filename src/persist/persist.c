@@ -100,6 +100,12 @@ static enum persist_loaded refuse_damage(struct loading *l, const struct group_r
     return PERSIST_REFUSED;
 }
 
+static enum persist_loaded refuse_foreign(struct loading *l, const struct group_reader *r)
+{
+    *l->ret_why = xasprintf("%s: %s", l->path, r->why);
+    return PERSIST_REFUSED;
+}
+
 /* The torn end of a file goes, so that what is written next stands behind its last group. */
 static bool cut(struct loading *l, const struct group_reader *r)
 {
@@ -145,6 +151,8 @@ static enum persist_loaded read_groups(struct loading *l, struct group_reader *r
             return PERSIST_LOADED;
         case GROUP_DAMAGED:
             return refuse_damage(l, r);
+        case GROUP_FOREIGN:
+            return refuse_foreign(l, r);
         }
     }
 }

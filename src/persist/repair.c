@@ -56,6 +56,7 @@ static void read_commands(struct group_reader *r, struct slice rest, struct find
     }
 }
 
+/* False and a reason: it cannot be read, or is not this version's. */
 static bool look_at(const struct log_dir *d, uint64_t number, struct finding *ret_finding,
                     char **ret_why)
 {
@@ -78,6 +79,12 @@ static bool look_at(const struct log_dir *d, uint64_t number, struct finding *re
     f.is_rewrite = r.is_rewrite;
     group_reader_fini(&r);
     log_map_close(&map);
+    if (f.result == GROUP_FOREIGN) {
+        char name[LOG_NAME_MAX];
+        log_dir_name(number, name);
+        *ret_why = xasprintf("%s/%s: %s", d->path, name, f.why);
+        return false;
+    }
     *ret_finding = f;
     return true;
 }
@@ -115,6 +122,7 @@ bool persist_check_dir(const char *dir, struct buf *out)
     struct log_dir d;
     char *why = NULL;
     bool ok = true;
+    bool can_be_repaired = false;
     if (!log_dir_open(&d, dir, LOG_DIR_LOOK, &why)) {
         say_failed(out, why);
         return false;
@@ -129,9 +137,10 @@ bool persist_check_dir(const char *dir, struct buf *out)
             ok = false;
         } else if (!tell_file(out, &d, i, &f)) {
             ok = false;
+            can_be_repaired = true;
         }
     }
-    if (!ok) {
+    if (can_be_repaired) {
         buf_printf(
             out,
             "A start is refused. `freshet log repair %s` keeps what can be read from the beginning "

@@ -99,6 +99,28 @@ static void a_changed_manifest_is_refused_at_every_byte(void **state)
     place_remove(place);
 }
 
+static void a_later_versions_log_is_refused_and_not_repaired(void **state)
+{
+    static const enum log_dir_mode modes[] = {LOG_DIR_LOOK, LOG_DIR_OWN, LOG_DIR_REPAIR};
+    static const char later[] = "freshet log 2\nlog-1.resp of=another kind\n";
+    char *place = place_make();
+    struct buf text;
+    buf_init(&text);
+    file_write(place, "manifest", (struct slice){later, sizeof(later) - 1});
+    for (size_t i = 0; i < array_len(modes); i++) {
+        struct log_dir d;
+        char *why = NULL;
+        assert_false(log_dir_open(&d, place, modes[i], &why));
+        assert_non_null(strstr(why, "a later freshet"));
+        assert_null(strstr(why, "repair"));
+        free(why);
+    }
+    file_read(place, "manifest", &text);
+    assert_true(slice_is(buf_readable(&text), later));
+    buf_fini(&text);
+    place_remove(place);
+}
+
 static void a_lost_manifest_is_guessed_only_for_a_repair(void **state)
 {
     static const char content[1024] = "not a header alone";
@@ -127,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_second_owner_is_refused_and_told_of_the_first),
         cmocka_unit_test(the_manifest_is_read_as_it_was_written),
         cmocka_unit_test(a_changed_manifest_is_refused_at_every_byte),
+        cmocka_unit_test(a_later_versions_log_is_refused_and_not_repaired),
         cmocka_unit_test(a_lost_manifest_is_guessed_only_for_a_repair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,6 +173,27 @@ static void append(struct buf *out)
     assert_true(buf_len(out) > 0);
 }
 
+static void a_later_versions_file_is_left_alone(void **state)
+{
+    struct buf first;
+    struct buf second;
+    struct buf now;
+    char *place = make_log(false, &first, &second);
+    char *version = memmem(first.mem, first.end, "BEGIN\r\n$1\r\n1", 12);
+    version[11] = '2';
+    buf_init(&now);
+    file_write(place, "log-1.resp", buf_readable(&first));
+    assert_false(check_says(place, "log-1.resp: it is the log of a later freshet"));
+    assert_false(repair_says(place, "log-1.resp: it is the log of a later freshet"));
+    file_read(place, "log-1.resp", &now);
+    assert_true(slice_eq(buf_readable(&now), buf_readable(&first)));
+    assert_false(check_says(place, "later freshet")); /* the manifest still names it */
+    buf_fini(&now);
+    buf_fini(&first);
+    buf_fini(&second);
+    place_remove(place);
+}
+
 static void show_prints_the_commands_alone(void **state)
 {
     struct buf first;
@@ -196,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_rewrite_cut_before_its_mark_gets_one),
         cmocka_unit_test(a_torn_end_is_no_damage),
         cmocka_unit_test(a_log_without_a_header_is_begun_anew),
+        cmocka_unit_test(a_later_versions_file_is_left_alone),
         cmocka_unit_test(show_prints_the_commands_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
