@@ -103,8 +103,10 @@ static const struct policy *check_file(struct report *r, const char *file)
         (void)fprintf(stderr, "%s: not valid\n", file);
     } else {
         report_section(r, "policy");
-        report_line(r, REPORT_OK, file, "%u spaces, %u key templates, %u routes", p->space_count,
-                    p->template_count, p->route_count);
+        report_line(r, REPORT_OK, file, "%u space%s, %u key template%s, %u route%s", p->space_count,
+                    report_plural(p->space_count), p->template_count,
+                    report_plural(p->template_count), p->route_count,
+                    report_plural(p->route_count));
         check_prefixes(r, p);
         check_spaces(r, p);
     }

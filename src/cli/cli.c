@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "cli/verbs.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +53,34 @@ static void help(FILE *to)
     (void)fputs("\n`freshet VERB --help` says more. `freshet --version` prints the version.\n", to);
 }
 
+/* The verb that somebody may have meant; NULL: none is near. */
+static const char *nearest_verb(const char *name)
+{
+    const char *best = NULL;
+    unsigned least = 0;
+    for (size_t i = 0; i < array_len(verbs); i++) {
+        unsigned distance;
+        if (policy_is_slip(name, verbs[i].name, &distance) && (best == NULL || distance < least)) {
+            best = verbs[i].name;
+            least = distance;
+        }
+    }
+    return best;
+}
+
+static void refuse_verb(const char *name)
+{
+    const char *near = nearest_verb(name);
+    (void)fprintf(stderr, "freshet: there is no verb `%s`", name);
+    if (near != NULL) {
+        (void)fprintf(stderr, "; did you mean `%s`?", near);
+    }
+    (void)fputs("\n\n", stderr);
+}
+
 int cli_main(int argc, char **argv)
 {
+    static char help_option[] = "--help";
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         help(stdout);
@@ -63,13 +90,16 @@ int cli_main(int argc, char **argv)
         (void)puts("freshet " FRESHET_VERSION);
         return 0;
     }
+    if (argc > 2 && strcmp(argv[2], "-h") == 0) {
+        argv[2] = help_option;
+    }
     for (size_t i = 0; i < array_len(verbs); i++) {
         if (strcmp(verbs[i].name, name) == 0) {
             return verbs[i].run(argc - 1, argv + 1);
         }
     }
     if (name[0] != '\0') {
-        (void)fprintf(stderr, "freshet: there is no verb `%s`\n\n", name);
+        refuse_verb(name);
     }
     help(stderr);
     return 2;

@@ -93,7 +93,11 @@ int cli_log(int argc, char **argv)
             dir = argv[i];
         } else {
             known = false;
+            what = argv[i];
         }
+    }
+    if (!known && what[0] != '\0') {
+        (void)fprintf(stderr, "freshet log: `%s` is not understood\n\n", what);
     }
     if (!known) {
         (void)fputs(usage, stderr);

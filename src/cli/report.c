@@ -46,9 +46,14 @@ void report_line(struct report *r, enum report_level level, const char *subject,
     r->warnings += level == REPORT_WARNING;
 }
 
+const char *report_plural(uint32_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 int report_end(struct report *r, const char *file)
 {
-    printf("\n%s: %u problem%s, %u warning%s\n", file, r->problems, r->problems == 1 ? "" : "s",
-           r->warnings, r->warnings == 1 ? "" : "s");
+    printf("\n%s: %u problem%s, %u warning%s\n", file, r->problems, report_plural(r->problems),
+           r->warnings, report_plural(r->warnings));
     return r->problems > 0 ? 1 : 0;
 }

@@ -24,6 +24,8 @@ void report_section(struct report *r, const char *title);
 /* `subject` is what the finding is about; the text says what, why and the next step. */
 void report_line(struct report *r, enum report_level level, const char *subject, const char *fmt,
                  ...) printf_like(4, 5);
+/* "s", or "" for one. */
+const char *report_plural(uint32_t count);
 /* The last line. Returns the exit code: 0 without problems, 1 with. */
 int report_end(struct report *r, const char *file);
 

@@ -153,11 +153,28 @@ static char *because(const char *address, const char *what)
     return xasprintf("cannot listen on %s: %s", address, what);
 }
 
+static const char *next_step(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; stop what has it, or change `listen`";
+    case EADDRNOTAVAIL:
+        return "; no interface of this machine has the address (`ip address` lists them): change "
+               "`listen`";
+    case EACCES:
+        return "; take a port from 1024 on or a folder that this user may write to, or grant the "
+               "right (CAP_NET_BIND_SERVICE)";
+    case ENOENT:
+        return "; create the folder, writable for the user that runs freshet";
+    default:
+        return "";
+    }
+}
+
 /* As because(), for what errno says, with the next step where one is known. */
 static char *because_errno(const char *address)
 {
-    const char *next = errno == EADDRINUSE ? "; stop what has it, or change `listen`" : "";
-    return xasprintf("cannot listen on %s: %s%s", address, strerror(errno), next);
+    return xasprintf("cannot listen on %s: %s%s", address, strerror(errno), next_step(errno));
 }
 
 /* A socket file whose owner is gone may be replaced; a live one, or a file of another kind, may not. */

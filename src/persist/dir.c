@@ -284,7 +284,10 @@ bool log_dir_open(struct log_dir *d, const char *path, enum log_dir_mode mode, c
     }
     d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->fd < 0) {
-        *ret_why = xasprintf("%s cannot be opened: %s", path, strerror(errno));
+        *ret_why =
+            xasprintf("%s cannot be opened: %s; the log is in the policy's `durable.dir`, and "
+                      "belongs to the user that runs freshet",
+                      path, strerror(errno));
         log_dir_close(d);
         return false;
     }

@@ -188,8 +188,8 @@ const struct policy *policy_load(const char *file, struct buf *complaints)
     } else {
         struct complaints say;
         policy_complaints_init(&say, file);
-        policy_complain(&say, (struct policy_spot){0}, "", "%s; give the path of a policy file",
-                        why);
+        policy_complain(&say, (struct policy_spot){0}, "",
+                        "%s; give the path of a policy file that this user may read", why);
         policy_complaints_fini(&say, complaints);
     }
     arena_fini(&scratch);

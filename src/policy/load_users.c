@@ -28,7 +28,10 @@ static const char *file_password(struct loader *l, const struct policy_node *nod
     struct slice text;
     const char *why;
     if (!policy_text_read(&l->scratch, file, 4096, &text, &why)) {
-        policy_complain(&l->say, node->spot, path, "`%s` %s", file, why);
+        policy_complain(&l->say, node->spot, path,
+                        "`%s` %s; name a file that the user who runs freshet can read, with the "
+                        "password on its first line",
+                        file, why);
         return NULL;
     }
     struct stat st;
@@ -48,8 +51,9 @@ static const char *env_password(struct loader *l, const struct policy_node *node
 {
     const char *text = getenv(name);
     if (text == NULL || text[0] == '\0') {
-        policy_complain(&l->say, node->spot, path, "the environment variable `%s` is %s", name,
-                        text == NULL ? "not set" : "empty");
+        policy_complain(&l->say, node->spot, path,
+                        "the environment variable `%s` is %s; set it where freshet is started",
+                        name, text == NULL ? "not set" : "empty");
         return NULL;
     }
     return arena_strdup(l->arena, text);

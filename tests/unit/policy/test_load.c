@@ -129,9 +129,11 @@ static void files_that_cannot_be_read_are_refused(void **state)
     assert_string_equal(said, "/nowhere/shop.yaml: cannot be read: No such file or directory; give "
                               "the path of a policy file\n");
     assert_null(load_file("/tmp"));
-    assert_string_equal(said, "/tmp: is a directory; give the path of a policy file\n");
+    assert_string_equal(said, "/tmp: is a directory; give the path of a policy file that this "
+                              "user may read\n");
     assert_null(load_file("/dev/zero"));
-    assert_string_equal(said, "/dev/zero: is not a regular file; give the path of a policy file\n");
+    assert_string_equal(said, "/dev/zero: is not a regular file; give the path of a policy file "
+                              "that this user may read\n");
 }
 
 static void huge_files_are_refused_unread(void **state)

@@ -76,11 +76,16 @@ static const struct wrong wrongs[] = {
     {"two_passwords", LISTEN "auth: { password: a, password_env: HOME }\n",
      "2:36: auth.password_env: a second way to say the password; keep one"},
     {"password_file_missing", LISTEN "auth: { password_file: /nowhere/at/all }\n",
-     "2:24: auth.password_file: `/nowhere/at/all` cannot be read: No such file or directory"},
+     "2:24: auth.password_file: `/nowhere/at/all` cannot be read: No such file or directory; name "
+     "a "
+     "file that the user who runs freshet can read, with the password on its first line"},
     {"password_file_is_folder", LISTEN "auth: { password_file: /tmp }\n",
-     "2:24: auth.password_file: `/tmp` is a directory"},
+     "2:24: auth.password_file: `/tmp` is a directory; name a file that the user who runs freshet "
+     "can "
+     "read, with the password on its first line"},
     {"password_env_not_set", LISTEN "auth: { password_env: FRESHET_TEST_NOT_SET }\n",
-     "2:23: auth.password_env: the environment variable `FRESHET_TEST_NOT_SET` is not set"},
+     "2:23: auth.password_env: the environment variable `FRESHET_TEST_NOT_SET` is not set; "
+     "set it where freshet is started"},
     {"password_env_empty", LISTEN "auth: { password_env: FRESHET_TEST_EMPTY }\n",
      "2:23: auth.password_env: the environment variable `FRESHET_TEST_EMPTY` is empty"},
 };
