@@ -4,7 +4,7 @@
  *
  * States (flags of struct conn)
  *
- *   open ──hold───> held ──release──> open           output waits too: it may not leave yet
+ *   open ──hold───> held ──release──> open           output waits too: it may not leave yet, or not all of it
  *   open ──pause──> paused ──resume──> open          bytes wait in `in`, reading stops when they come
  *   open ──output above limit──> full ──drained──> open   (asked for, not stored: conn_full())
  *   any  ──close_after_flush──> closing ──flushed──> lingering ──peer closed, or 1 s──> dead
@@ -39,9 +39,20 @@ enum { CONN_MAGIC = 0x0c0117ec, LINGER_MS = 1000 };
 
 static void flush(struct loop_task *task);
 
+/* What may leave now. */
+static struct slice sendable(const struct conn *c)
+{
+    struct slice bytes = buf_readable(&c->out);
+    if (__builtin_expect(c->held, 0)) {
+        uint64_t clear = c->clear > c->sent ? c->clear - c->sent : 0;
+        bytes.len = clear < bytes.len ? (size_t)clear : bytes.len;
+    }
+    return bytes;
+}
+
 static void want(struct conn *c)
 {
-    bool waiting_out = buf_len(&c->out) > 0 && !c->held;
+    bool waiting_out = sendable(c).len > 0;
     bool reading = c->lingering || (!c->held && !c->closing && !conn_full(c) &&
                                     !(c->paused && buf_len(&c->in) > 0));
     /* Asked for with reading, too, so that parking costs no system call. */
@@ -84,11 +95,7 @@ static void count_bytes(_Atomic uint64_t *sum, ssize_t bytes)
 
 static bool write_out(struct conn *c)
 {
-    if (c->held) {
-        return true;
-    }
-    while (buf_len(&c->out) > 0) {
-        struct slice bytes = buf_readable(&c->out);
+    for (struct slice bytes; (bytes = sendable(c)).len > 0;) {
         ssize_t put = send(c->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
         if (put < 0 && errno == EAGAIN) {
             conn_note_waiting(c);
@@ -486,10 +493,17 @@ void conn_hold(struct conn *c)
     conn_dirty(c); /* the turn does not wait while somebody is to be released at its end */
 }
 
+void conn_clear(struct conn *c, uint64_t upto)
+{
+    c->clear = upto;
+    conn_dirty(c);
+}
+
 void conn_release(struct conn *c)
 {
     if (c->held) {
         c->held = false;
+        c->clear = 0;
         c->again = buf_len(&c->in) > 0;
         conn_dirty(c);
     }

@@ -178,6 +178,7 @@ struct conn {
     bool paused;      /* by conn_pause(), conn_park() */
     bool parked;      /* by conn_park() */
     bool held;        /* by conn_hold() */
+    uint64_t clear;   /* by conn_clear(), counted as `sent` is */
     bool again;       /* buffered bytes are to be offered at the end of the turn */
     bool closing;     /* flush what is there, then close */
     bool lingering;   /* flushed and half closed: waits for the peer to close */
@@ -194,6 +195,13 @@ void conn_resume(struct conn *c);
 /* Keep the output, and do not read either; send it, at the end of this turn or the next. Both idempotent. */
 void conn_hold(struct conn *c);
 void conn_release(struct conn *c);
+/* Of a held connection: its output up to here (a conn_out_end()) may leave, the rest stays held. */
+void conn_clear(struct conn *c, uint64_t upto);
+/* Where its output ends now. */
+static inline uint64_t conn_out_end(const struct conn *c)
+{
+    return c->sent + buf_len(&c->out);
+}
 void conn_close(struct conn *c);                  /* at once, output dropped */
 void conn_cut(struct conn *c, enum conn_cut why); /* the same, with a reason that is logged */
 void conn_close_after_flush(struct conn *c);      /* no more reading */

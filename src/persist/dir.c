@@ -83,7 +83,7 @@ static bool write_all(int fd, struct slice bytes)
     return true;
 }
 
-static bool write_manifest(const struct log_dir *d, struct slice text)
+static bool write_manifest(struct log_dir *d, struct slice text)
 {
     int fd = openat(d->fd, MANIFEST_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0) {
@@ -92,8 +92,17 @@ static bool write_manifest(const struct log_dir *d, struct slice text)
     bool ok = write_all(fd, text) && fsync(fd) == 0;
     int why = errno;
     (void)close(fd);
+    if (ok && renameat(d->fd, MANIFEST_NEW, d->fd, MANIFEST) != 0) {
+        why = errno;
+        ok = false;
+    }
+    if (ok && fsync(d->fd) != 0) {
+        why = errno;
+        d->is_unsure = true;
+        ok = false;
+    }
     errno = why;
-    return ok && renameat(d->fd, MANIFEST_NEW, d->fd, MANIFEST) == 0 && fsync(d->fd) == 0;
+    return ok;
 }
 
 bool log_dir_commit(struct log_dir *d, const uint64_t *files, uint32_t count)
@@ -328,6 +337,15 @@ uint64_t log_dir_size(const struct log_dir *d, uint64_t number)
     struct stat st;
     log_dir_name(number, name);
     return fstatat(d->fd, name, &st, 0) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+uint32_t log_dir_last_written(const struct log_dir *d)
+{
+    uint32_t last = d->count - 1;
+    while (last > 0 && log_dir_size(d, d->files[last]) <= LOG_HEADER_MAX) {
+        last--;
+    }
+    return last;
 }
 
 int log_dir_create(struct log_dir *d, uint64_t *ret_number)

@@ -21,7 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LOG_FILES_MAX = 64, LOG_NAME_MAX = 32, LOG_HEADER_MAX = 256 };
+/* LOG_HEADER_MAX: of a file that was only begun, its first group (group.h); one more group makes it longer. */
+enum { LOG_FILES_MAX = 64, LOG_NAME_MAX = 32, LOG_HEADER_MAX = 129 };
 
 struct log_dir {
     char *path;
@@ -31,6 +32,7 @@ struct log_dir {
     uint32_t count;
     uint64_t files[LOG_FILES_MAX]; /* numbers, in order */
     uint64_t next;                 /* number of the next new file */
+    bool is_unsure; /* a manifest was put in place, and the directory failed to sync */
 };
 
 enum log_dir_mode {
@@ -46,9 +48,11 @@ void log_dir_name(uint64_t number, char ret_name[LOG_NAME_MAX]);
 /* "/path/log-1.resp", malloc'ed. */
 char *log_dir_file_path(const struct log_dir *d, uint64_t number);
 uint64_t log_dir_size(const struct log_dir *d, uint64_t number); /* 0: no such file */
+/* The index of the last file that was written to; those behind it were only begun. Not of an empty log. */
+uint32_t log_dir_last_written(const struct log_dir *d);
 /* A new file, opened for writing; its number is `d->next`, which rises. -1: errno says why. */
 int log_dir_create(struct log_dir *d, uint64_t *ret_number);
-/* Makes these files the log. False: errno says why, and the log is what it was. */
+/* Makes these files the log. False: errno says why, and the log is what it was; unless `is_unsure`. */
 bool log_dir_commit(struct log_dir *d, const uint64_t *files, uint32_t count);
 /* Removes log files that are not part of the log. */
 void log_dir_sweep(const struct log_dir *d);

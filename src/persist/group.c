@@ -59,9 +59,21 @@ void group_put_header(struct buf *out, uint64_t nonce, bool is_rewrite)
     group_put_proof(out, nonce, 0);
 }
 
-void group_put_complete(struct buf *out)
+static const char *const marks[] = {
+    [GROUP_COMPLETE] = "*2\r\n$11\r\nFRESHET.LOG\r\n$8\r\nCOMPLETE\r\n",
+    [GROUP_ENDED] = "*2\r\n$11\r\nFRESHET.LOG\r\n$5\r\nENDED\r\n",
+};
+
+void group_put_mark(struct buf *out, enum group_mark mark)
 {
-    buf_append_str(out, "*2\r\n$11\r\nFRESHET.LOG\r\n$8\r\nCOMPLETE\r\n");
+    buf_append_str(out, marks[mark]);
+}
+
+enum group_mark group_mark_of(struct slice commands)
+{
+    return slice_is(commands, marks[GROUP_COMPLETE]) ? GROUP_COMPLETE
+           : slice_is(commands, marks[GROUP_ENDED])  ? GROUP_ENDED
+                                                     : GROUP_NO_MARK;
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */

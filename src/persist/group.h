@@ -36,8 +36,11 @@ void group_put_header(struct buf *out, uint64_t nonce, bool is_rewrite);
 void group_put_proof(struct buf *out, uint64_t nonce, uint64_t offset);
 /* At most so many bytes. */
 enum { GROUP_PROOF_MAX = 96 };
-/* The mark behind which a rewritten file is whole by itself. */
-void group_put_complete(struct buf *out);
+/* Marks, groups of their own: behind COMPLETE a rewritten file is whole by itself; ENDED is the last of a file that
+ * another one follows. Appends the command. */
+enum group_mark { GROUP_NO_MARK, GROUP_COMPLETE, GROUP_ENDED };
+void group_put_mark(struct buf *out, enum group_mark mark);
+enum group_mark group_mark_of(struct slice commands);
 
 enum group_result {
     GROUP_READ,

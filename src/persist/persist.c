@@ -8,7 +8,8 @@
  * be about is rebuilt whole before that mark. After it, and in every other file, a command that fails
  * means that log and program disagree: the start is refused.
  *
- * Only the last file that was written to may be torn: it was synced before the next was.
+ * Only the last file that was written to may be torn: it was synced before the next was. The others end with
+ * the mark FRESHET.LOG ENDED, so that one which was cut between two groups is noticed too.
  *
  * Threads: one, before persist_start(); figures any.
  */
@@ -56,26 +57,23 @@ struct loading {
     uint64_t done_bytes; /* of the files before */
     uint64_t commands;
     bool is_partial; /* the mark COMPLETE has not come yet */
+    bool is_ended;   /* the last group read was the mark ENDED */
     const char *path;
 };
-
-static bool is_complete_mark(const struct resp_parser *parser)
-{
-    return parser->argc == 2 && slice_is(parser->argv[0], "FRESHET.LOG") &&
-           slice_is(parser->argv[1], "COMPLETE");
-}
 
 static bool run_group(struct loading *l, struct group_reader *r, struct slice rest)
 {
     const char *base = r->all.ptr;
+    enum group_mark mark = group_mark_of(rest);
+    l->is_ended = mark == GROUP_ENDED;
+    l->is_partial &= mark != GROUP_COMPLETE;
+    if (mark != GROUP_NO_MARK) {
+        return true;
+    }
     while (rest.len > 0) {
         uint64_t at = (uint64_t)(rest.ptr - base);
         struct slice error = {"", 0};
         check(group_next_command(r, &rest));
-        if (is_complete_mark(&r->parser)) {
-            l->is_partial = false;
-            continue;
-        }
         l->commands++;
         if (!l->reader->run(l->reader->arg, r->parser.argv, r->parser.argc, &error) &&
             !l->is_partial) {
@@ -157,7 +155,7 @@ static enum persist_loaded read_groups(struct loading *l, struct group_reader *r
     }
 }
 
-/* The last file is where writing goes on. */
+/* The last file that was written to is where writing goes on. */
 static bool reopen(struct loading *l, const struct group_reader *r)
 {
     struct persist *p = l->p;
@@ -172,21 +170,10 @@ static bool reopen(struct loading *l, const struct group_reader *r)
     return true;
 }
 
-/* Is a file the last that was written to? Those behind it may have been begun. */
-static bool is_last_written(const struct log_dir *d, uint32_t index)
-{
-    for (uint32_t i = index + 1; i < d->count; i++) {
-        if (log_dir_size(d, d->files[i]) > LOG_HEADER_MAX) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum persist_loaded load_file(struct loading *l, uint32_t index)
 {
     uint64_t number = l->p->dir.files[index];
-    bool is_last = index + 1 == l->p->dir.count;
+    uint32_t last_written = log_dir_last_written(&l->p->dir);
     struct log_map map;
     struct group_reader r;
     if (!log_map_open(&map, &l->p->dir, number, l->ret_why)) {
@@ -195,7 +182,11 @@ static enum persist_loaded load_file(struct loading *l, uint32_t index)
     char *path = log_dir_file_path(&l->p->dir, number);
     l->path = path;
     group_reader_init(&r, map.bytes);
-    enum persist_loaded result = read_groups(l, &r, is_last_written(&l->p->dir, index));
+    enum persist_loaded result = read_groups(l, &r, index == last_written);
+    if (result == PERSIST_LOADED && index < last_written && !l->is_ended) {
+        r.why = "its end is missing, and another file follows";
+        result = refuse_damage(l, &r);
+    }
     if (result == PERSIST_LOADED && l->is_partial) {
         *l->ret_why =
             xasprintf("%s was made by a rewrite and lacks its end: files that the manifest "
@@ -203,7 +194,7 @@ static enum persist_loaded load_file(struct loading *l, uint32_t index)
                       path, l->p->options.dir);
         result = PERSIST_REFUSED;
     }
-    if (result == PERSIST_LOADED && is_last && !reopen(l, &r)) {
+    if (result == PERSIST_LOADED && index == last_written && !reopen(l, &r)) {
         result = PERSIST_REFUSED;
     }
     l->done_bytes += map.bytes.len;
@@ -239,6 +230,17 @@ static enum persist_loaded begin_log(struct persist *p, char **ret_why)
     return PERSIST_LOADED;
 }
 
+/* Files that a rewrite had only begun are none of the log. */
+static void tidy(struct persist *p)
+{
+    uint32_t count = log_dir_last_written(&p->dir) + 1;
+    if (count == p->dir.count || log_dir_commit(&p->dir, p->dir.files, count)) {
+        log_dir_sweep(&p->dir);
+    } else {
+        p->dir.count = count; /* the next manifest says so */
+    }
+}
+
 enum persist_loaded persist_load(struct persist *p, const struct persist_reader *reader,
                                  char **ret_why)
 {
@@ -246,14 +248,15 @@ enum persist_loaded persist_load(struct persist *p, const struct persist_reader 
     struct loading l = {
         .p = p, .reader = reader, .ret_why = ret_why, .all_bytes = sum_bytes(&p->dir)};
     enum persist_loaded result = PERSIST_LOADED;
-    if (p->dir.count == 0) {
+    uint32_t count = p->dir.count;
+    if (count == 0) {
         result = begin_log(p, ret_why);
     }
-    for (uint32_t i = 0; result == PERSIST_LOADED && i < p->dir.count && p->fd < 0; i++) {
+    for (uint32_t i = 0; result == PERSIST_LOADED && i < count; i++) {
         result = load_file(&l, i);
     }
     if (result == PERSIST_LOADED) {
-        log_dir_sweep(&p->dir);
+        tidy(p);
     }
     persist_set(p->base_bytes, persist_get(p->all_bytes));
     persist_set(p->load_us, clock_now_us() - began_us);

@@ -104,7 +104,7 @@ void persist_figures(const struct persist *p, struct persist_figures *ret_figure
 bool persist_check_dir(const char *dir, struct buf *out);
 /* Cuts the log where it cannot be read, after copying what is cut; false when it could not. */
 bool persist_repair_dir(const char *dir, struct buf *out);
-/* The log's commands as they are; false as for check. */
+/* The log's commands, without proofs and marks: what any Redis understands. False as for check. */
 bool persist_show_dir(const char *dir, struct buf *out, void (*flush)(struct buf *out));
 
 #endif

@@ -76,6 +76,8 @@ void writer_note_trouble(struct persist *p, int why);
 /* without */
 /* `always`: also when no position waits for it. */
 void writer_sync(struct persist *p, bool always);
+/* Something could not be synced: the process ends. */
+_Noreturn void writer_end_for_sync(const struct persist *p, int why);
 /* A new file with its header, synced; -1: errno. */
 int writer_new_file(struct persist *p, bool is_rewrite, uint64_t *ret_number, uint64_t *ret_nonce,
                     uint64_t *ret_size);

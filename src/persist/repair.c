@@ -37,6 +37,7 @@ struct finding {
     uint64_t nonce;
     bool is_rewrite;
     bool is_complete;
+    bool is_ended; /* as a file that another follows */
 };
 
 static void say_failed(struct buf *out, char *why)
@@ -49,10 +50,11 @@ static void say_failed(struct buf *out, char *why)
 
 static void read_commands(struct group_reader *r, struct slice rest, struct finding *f)
 {
-    while (rest.len > 0 && group_next_command(r, &rest)) {
+    enum group_mark mark = group_mark_of(rest);
+    f->is_complete |= mark == GROUP_COMPLETE;
+    f->is_ended = mark == GROUP_ENDED;
+    while (mark == GROUP_NO_MARK && rest.len > 0 && group_next_command(r, &rest)) {
         f->commands++;
-        f->is_complete |= r->parser.argc == 2 && slice_is(r->parser.argv[0], "FRESHET.LOG") &&
-                          slice_is(r->parser.argv[1], "COMPLETE");
     }
 }
 
@@ -71,7 +73,7 @@ static bool look_at(const struct log_dir *d, uint64_t number, struct finding *re
     while ((f.result = group_read(&r, &commands)) == GROUP_READ) {
         read_commands(&r, commands, &f);
     }
-    f.why = r.why;
+    f.why = r.why != NULL ? r.why : "its end is missing, and another file follows";
     f.at = r.at;
     f.size = r.all.len;
     f.groups = r.groups;
@@ -93,8 +95,9 @@ static bool tell_file(struct buf *out, const struct log_dir *d, uint32_t index,
                       const struct finding *f)
 {
     char name[LOG_NAME_MAX];
-    bool is_last = index + 1 == d->count;
-    bool is_whole = f->result == GROUP_END;
+    uint32_t last = log_dir_last_written(d);
+    bool is_last = index == last;
+    bool is_whole = f->result == GROUP_END && (index >= last || f->is_ended);
     log_dir_name(d->files[index], name);
     buf_printf(out, "%s/%s: %" PRIu64 " bytes, %" PRIu64 " groups, %" PRIu64 " commands%s", d->path,
                name, f->size, f->groups, f->commands, f->is_rewrite ? ", from a rewrite" : "");
@@ -171,7 +174,9 @@ bool persist_show_dir(const char *dir, struct buf *out, void (*flush)(struct buf
         }
         group_reader_init(&r, map.bytes);
         while (group_read(&r, &commands) == GROUP_READ) {
-            buf_append_slice(out, commands);
+            if (group_mark_of(commands) == GROUP_NO_MARK) {
+                buf_append_slice(out, commands);
+            }
             if (buf_len(out) > 0) {
                 flush(out);
             }
@@ -233,7 +238,7 @@ static bool cut_file(const struct log_dir *d, const char *name, const struct fin
     bool ok = fd >= 0 && ftruncate(fd, (off_t)f->at) == 0;
     buf_init(&group);
     if (ok && mark) {
-        group_put_complete(&group);
+        group_put_mark(&group, GROUP_COMPLETE);
         group_put_proof(&group, f->nonce, f->at);
         struct slice bytes = buf_readable(&group);
         ok = pwrite(fd, bytes.ptr, bytes.len, (off_t)f->at) == (ssize_t)bytes.len;
@@ -299,7 +304,8 @@ static bool repair_files(struct log_dir *d, struct buf *out, uint32_t *ret_count
             return false;
         }
         bool lacks_mark = i == 0 && f.is_rewrite && !f.is_complete;
-        if (f.result == GROUP_END && !lacks_mark) {
+        bool lacks_end = i < log_dir_last_written(d) && !f.is_ended;
+        if (f.result == GROUP_END && !lacks_mark && !lacks_end) {
             continue;
         }
         bool has_header = f.at > 0;

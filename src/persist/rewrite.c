@@ -3,9 +3,9 @@
  * Rewriting the log: a new file that needs no older one, made while writers go on. No fork, no second copy
  * of the data, no pause.
  *
- *      manifest   [old]        [old, new]                         [new]
- *      old        units ──┐
- *      new                └─ units and keys, as they come ── COMPLETE ─ units ─>
+ *      manifest   [old]        [old, new]                              [new]
+ *      old        units ─ ENDED ┐
+ *      new                      └─ units and keys, as they come ── COMPLETE ─ units ─>
  *
  * From a cut on, all units go to the new file. A walk visits every key of the durable databases and, with
  * its shard locked, leaves `DEL key` and what rebuilds the key in the journal: an effect like others, in
@@ -80,7 +80,30 @@ static void give_up(struct persist *p, const char *what, int why)
     persist_set(p->rewrite_failed, true);
 }
 
+/* A directory that does not sync is like a file that does not. */
+static bool commit(struct persist *p, const uint64_t *files, uint32_t count)
+{
+    bool ok = log_dir_commit(&p->dir, files, count);
+    if (!ok && p->dir.is_unsure) {
+        writer_end_for_sync(p, errno);
+    }
+    return ok;
+}
+
 /* --- the cut ------------------------------------------------------------------------------------ */
+
+/* With `file` locked: what waits is written, and behind it a mark. */
+static bool put_mark(struct persist *p, enum group_mark mark)
+{
+    bool ok = writer_flush(p);
+    if (ok) {
+        group_put_mark(&p->group, mark);
+        group_put_proof(&p->group, p->nonce, p->size);
+        p->group_end = persist_get(p->written);
+        ok = writer_flush(p);
+    }
+    return ok;
+}
 
 /* Everything up to now in the old file, synced; the new one takes over. */
 static bool cut_over(struct persist *p, int fd, uint64_t nonce, uint64_t size)
@@ -89,8 +112,8 @@ static bool cut_over(struct persist *p, int fd, uint64_t nonce, uint64_t size)
     int old = -1;
     writer_sync(p, false); /* most of it without the lock */
     lock_acquire(&p->file);
-    if (writer_flush(p)) {
-        writer_sync(p, false);
+    if (put_mark(p, GROUP_ENDED)) {
+        writer_sync(p, true);
         old = p->fd;
         p->old_bytes += p->size;
         (void)ftruncate(p->fd, (off_t)p->size);
@@ -122,7 +145,7 @@ static void begin(struct persist *p)
         return;
     }
     /* A crash from here on finds an empty last file, which is no harm. */
-    if (!log_dir_commit(&p->dir, files, count + 1)) {
+    if (!commit(p, files, count + 1)) {
         int why = errno;
         (void)close(fd);
         give_up(p, "manifest", why);
@@ -202,20 +225,6 @@ static bool walk_turn(struct persist *p)
 
 /* --- the end ------------------------------------------------------------------------------------ */
 
-static bool put_mark(struct persist *p)
-{
-    lock_acquire(&p->file);
-    bool ok = writer_flush(p);
-    if (ok) {
-        group_put_complete(&p->group);
-        group_put_proof(&p->group, p->nonce, p->size);
-        p->group_end = persist_get(p->written);
-        ok = writer_flush(p);
-    }
-    lock_release(&p->file);
-    return ok;
-}
-
 static void finish(struct persist *p)
 {
     uint64_t file = p->dir.files[p->dir.count - 1];
@@ -225,11 +234,14 @@ static void finish(struct persist *p)
         persist_set(p->wants_rewrite, true);
         return;
     }
-    if (!put_mark(p)) {
+    lock_acquire(&p->file);
+    bool ok = put_mark(p, GROUP_COMPLETE);
+    lock_release(&p->file);
+    if (!ok) {
         return; /* trouble: again when it is over */
     }
     writer_sync(p, true);
-    if (!log_dir_commit(&p->dir, &file, 1)) {
+    if (!commit(p, &file, 1)) {
         give_up(p, "manifest", errno);
         return;
     }

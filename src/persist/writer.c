@@ -47,6 +47,11 @@ enum {
 
 /* --- trouble ------------------------------------------------------------------------------------ */
 
+static bool is_full(int why)
+{
+    return why == ENOSPC || why == EDQUOT;
+}
+
 void writer_note_trouble(struct persist *p, int why)
 {
     uint64_t now_ms = clock_now_ms();
@@ -55,8 +60,10 @@ void writer_note_trouble(struct persist *p, int why)
     if (is_new || now_ms - p->told_ms > TELL_EVERY_MS) {
         p->told_ms = now_ms;
         log_event(LOG_ERROR, "persist",
-                  "the log cannot grow: writes to durable spaces are refused until it can; free "
-                  "space on that disk",
+                  is_full(why) ? "the log cannot grow: writes to durable spaces are refused until "
+                                 "it can; free space on that disk"
+                               : "the log cannot be written: writes to durable spaces are refused "
+                                 "until it can; look at that disk",
                   log_text("dir", p->options.dir), log_text("reason", strerror(why)));
     }
 }
@@ -145,10 +152,12 @@ void persist_trouble(const struct persist *p, struct buf *out)
                    (unsigned long long)(waiting >> 20), p->options.dir);
         return;
     }
+    why = why != 0 ? why : ENOSPC;
     buf_printf(out,
                "MISCONF Errors writing to the AOF file: %s (%s). Writes to durable spaces are "
-               "refused until the disk has room again; reads and other spaces go on",
-               strerror(why != 0 ? why : ENOSPC), p->options.dir);
+               "refused until %s; reads and other spaces go on",
+               strerror(why), p->options.dir,
+               is_full(why) ? "the disk has room again" : "it can be written again");
 }
 
 /* --- groups ------------------------------------------------------------------------------------- */
@@ -212,7 +221,7 @@ void persist_write(struct persist *p)
 
 /* --- syncs -------------------------------------------------------------------------------------- */
 
-static _Noreturn void end_for_sync(const struct persist *p, int why)
+_Noreturn void writer_end_for_sync(const struct persist *p, int why)
 {
     log_event(LOG_ERROR, "persist",
               "the disk failed to sync the log: what it has kept is unknown, so the process ends "
@@ -229,7 +238,7 @@ void writer_sync(struct persist *p, bool always)
         return;
     }
     if (fdatasync(p->fd) != 0) {
-        end_for_sync(p, errno);
+        writer_end_for_sync(p, errno);
     }
     persist_add(p->syncs, 1);
     persist_set(p->sync_us, clock_now_us() - began_us);

@@ -8,12 +8,16 @@
  *      waiting   its position is known and not safe yet
  *
  *      durable_hold ─> fresh ── end of turn: position = journal_end() ─┬─ safe: released, flushed in this turn
- *                                                                      └─> waiting ─ mail from the log ─> released
+ *                        ^                                             └─> waiting ─ mail from the log ─> released
+ *                        └───────────── what it was told meanwhile ────────────────────┘
  *
- * The position is taken once for all at the end of the turn, outside every ownership of other workers. A reply that
- * another worker made for a blocked client of ours, inside its ownership, waits until the worker can pass its own
- * gate: its effects are in the journal by then. If that is not now, because a script owns the store, it is at the
- * end of the turn in which the gate opens.
+ * The position is taken once for all at the end of the turn, outside every ownership of other workers. What another
+ * worker made for a client of ours, perhaps inside its ownership (a reply to one that was blocked, a message), waits
+ * until the worker can pass its own gate: its effects are in the journal by then. If that is not now, because a
+ * script owns the store, it is at the end of the turn in which the gate opens.
+ *
+ * A connection that waits is not asked anything, but it is told messages. Those wait behind what it waits for already,
+ * which leaves first: a stream of messages must not hold up the first of them for ever.
  *
  * The log is read through a client without a connection (detached.h), of a worker that has no thread and
  * whose clock stands at 0: nothing is expired while the log is read, since a key whose expiry was moved must
@@ -29,6 +33,7 @@
 #include "base/log.h"
 #include "serve/detached.h"
 #include "serve/gate.h"
+#include "serve/synced.h"
 #include "store/journal.h"
 
 #include <signal.h>
@@ -43,6 +48,7 @@ struct durable {
     struct store_gate *gate; /* main's while loading, then the log's thread's */
     uint8_t dbs[POLICY_DBS];
     uint32_t db_count;
+    bool has_db[POLICY_DBS];
     /* loading: main writes, relaxed */
     uint64_t began_wall_ms; /* before any other thread */
     uint64_t began_ms;
@@ -56,8 +62,15 @@ struct durable {
 static void release(struct resp_client *c)
 {
     list_remove(&c->unsafe);
-    c->wants_sync = false;
-    conn_release(&c->conn);
+    c->is_placed = false;
+    if (c->told_more) {
+        c->told_more = false;
+        conn_clear(&c->conn, c->safe_end);
+        list_push_back(&c->worker->durable.fresh, &c->unsafe);
+    } else {
+        c->wants_sync = false;
+        conn_release(&c->conn);
+    }
 }
 
 static bool is_safe(const struct persist *log, const struct resp_client *c)
@@ -86,6 +99,7 @@ static void safe_moved(struct mail *m)
     struct worker *w = container_of(m, struct worker, durable.mail);
     (void)atomic_exchange_explicit(&w->durable.mailed, false, memory_order_acq_rel);
     release_safe(w);
+    synced_moved(w);
 }
 
 static void log_moved(void *arg)
@@ -99,29 +113,25 @@ static void log_moved(void *arg)
     }
 }
 
-/* Is what other workers did for clients of ours in the journal? */
+/* Is what other workers did for clients of ours in the journal, and what a script of ours does? */
 static bool others_are_done(struct worker *w)
 {
     bool took = false;
-    bool done = gate_try(w, &took);
+    bool done = w->own_depth == 0 && gate_try(w, &took);
     if (took) {
         gate_leave(w);
     }
     return done;
 }
 
-/* The end of a turn, before what was answered in it is sent. */
-static void end_turn(void *arg)
+/* Gives those that are fresh their position, as far as it can be known. False: none got one. */
+static bool place(struct worker *w)
 {
-    struct worker *w = arg;
-    struct persist *log = w->server->durable->log;
-    bool for_sync = false;
-    if (list_empty(&w->durable.fresh)) {
-        release_safe(w);
-        return;
-    }
     bool may_pass = others_are_done(w);
     uint64_t upto = journal_end(store_journal(w->server->store));
+    struct persist *log = w->server->durable->log;
+    bool any = false;
+    bool for_sync = false;
     list_for_each (node, &w->durable.fresh) {
         struct resp_client *c = container_of(node, struct resp_client, unsafe);
         if (c->served_by_other && !may_pass) {
@@ -129,17 +139,30 @@ static void end_turn(void *arg)
         }
         c->served_by_other = false;
         c->safe_at = upto;
+        c->safe_end = conn_out_end(&c->conn);
+        c->is_placed = true;
+        any = true;
         for_sync |= c->wants_sync;
         list_remove(node);
         list_push_back(&w->durable.waiting, node);
     }
-    if (persist_safe(log) < upto && !persist_is_always(log)) {
+    if (any && persist_safe(log) < upto && !persist_is_always(log)) {
         persist_write(log);
     }
-    if (persist_safe(log) < upto || for_sync) {
+    if (any && (persist_safe(log) < upto || for_sync)) {
         persist_wake(log, for_sync);
     }
+    return any;
+}
+
+/* The end of a turn, before what was answered in it is sent. Who is released and was told more is fresh again. */
+static void end_turn(void *arg)
+{
+    struct worker *w = arg;
     release_safe(w);
+    while (!list_empty(&w->durable.fresh) && place(w)) {
+        release_safe(w);
+    }
 }
 
 void durable_hold(struct resp_client *c)
@@ -148,9 +171,18 @@ void durable_hold(struct resp_client *c)
     if (w->server->durable == NULL || c->detached || c->conn.dead) {
         return;
     }
-    list_remove(&c->unsafe);
-    list_push_back(&w->durable.fresh, &c->unsafe);
+    if (c->is_placed) {
+        c->told_more = true;
+    } else if (list_empty(&c->unsafe)) {
+        list_push_back(&w->durable.fresh, &c->unsafe);
+    }
     conn_hold(&c->conn);
+}
+
+void durable_hold_told(struct resp_client *c)
+{
+    c->served_by_other = true;
+    durable_hold(c);
 }
 
 void durable_hold_synced(struct resp_client *c)
@@ -176,6 +208,15 @@ void durable_begin_now(struct worker *w, size_t bytes)
     }
 }
 
+static void refuse_full(struct resp_client *c)
+{
+    struct buf why;
+    buf_init(&why);
+    persist_trouble(c->worker->server->durable->log, &why);
+    resp_error(&c->conn.out, "%.*s", (int)buf_len(&why), buf_readable(&why).ptr);
+    buf_fini(&why);
+}
+
 bool durable_admits_now(struct resp_client *c, const struct command *cmd)
 {
     uint8_t bars = c->worker->durable.bars;
@@ -184,11 +225,26 @@ bool durable_admits_now(struct resp_client *c, const struct command *cmd)
         return false;
     }
     if ((bars & BAR_DISK) != 0 && (cmd->flags & COMMAND_WRITE) != 0 && c->durable) {
-        struct buf why;
-        buf_init(&why);
-        persist_trouble(c->worker->server->durable->log, &why);
-        resp_error(&c->conn.out, "%.*s", (int)buf_len(&why), buf_readable(&why).ptr);
-        buf_fini(&why);
+        refuse_full(c);
+        return false;
+    }
+    return true;
+}
+
+bool durable_has_db(const struct server *s, uint32_t db)
+{
+    return s->durable != NULL && s->durable->has_db[db];
+}
+
+bool durable_reaches(struct resp_client *c, uint32_t db)
+{
+    struct worker *w = c->worker;
+    if (!durable_has_db(w->server, db)) {
+        return true;
+    }
+    w->durable.shown = true;
+    if ((w->durable.bars & BAR_DISK) != 0) {
+        refuse_full(c);
         return false;
     }
     return true;
@@ -289,6 +345,7 @@ struct durable *durable_open(struct server *s, char **ret_why)
     for (uint32_t db = 0; db < POLICY_DBS; db++) {
         const struct policy_space *space = policy_space_of(p, db);
         if (space != NULL && space->durable) {
+            d->has_db[db] = true;
             d->dbs[d->db_count++] = (uint8_t)db;
         }
     }
@@ -320,6 +377,7 @@ void durable_worker_init(struct worker *w)
 {
     list_init(&w->durable.fresh);
     list_init(&w->durable.waiting);
+    list_init(&w->durable.syncing);
     if (w->server->durable != NULL) {
         loop_before_flush(w->loop, end_turn, w);
     }

@@ -10,6 +10,10 @@
  * and syncs, and says when it has. Connections that touched volatile spaces only are never held, and
  * nothing is while everything is safe.
  *
+ * The same holds for messages that tell of a durable space: keyspace events, invalidations, what a client
+ * publishes that has just looked there, what is handed to a client that was blocked. MONITOR shows what
+ * clients ask for, not what was done, and does not wait.
+ *
  * Threads: a worker's, unless it says otherwise.
  */
 #ifndef SERVE_DURABLE_H
@@ -50,8 +54,15 @@ static inline bool durable_admits(struct resp_client *c, const struct command *c
 {
     return __builtin_expect(c->worker->durable.bars == 0, 1) || durable_admits_now(c, cmd);
 }
+/* Before a command looks into or writes to this database, which need not be its connection's: its reply shows it.
+ * False after replying why nothing may be written there now. */
+bool durable_reaches(struct resp_client *c, uint32_t db);
+/* Is the database in a durable space? Any thread. */
+bool durable_has_db(const struct server *s, uint32_t db);
 /* What is in the output shows, or may show, a durable space as it is now: it leaves when that is safe. */
 void durable_hold(struct resp_client *c);
+/* The same for a message: what it tells of may be another worker's doing. */
+void durable_hold_told(struct resp_client *c);
 /* The same, and not before it is on the disk, whatever the policy says (SAVE, WAITAOF). */
 void durable_hold_synced(struct resp_client *c);
 /* After a batch: holds its replies if it touched a durable space. */

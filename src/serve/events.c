@@ -12,6 +12,7 @@
  */
 #include "serve/events.h"
 
+#include "serve/durable.h"
 #include "serve/pubsub.h"
 
 #include <stdio.h>
@@ -77,17 +78,18 @@ static void publish(struct worker *w, uint32_t db, const char *event, struct sli
     if (!pubsub_listened(w->server, TOPIC_CHANNEL)) {
         return;
     }
+    bool is_durable = durable_has_db(w->server, db);
     struct buf channel;
     buf_init(&channel);
     if ((wanted & EVENT_TO_KEYSPACE) != 0) {
         buf_printf(&channel, "__keyspace@%u__:", db);
         buf_append_slice(&channel, key);
-        (void)pubsub_publish(w, TOPIC_CHANNEL, buf_readable(&channel), slice_of(event));
+        (void)pubsub_publish(w, TOPIC_CHANNEL, buf_readable(&channel), slice_of(event), is_durable);
     }
     if ((wanted & EVENT_TO_KEYEVENT) != 0) {
         buf_clear(&channel);
         buf_printf(&channel, "__keyevent@%u__:%s", db, event);
-        (void)pubsub_publish(w, TOPIC_CHANNEL, buf_readable(&channel), key);
+        (void)pubsub_publish(w, TOPIC_CHANNEL, buf_readable(&channel), key, is_durable);
     }
     buf_fini(&channel);
 }

@@ -8,6 +8,7 @@
 #include "base/trace.h"
 #include "serve/blocked.h"
 #include "serve/server.h"
+#include "serve/synced.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -243,7 +244,9 @@ void server_addresses(const struct server *s, struct buf *out)
 static void close_if_idle(struct conn *c, void *arg)
 {
     (void)arg;
-    if (resp_client_is(c) && blocked_give_up(container_of(c, struct resp_client, conn))) {
+    struct resp_client *client =
+        resp_client_is(c) ? container_of(c, struct resp_client, conn) : NULL;
+    if (client != NULL && (blocked_give_up(client) || synced_give_up(client))) {
         return;
     }
     if (!c->paused && buf_len(&c->in) == 0 && buf_len(&c->out) == 0) {

@@ -88,7 +88,7 @@ void monitor_show(struct resp_client *c, const struct command *cmd, const struct
         append_quoted(&line, monitor_hides(cmd, argv, argc, i) ? SLICE("(redacted)") : argv[i]);
     }
     buf_append_str(&line, "\r\n");
-    (void)pubsub_publish(c->worker, TOPIC_MONITOR, SLICE(""), buf_readable(&line));
+    (void)pubsub_publish(c->worker, TOPIC_MONITOR, SLICE(""), buf_readable(&line), false);
     buf_fini(&line);
 }
 

@@ -186,7 +186,7 @@ bool pubsub_listened(const struct server *s, enum topic_kind kind)
 }
 
 uint64_t pubsub_publish(struct worker *w, enum topic_kind kind, struct slice channel,
-                        struct slice payload)
+                        struct slice payload, bool is_durable)
 {
     struct pubsub *p = w->server->pubsub;
     if (!pubsub_listened(w->server, kind)) {
@@ -200,6 +200,7 @@ uint64_t pubsub_publish(struct worker *w, enum topic_kind kind, struct slice cha
         m = make_message(p, count, channel, payload);
     }
     if (m != NULL) {
+        m->is_durable = is_durable;
         for (uint32_t i = 0; i < count; i++) {
             receivers += p->matched[i]->total;
         }

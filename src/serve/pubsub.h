@@ -49,9 +49,10 @@ void pubsub_leave(struct resp_client *c);
 /* Bytes that wait for a connection beside its `conn.out`. */
 size_t pubsub_bytes(const struct resp_client *c);
 
-/* Returns how many receive it. Any worker's thread; not while a key is held. */
+/* Returns how many receive it. `is_durable`: it tells of a durable space, so it leaves when all that has happened
+ * there is safe (durable.h). Any worker's thread; not while a key is held. */
 uint64_t pubsub_publish(struct worker *w, enum topic_kind kind, struct slice channel,
-                        struct slice payload);
+                        struct slice payload, bool is_durable);
 /* Can a message on any topic of this kind have a receiver? One relaxed load. */
 bool pubsub_listened(const struct server *s, enum topic_kind kind);
 

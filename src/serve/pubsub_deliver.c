@@ -4,11 +4,15 @@
  * protocol and copied to its subscribers. Nobody is closed meanwhile (PS3): who has too much waiting is put on a
  * list, and cut in a task at the end of the turn.
  *
+ * A message that tells of a durable space is appended like others, and then its receiver's output waits until what it
+ * tells is safe: so each sees replies and messages in the order of their making.
+ *
  * Threads: the inbox's worker.
  */
 #include "serve/pubsub_priv.h"
 
 #include "base/log.h"
+#include "serve/durable.h"
 #include "serve/tracking.h"
 
 #include <stdlib.h>
@@ -75,7 +79,7 @@ static bool waits_too_long(struct resp_client *c, const struct server_settings *
     return now - c->subscriber->soft_since_ms > setting_get(&settings->subscriber_soft_ms);
 }
 
-static void send_frame(struct inbox *in, struct resp_client *c, struct slice frame)
+static void send_frame(struct inbox *in, struct resp_client *c, struct slice frame, bool is_durable)
 {
     struct buf *out = c->running ? &c->subscriber->pushes : &c->conn.out;
     const struct server_settings *settings = &in->worker->server->settings;
@@ -91,6 +95,9 @@ static void send_frame(struct inbox *in, struct resp_client *c, struct slice fra
     }
     buf_append_slice(out, frame);
     conn_dirty(&c->conn);
+    if (is_durable) {
+        durable_hold_told(c);
+    }
 }
 
 static void deliver_topic(struct inbox *in, const struct topic *t, const struct message *m)
@@ -100,7 +107,7 @@ static void deliver_topic(struct inbox *in, const struct topic *t, const struct 
         list_for_each (node, &t->at[in->worker->index].subscribers) {
             struct resp_client *c = container_of(node, struct subscription, in_topic)->client;
             if (tracking_frame(c, m->payload, &in->frame[0])) {
-                send_frame(in, c, buf_readable(&in->frame[0]));
+                send_frame(in, c, buf_readable(&in->frame[0]), m->is_durable);
             }
         }
         return;
@@ -112,7 +119,7 @@ static void deliver_topic(struct inbox *in, const struct topic *t, const struct 
             make_frame(&in->frame[at], c->proto, t, m);
             made[at] = true;
         }
-        send_frame(in, c, buf_readable(&in->frame[at]));
+        send_frame(in, c, buf_readable(&in->frame[at]), m->is_durable);
     }
 }
 

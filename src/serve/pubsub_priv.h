@@ -39,6 +39,7 @@ struct subscriber {
 struct message {
     _Atomic uint32_t refs; /* one for each inbox; acq_rel: the last one frees */
     uint32_t topic_count;
+    bool is_durable; /* leaves when it is safe to tell */
     struct topic **topics;
     struct slice channel;
     struct slice payload;

@@ -31,6 +31,7 @@ struct herd_waiter;
 struct resp_proof;
 struct roll_call;
 struct subscriber;
+struct synced_wait;
 struct tracker;
 struct user;
 struct waiter;
@@ -92,11 +93,15 @@ struct resp_client {
     struct subscriber *subscriber;  /* pubsub.c's; NULL: never subscribed */
     struct roll_call *roll_call;    /* CLIENT LIST or KILL being gathered from the workers */
     struct waiter *waiter;          /* blocked on keys: see blocked.h */
+    struct synced_wait *synced;     /* waits for the disk: see synced.h */
     struct herd_waiter *herd;       /* waiting for another client's fill */
     struct list fills; /* what others may wait for; with the next, under the herd's lock */
     uint32_t fill_count;
-    struct list unsafe; /* its replies wait for the disk: see durable.c */
+    struct list unsafe; /* its output waits for the disk: see durable.c */
     uint64_t safe_at;   /* position of the journal */
+    uint64_t safe_end;  /* where the output ended that waits for it, as conn_clear() counts */
+    bool is_placed;     /* those two are known */
+    bool told_more;     /* since then */
     bool
         served_by_other; /* another worker made the reply, so its effects may not be in the journal yet */
     uint64_t opened_ms;

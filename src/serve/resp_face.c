@@ -25,6 +25,7 @@
 #include "serve/pubsub.h"
 #include "serve/resp_proof.h"
 #include "serve/roll_call.h"
+#include "serve/synced.h"
 #include "serve/tracking.h"
 #include "serve/users.h"
 
@@ -320,6 +321,7 @@ static void closed(struct conn *conn)
     resp_proof_forget(c);
     roll_call_forget(c);
     blocked_forget(c);
+    synced_forget(c);
     herd_forget(c);
     pause_forget(c);
     gate_forget(c);

@@ -142,7 +142,8 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
         key = argv[cmd->first_key];
     }
     c->last = cmd;
-    c->worker->durable.shown |= c->durable;
+    c->worker->durable.shown |=
+        c->durable && (cmd->flags & (COMMAND_READONLY | COMMAND_WRITE)) != 0;
     serve_count(c->worker, resp_commands);
     char exec_name[4]; /* as the client wrote it; what EXEC runs is parsed into the same place */
     memcpy(exec_name, argv[0].ptr, argv[0].len < 4 ? argv[0].len : 4);

@@ -79,7 +79,7 @@ static void append_flags(const struct resp_client *c, struct buf *out)
         {pubsub_subscriptions(c, TOPIC_MONITOR) > 0, 'O'},
         {client_is_subscribed(c), 'P'},
         {c->in_multi, 'x'},
-        {c->waiter != NULL, 'b'},
+        {c->waiter != NULL || c->synced != NULL, 'b'},
     };
     const struct {
         bool set;

@@ -150,6 +150,7 @@ struct server {
     uint64_t ops_at_ms;              /* worker 0: when that was counted, and how many there were */
     uint64_t ops_counted;
     _Atomic uint64_t held_clients; /* relaxed: commands that wait for the end of a pause */
+    _Atomic uint64_t synced_waits; /* relaxed: clients that wait for the disk: synced.c */
     struct durable *durable;       /* NULL: no space is */
     struct reload *reload;
     struct serve_breaks breaks;
@@ -227,6 +228,7 @@ struct worker {
     struct {
         struct list fresh;   /* connections held in this turn */
         struct list waiting; /* held until their position is safe */
+        struct list syncing; /* waits of synced.c */
         struct mail mail;
         _Atomic bool mailed; /* release: log_moved(); acquire: safe_moved() */
         bool shown;          /* a command of this batch looked at a durable space */

@@ -29,7 +29,7 @@ static void react(void *arg, enum store_touch what, uint32_t db, struct slice ke
     struct worker *w = arg;
     blocked_note(w, what, db, key, &w->gate_wait.fed);
     events_note_touch(w, what, db, key);
-    tracking_note_change(w, what, key);
+    tracking_note_change(w, what, db, key);
 }
 
 /* False: it would have to wait. */

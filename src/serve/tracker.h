@@ -18,6 +18,7 @@ struct tracker {
     struct slice *prefixes; /* malloc'ed texts */
     struct buf batch;       /* lock: keys for a BCAST client, while sending */
     uint32_t batch_count;
+    bool batch_is_durable; /* lock: one of them is in a durable space */
 };
 
 /* From now on, in place of what was before; replies. Takes `k`. Client's worker. */

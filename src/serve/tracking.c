@@ -27,6 +27,7 @@
 #include "serve/tracking_priv.h"
 
 #include "serve/command_keys.h"
+#include "serve/durable.h"
 #include "serve/events.h"
 #include "serve/pubsub.h"
 
@@ -41,12 +42,14 @@ static void note_change(struct worker *w, struct tracking_change change, struct 
     buf_append(&w->changed, key.ptr, change.len);
 }
 
-void tracking_note_change(struct worker *w, enum store_touch what, struct slice key)
+void tracking_note_change(struct worker *w, enum store_touch what, uint32_t db, struct slice key)
 {
     uint32_t alert = atomic_load_explicit(&w->server->alert, memory_order_relaxed);
     if ((alert & ALERT_TRACKING) != 0) {
-        bool is_flush = what == STORE_TOUCH_FLUSHED;
-        note_change(w, (struct tracking_change){.author = w->author, .is_flush = is_flush}, key);
+        struct tracking_change change = {.author = w->author,
+                                         .is_flush = what == STORE_TOUCH_FLUSHED,
+                                         .is_durable = durable_has_db(w->server, db)};
+        note_change(w, change, key);
     }
 }
 

@@ -35,7 +35,7 @@ void tracking_end(struct resp_client *c);
 
 /* A note of a change; may be called while the notes are being taken. `author`: 0, or the client whose change
  * it is for certain. */
-void tracking_note_change(struct worker *w, enum store_touch what, struct slice key);
+void tracking_note_change(struct worker *w, enum store_touch what, uint32_t db, struct slice key);
 /* Sends what was noted. Not while a key is held. */
 void tracking_send(struct worker *w);
 

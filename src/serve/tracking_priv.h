@@ -33,7 +33,8 @@ struct tracking {
 struct tracking_change {
     uint64_t author; /* 0, or the client whose change it is */
     size_t len;
-    bool is_flush; /* a whole database; no key */
+    bool is_flush;   /* a whole database; no key */
+    bool is_durable; /* in a durable space: told when it is safe */
 };
 
 /* NULL: that client does not track. */

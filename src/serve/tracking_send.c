@@ -23,11 +23,13 @@ struct message_to {
 };
 
 /* Without the lock. A redirection that has gone is told to the client itself, once. */
-static void send_payload(struct worker *w, struct message_to to, struct slice payload)
+static void send_payload(struct worker *w, struct message_to to, struct slice payload,
+                         bool is_durable)
 {
     struct tracking *t = tracking_of(w);
     uint64_t target = to.redirect != 0 ? to.redirect : to.id;
-    if (pubsub_publish(w, TOPIC_CLIENT, tracking_topic(&target), payload) > 0 || to.redirect == 0) {
+    if (pubsub_publish(w, TOPIC_CLIENT, tracking_topic(&target), payload, is_durable) > 0 ||
+        to.redirect == 0) {
         return;
     }
     lock_acquire(&t->lock);
@@ -43,7 +45,7 @@ static void send_payload(struct worker *w, struct message_to to, struct slice pa
         resp_push(&text, 3, 2);
         resp_bulk_str(&text, "tracking-redir-broken");
         resp_integer(&text, (int64_t)to.redirect);
-        (void)pubsub_publish(w, TOPIC_CLIENT, tracking_topic(&to.id), buf_readable(&text));
+        (void)pubsub_publish(w, TOPIC_CLIENT, tracking_topic(&to.id), buf_readable(&text), false);
         buf_fini(&text);
     }
 }
@@ -104,38 +106,39 @@ static bool has_prefix(const struct tracker *k, struct slice key)
 }
 
 /* With the lock. */
-static void batch_change(struct tracking *t, struct slice key, uint64_t author)
+static void batch_change(struct tracking *t, struct slice key, const struct tracking_change *change)
 {
     list_for_each (node, &t->all) {
         struct tracker *k = container_of(node, struct tracker, node);
-        if (k->bcast && !(k->noloop && k->id == author) && has_prefix(k, key)) {
+        if (k->bcast && !(k->noloop && k->id == change->author) && has_prefix(k, key)) {
             resp_bulk(&k->batch, key);
             k->batch_count++;
+            k->batch_is_durable |= change->is_durable;
         }
     }
 }
 
-static void send_change(struct worker *w, struct slice key, uint64_t author)
+static void send_change(struct worker *w, struct slice key, const struct tracking_change *change)
 {
     struct tracking *t = tracking_of(w);
     uint32_t count;
     lock_acquire(&t->lock);
-    batch_change(t, key, author);
-    struct message_to *to = take_readers(t, key, author, &count);
+    batch_change(t, key, change);
+    struct message_to *to = take_readers(t, key, change->author, &count);
     lock_release(&t->lock);
     struct buf payload;
     buf_init(&payload);
     resp_array(&payload, 1);
     resp_bulk(&payload, key);
     for (uint32_t i = 0; i < count; i++) {
-        send_payload(w, to[i], buf_readable(&payload));
+        send_payload(w, to[i], buf_readable(&payload), change->is_durable);
     }
     buf_fini(&payload);
     free(to);
 }
 
 /* Everything changed: all trackers are told so with a null, and the table is empty. */
-static void send_flush(struct worker *w)
+static void send_flush(struct worker *w, bool is_durable)
 {
     struct tracking *t = tracking_of(w);
     uint32_t count = 0;
@@ -147,7 +150,7 @@ static void send_flush(struct worker *w)
     }
     lock_release(&t->lock);
     for (uint32_t i = 0; i < count; i++) {
-        send_payload(w, to[i], to[i].resp3 ? SLICE("_\r\n") : SLICE("*-1\r\n"));
+        send_payload(w, to[i], to[i].resp3 ? SLICE("_\r\n") : SLICE("*-1\r\n"), is_durable);
     }
     free(to);
 }
@@ -161,6 +164,7 @@ static void send_batches(struct worker *w)
         more = false;
         struct buf payload;
         struct message_to to = {0};
+        bool is_durable = false;
         buf_init(&payload);
         lock_acquire(&t->lock);
         list_for_each (node, &t->all) {
@@ -170,6 +174,8 @@ static void send_batches(struct worker *w)
                 buf_append_slice(&payload, buf_readable(&k->batch));
                 buf_fini(&k->batch);
                 k->batch_count = 0;
+                is_durable = k->batch_is_durable;
+                k->batch_is_durable = false;
                 to = address_of(k);
                 more = true;
                 break;
@@ -177,7 +183,7 @@ static void send_batches(struct worker *w)
         }
         lock_release(&t->lock);
         if (more) {
-            send_payload(w, to, buf_readable(&payload));
+            send_payload(w, to, buf_readable(&payload), is_durable);
         }
         buf_fini(&payload);
     }
@@ -187,6 +193,7 @@ void tracking_send(struct worker *w)
 {
     struct buf changed = w->changed;
     bool is_flushed = false;
+    bool is_durable = false;
     buf_init(&w->changed);
     struct slice rest = buf_readable(&changed);
     while (rest.len > 0) {
@@ -196,13 +203,14 @@ void tracking_send(struct worker *w)
         rest = slice_from(rest, sizeof(head) + head.len);
         if (head.is_flush) {
             is_flushed = true; /* one database or all of them: one message */
+            is_durable |= head.is_durable;
         } else {
-            send_change(w, key, head.author);
+            send_change(w, key, &head);
         }
     }
     send_batches(w);
     if (is_flushed) {
-        send_flush(w);
+        send_flush(w, is_durable);
     }
     buf_fini(&changed);
 }

@@ -46,10 +46,10 @@ def freshet(tmp_path):
     """A factory: freshet(policy_text) starts a daemon. All of them must stop with exit code 0."""
     started = []
 
-    def start(policy, wait=True):
+    def start(policy, wait=True, env=None):
         folder = tmp_path / f"freshet-{len(started)}"
         folder.mkdir()
-        daemon = Freshet(folder, policy)
+        daemon = Freshet(folder, policy, env)
         started.append(daemon)
         return daemon.start() if wait else daemon
 

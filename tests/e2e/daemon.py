@@ -49,8 +49,9 @@ def shop_policy(dsn, **changes):
 
 
 class Freshet:
-    def __init__(self, folder, policy):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder, policy, env=None):
+        """`env`: variables that the daemon gets besides ours."""
+        self.folder, self.env = pathlib.Path(folder), {**os.environ, **(env or {})}
         self.file = self.folder / "freshet.yaml"
         self.file.write_text(policy)
         self.log = self.folder / "freshet.log"
@@ -59,7 +60,7 @@ class Freshet:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BINARY, "serve", str(self.file)],
-                                            stdout=subprocess.PIPE, stderr=log)
+                                            stdout=subprocess.PIPE, stderr=log, env=self.env)
         self.address = dict(word.split("=", 1) for word in self._ready_line().split()[1:])
         return self
 

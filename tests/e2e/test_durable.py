@@ -441,6 +441,33 @@ def test_save_and_waitaof_wait_for_the_disk(freshet):
     assert "appendonly is disabled" in str(volatile.reply())
 
 
+def test_waitaof_speaks_as_redis_does(freshet):
+    daemon = freshet(policy())
+    r, other = daemon.resp(), daemon.resp()
+
+    def error(*words):
+        r.raw(r.encode("WAITAOF", *words))
+        return str(r.reply())
+
+    assert error(2, 0, 0) == error(-1, 0, 0) == "ERR value is out of range, value must between 0 and 1"
+    assert error("x", 0, 0) == "ERR value is not an integer or out of range"
+    assert error(1, -1, 0) == "ERR value is out of range, must be positive"
+    assert error(1, 0, -1) == "ERR timeout is negative"
+    assert error(1, 0, "x") == "ERR timeout is not an integer or out of range"
+    r("SET", "k", 1)
+    assert r("WAITAOF", 1, 0, 0) == r("WAITAOF", 0, 0, 0) == [1, 0]
+    assert r("WAITAOF", 1, 1, 20) == r("WAITAOF", 0, 1, 20) == [1, 0]  # there are no replicas
+    r("SET", "k", 2)
+    assert r.pipeline(["MULTI"], ["WAITAOF", 0, 1, 0], ["EXEC"])[-1][0][1] == 0  # nobody waits there
+    r.raw(r.encode("WAITAOF", 1, 1, 0))
+    until(lambda: b"blocked_clients:1\r" in other("INFO", "clients"), "the client to wait")
+    assert b"flags=b" in other("CLIENT", "LIST")
+    r.close()
+    daemon.clients.remove(r)
+    until(lambda: b"blocked_clients:0\r" in other("INFO", "clients"), "the wait to end with its client")
+    other.raw(other.encode("WAITAOF", 0, 1, 0))  # nor does a server that stops wait for it
+
+
 def test_pipelines_keep_their_order(freshet):
     daemon = freshet(policy("always"))
     r = daemon.resp()

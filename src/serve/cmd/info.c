@@ -124,7 +124,8 @@ static void info_clients(const struct resp_client *c, struct buf *out)
     buf_append_str(out, "cluster_connections:0\r\n");
     put(out, "maxclients", c->worker->plan->policy->limits.connections);
     put(out, "blocked_clients",
-        blocked_count(s) + atomic_load_explicit(&s->held_clients, memory_order_relaxed));
+        blocked_count(s) + atomic_load_explicit(&s->held_clients, memory_order_relaxed) +
+            atomic_load_explicit(&s->synced_waits, memory_order_relaxed));
     put(out, "tracking_clients", tracking_clients(s));
     put(out, "pubsub_clients", pubsub_clients(s));
 }

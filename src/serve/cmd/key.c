@@ -7,6 +7,7 @@
  *
  * Several keys are changed at one moment: the store is owned.
  */
+#include "serve/durable.h"
 #include "serve/edit.h"
 #include "serve/events.h"
 
@@ -237,7 +238,7 @@ static bool parse_db(struct resp_client *c, struct slice arg, uint32_t *ret_db)
         return false;
     }
     *ret_db = (uint32_t)db;
-    return true;
+    return durable_reaches(c, *ret_db);
 }
 
 static bool parse_copy(struct resp_client *c, const struct slice *argv, uint32_t argc,

@@ -177,6 +177,7 @@ void cmd_exec(struct resp_client *c, const struct slice *argv, uint32_t argc)
     if (resp_watch_dirty(c)) {
         client_disown(c);
         client_discard(c);
+        c->worker->durable.shown = true; /* of whatever database the key is */
         resp_null_array(&c->conn.out, c->proto);
         return;
     }

@@ -9,7 +9,9 @@
  *
  * Threads: the connection's worker.
  */
+#include "serve/blocked.h"
 #include "serve/durable.h"
+#include "serve/synced.h"
 
 #include "base/clock.h"
 #include "serve/cmd/server.h"
@@ -83,39 +85,24 @@ void cmd_bgrewriteaof(struct resp_client *c, const struct slice *argv, uint32_t 
     }
 }
 
-/* WAITAOF numlocal numreplicas timeout: how many of us have it on disk, how many replicas. The disk is
- * waited for as long as it takes, which is the time of a sync; for replicas nobody needs to wait. */
+/* WAITAOF numlocal numreplicas timeout */
 void cmd_waitaof(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    const struct server *s = c->worker->server;
     int64_t local;
     int64_t replicas;
-    int64_t timeout_ms;
-    if (!arg_integer(c, argv[1], &local) || !arg_integer(c, argv[2], &replicas)) {
+    struct synced_wish wish = {0};
+    if (!arg_integer_between(c, argv[1], 0, 1, &local) || !arg_count(c, argv[2], &replicas) ||
+        !arg_timeout_ms(c, argv[3], &wish.timeout_ms)) {
         return;
     }
-    if (local < 0 || local > 1 || replicas < 0) {
-        resp_error(&c->conn.out, "ERR value is out of range, must be between 0 and 1");
-        return;
-    }
-    if (!arg_integer(c, argv[3], &timeout_ms)) {
-        return;
-    }
-    if (timeout_ms < 0) {
-        resp_error(&c->conn.out, "ERR timeout is negative");
-        return;
-    }
-    if (local > 0 && s->durable == NULL) {
+    wish.local = local > 0;
+    wish.replicas = replicas > 0;
+    if (wish.local && c->worker->server->durable == NULL) {
         resp_error(&c->conn.out,
                    "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
         return;
     }
-    if (local > 0) {
-        durable_hold_synced(c);
-    }
-    resp_array(&c->conn.out, 2);
-    reply_integer(c, local);
-    reply_integer(c, 0);
+    synced_wait(c, &wish);
 }
 
 void cmd_freshet_log(struct resp_client *c, const struct slice *argv, uint32_t argc)

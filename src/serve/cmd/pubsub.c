@@ -110,14 +110,21 @@ void cmd_sunsubscribe(struct resp_client *c, const struct slice *argv, uint32_t 
 
 /* --- publishing --------------------------------------------------------------------------------- */
 
+/* Who has just looked at a durable space may tell what it saw there. */
+static void publish(struct resp_client *c, enum topic_kind kind, const struct slice *argv)
+{
+    bool is_durable = c->worker->durable.shown;
+    reply_integer(c, (int64_t)pubsub_publish(c->worker, kind, argv[1], argv[2], is_durable));
+}
+
 void cmd_publish(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    reply_integer(c, (int64_t)pubsub_publish(c->worker, TOPIC_CHANNEL, argv[1], argv[2]));
+    publish(c, TOPIC_CHANNEL, argv);
 }
 
 void cmd_spublish(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    reply_integer(c, (int64_t)pubsub_publish(c->worker, TOPIC_SHARD, argv[1], argv[2]));
+    publish(c, TOPIC_SHARD, argv);
 }
 
 /* --- PUBSUB ------------------------------------------------------------------------------------- */

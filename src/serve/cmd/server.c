@@ -2,7 +2,7 @@
 /*
  * The server as a whole: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB, TIME, SHUTDOWN, FUNCTION FLUSH.
  */
-#include "serve/resp_client.h"
+#include "serve/durable.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -45,6 +45,11 @@ void cmd_flushall(struct resp_client *c, const struct slice *argv, uint32_t argc
 {
     if (!flush_args_fit(c, argv, argc)) {
         return;
+    }
+    for (uint32_t db = 0; db < POLICY_DBS; db++) {
+        if (!durable_reaches(c, db)) {
+            return;
+        }
     }
     client_own(c);
     for (uint32_t db = 0; db < POLICY_DBS; db++) {

@@ -20,6 +20,8 @@ static void add_group(struct buf *file, uint64_t nonce, const char *commands)
 #define SET_B "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
 #define MARK  "*2\r\n$11\r\nFRESHET.LOG\r\n$8\r\nCOMPLETE\r\n"
 
+#define ENDED "*2\r\n$11\r\nFRESHET.LOG\r\n$5\r\nENDED\r\n"
+
 /* A directory with log-1 (a rewrite when told) and log-2; `ret_first`, `ret_second`: their bytes. */
 static char *make_log(bool is_rewrite, struct buf *ret_first, struct buf *ret_second)
 {
@@ -35,6 +37,7 @@ static char *make_log(bool is_rewrite, struct buf *ret_first, struct buf *ret_se
         add_group(ret_first, 1, MARK);
     }
     add_group(ret_first, 1, SET_B);
+    add_group(ret_first, 1, ENDED);
     group_put_header(ret_second, 2, true);
     add_group(ret_second, 2, SET_A);
     assert_true(log_dir_open(&d, place, LOG_DIR_OWN, &why));
@@ -194,7 +197,7 @@ static void a_later_versions_file_is_left_alone(void **state)
     place_remove(place);
 }
 
-static void show_prints_the_commands_alone(void **state)
+static void show_prints_what_any_redis_understands(void **state)
 {
     struct buf first;
     struct buf second;
@@ -202,7 +205,7 @@ static void show_prints_the_commands_alone(void **state)
     char *place = make_log(true, &first, &second);
     buf_init(&out);
     assert_true(persist_show_dir(place, &out, append));
-    assert_true(slice_is(buf_readable(&out), SET_A MARK SET_B SET_A));
+    assert_true(slice_is(buf_readable(&out), SET_A SET_B SET_A));
     buf_fini(&out);
     buf_fini(&first);
     buf_fini(&second);
@@ -218,7 +221,7 @@ int main(void)
         cmocka_unit_test(a_torn_end_is_no_damage),
         cmocka_unit_test(a_log_without_a_header_is_begun_anew),
         cmocka_unit_test(a_later_versions_file_is_left_alone),
-        cmocka_unit_test(show_prints_the_commands_alone),
+        cmocka_unit_test(show_prints_what_any_redis_understands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

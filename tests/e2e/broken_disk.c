@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A disk that fails when told, for LD_PRELOAD: the system calls with which the log is written, as far as they are
+ * about its files or their directory. The file named by BROKEN_DISK holds a word:
+ *
+ *      hold-sync     syncs of log files wait until the word changes; the file "<BROKEN_DISK>.held" tells that one does
+ *      sync-eio      they fail with EIO
+ *      write-eio     writes to log files fail with EIO
+ *      write-short   half of the bytes are written, then ENOSPC
+ *      full          nothing more can be reserved: ENOSPC; what was can be written
+ *      dir-eio       syncs of the directory fail with EIO
+ *
+ * Anything else: all is well. The word is looked up at each call, so there is no state.
+ *
+ * Threads: any.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WORD = 32, PATH = 4096, LOOK_NS = 2000000 };
+
+/* Of the symbol behind this library's. */
+static void *real(const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    if (found == NULL) {
+        abort();
+    }
+    return found;
+}
+
+/* Is this what the disk does now? */
+static bool is_told(const char *word)
+{
+    char text[WORD] = "";
+    const char *path = getenv("BROKEN_DISK");
+    int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t len = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    return strcmp(text, word) == 0;
+}
+
+static bool is_log(int fd)
+{
+    char link[64];
+    char path[PATH];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof(path) - 1);
+    path[len > 0 ? len : 0] = '\0';
+    const char *name = strrchr(path, '/');
+    return name != NULL && strncmp(name, "/log-", 5) == 0 && strstr(name, ".resp") != NULL;
+}
+
+static bool is_directory(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool fails(const char *word, int why)
+{
+    bool told = is_told(word);
+    if (told) {
+        errno = why;
+    }
+    return told;
+}
+
+static void wait_while_held(void)
+{
+    char path[PATH];
+    struct timespec pause = {.tv_nsec = LOOK_NS};
+    while (is_told("hold-sync")) {
+        (void)snprintf(path, sizeof(path), "%s.held", getenv("BROKEN_DISK"));
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        (void)close(fd);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static bool sync_fails(int fd)
+{
+    if (is_log(fd)) {
+        wait_while_held();
+        return fails("sync-eio", EIO);
+    }
+    return is_directory(fd) && fails("dir-eio", EIO);
+}
+
+int fsync(int fd)
+{
+    int (*next)(int) = (int (*)(int))real("fsync");
+    return sync_fails(fd) ? -1 : next(fd);
+}
+
+int fdatasync(int fd)
+{
+    int (*next)(int) = (int (*)(int))real("fdatasync");
+    return sync_fails(fd) ? -1 : next(fd);
+}
+
+ssize_t pwrite64(int fd, const void *from, size_t len, off64_t at)
+{
+    ssize_t (*next)(int, const void *, size_t, off64_t) =
+        (ssize_t(*)(int, const void *, size_t, off64_t))real("pwrite64");
+    bool is_ours = is_log(fd);
+    if (is_ours && (fails("write-eio", EIO) || (len < 2 && fails("write-short", ENOSPC)))) {
+        return -1;
+    }
+    return next(fd, from, is_ours && is_told("write-short") ? len / 2 : len, at);
+}
+
+int fallocate64(int fd, int mode, off64_t at, off64_t len)
+{
+    int (*next)(int, int, off64_t, off64_t) =
+        (int (*)(int, int, off64_t, off64_t))real("fallocate64");
+    return is_log(fd) && fails("full", ENOSPC) ? -1 : next(fd, mode, at, len);
+}
