@@ -127,7 +127,7 @@ static void files_that_cannot_be_read_are_refused(void **state)
 {
     assert_null(load_file("/nowhere/shop.yaml"));
     assert_string_equal(said, "/nowhere/shop.yaml: cannot be read: No such file or directory; give "
-                              "the path of a policy file\n");
+                              "the path of a policy file that this user may read\n");
     assert_null(load_file("/tmp"));
     assert_string_equal(said, "/tmp: is a directory; give the path of a policy file that this "
                               "user may read\n");

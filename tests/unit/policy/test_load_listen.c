@@ -87,7 +87,8 @@ static const struct wrong wrongs[] = {
      "2:23: auth.password_env: the environment variable `FRESHET_TEST_NOT_SET` is not set; "
      "set it where freshet is started"},
     {"password_env_empty", LISTEN "auth: { password_env: FRESHET_TEST_EMPTY }\n",
-     "2:23: auth.password_env: the environment variable `FRESHET_TEST_EMPTY` is empty"},
+     "2:23: auth.password_env: the environment variable `FRESHET_TEST_EMPTY` is empty; set it "
+     "where freshet is started"},
 };
 
 static const struct wrong warnings[] = {
