@@ -5,7 +5,6 @@
 #include "base/check.h"
 #include "base/number.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -152,15 +151,12 @@ void buf_append_i64(struct buf *b, int64_t value)
     b->end += number_format_i64(at, value);
 }
 
-void buf_printf(struct buf *b, const char *fmt, ...)
+void buf_vprintf(struct buf *b, const char *fmt, va_list args)
 {
-    va_list args;
-    va_start(args, fmt);
     va_list again;
     va_copy(again, args);
     char small[256];
     int len = vsnprintf(small, sizeof(small), fmt, args);
-    va_end(args);
     check(len >= 0);
     if ((size_t)len < sizeof(small)) {
         buf_append(b, small, (size_t)len);
@@ -170,4 +166,12 @@ void buf_printf(struct buf *b, const char *fmt, ...)
         b->end += (size_t)len;
     }
     va_end(again);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(b, fmt, args);
+    va_end(args);
 }

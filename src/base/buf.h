@@ -18,6 +18,7 @@
 
 #include "base/slice.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 
 struct buf {
@@ -52,6 +53,8 @@ void buf_append_printable(struct buf *b, struct slice s);
 void buf_append_u64(struct buf *b, uint64_t value);
 void buf_append_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 static inline size_t buf_len(const struct buf *b)
 {

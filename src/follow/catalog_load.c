@@ -66,6 +66,11 @@ static uint32_t oid_at(const PGresult *r, int row, int column)
     return (uint32_t)strtoul(PQgetvalue(r, row, column), NULL, 10);
 }
 
+static int16_t attnum_at(const PGresult *r, int row, int column)
+{
+    return (int16_t)strtol(PQgetvalue(r, row, column), NULL, 10);
+}
+
 static bool true_at(const PGresult *r, int row, int column)
 {
     return PQgetvalue(r, row, column)[0] == 't';
@@ -159,7 +164,7 @@ static void take_columns(struct loading *l, struct follow_table *t, const PGresu
     struct follow_column *columns = arena_alloc(&l->c->arena, (size_t)count * sizeof(*columns));
     for (int i = 0; i < count; i++) {
         struct follow_column *c = &columns[i];
-        c->attnum = (int16_t)strtol(PQgetvalue(r, row + i, 1), NULL, 10);
+        c->attnum = attnum_at(r, row + i, 1);
         c->name = text_at(l, r, row + i, 2);
         c->type_oid = oid_at(r, row + i, 3);
         c->collation_deterministic = true_at(r, row + i, 4);
@@ -193,8 +198,7 @@ static void take_key(struct loading *l, struct follow_table *t, const PGresult *
 {
     uint16_t *key = arena_alloc(&l->c->arena, (size_t)count * sizeof(*key));
     for (int i = 0; i < count; i++) {
-        struct follow_column *c =
-            find_column(t, (int16_t)strtol(PQgetvalue(r, row + i, 1), NULL, 10));
+        struct follow_column *c = find_column(t, attnum_at(r, row + i, 1));
         if (c == NULL) {
             return;
         }
@@ -213,8 +217,7 @@ static void take_identity(struct loading *l, struct follow_table *t, const PGres
 {
     (void)l;
     for (int i = 0; i < count && t->identity == 'i'; i++) {
-        struct follow_column *c =
-            find_column(t, (int16_t)strtol(PQgetvalue(r, row + i, 1), NULL, 10));
+        struct follow_column *c = find_column(t, attnum_at(r, row + i, 1));
         if (c != NULL) {
             c->identity = true;
         }

@@ -99,16 +99,10 @@ void http_put_header(struct buf *out, const char *name, struct slice value)
 void http_put_header_fmt(struct buf *out, const char *name, const char *fmt, ...)
 {
     put_name(out, name);
+    size_t before = buf_len(out);
     va_list args;
     va_start(args, fmt);
-    va_list again;
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    buf_vprintf(out, fmt, args);
     va_end(args);
-    check(len >= 0);
-    char *room = buf_reserve(out, (size_t)len + 1);
-    (void)vsnprintf(room, (size_t)len + 1, fmt, again);
-    va_end(again);
-    buf_commit(out, (size_t)len);
-    end_value(out, (size_t)len);
+    end_value(out, buf_len(out) - before);
 }

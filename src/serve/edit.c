@@ -20,18 +20,25 @@ const char *kind_name(enum store_kind kind)
     return (size_t)kind < array_len(names) ? names[kind] : "";
 }
 
+/* Lets go of a held key of another kind, after replying. */
+static inline enum client_found judge_kind(struct resp_client *c, struct store_hold *h,
+                                           const struct store_item *item, enum store_kind kind)
+{
+    if (__builtin_expect(store_item_kind(item) != kind, 0)) {
+        store_drop(h);
+        reply_wrong_kind(c);
+        return CLIENT_WRONG_KIND;
+    }
+    return CLIENT_FOUND;
+}
+
 enum client_found client_read_kind(struct resp_client *c, struct slice key, enum store_kind kind,
                                    struct store_hold *ret_hold, struct store_item **ret_item)
 {
     if (!client_read(c, key, ret_hold, ret_item)) {
         return CLIENT_ABSENT;
     }
-    if (__builtin_expect(store_item_kind(*ret_item) != kind, 0)) {
-        store_drop(ret_hold);
-        reply_wrong_kind(c);
-        return CLIENT_WRONG_KIND;
-    }
-    return CLIENT_FOUND;
+    return judge_kind(c, ret_hold, *ret_item, kind);
 }
 
 enum client_found client_find_kind(struct resp_client *c, struct slice key, enum store_kind kind,
@@ -43,12 +50,7 @@ enum client_found client_find_kind(struct resp_client *c, struct slice key, enum
         store_drop(ret_hold);
         return CLIENT_ABSENT;
     }
-    if (__builtin_expect(store_item_kind(*ret_item) != kind, 0)) {
-        store_drop(ret_hold);
-        reply_wrong_kind(c);
-        return CLIENT_WRONG_KIND;
-    }
-    return CLIENT_FOUND;
+    return judge_kind(c, ret_hold, *ret_item, kind);
 }
 
 /* What the key is to be created with: also if it is there, since a mark may rise at any moment and make it

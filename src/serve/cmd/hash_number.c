@@ -40,6 +40,18 @@ static const char *add_integer(struct client_edit *e, struct slice name, int64_t
     return NULL;
 }
 
+/* Ends the edit. False after replying why nothing was stored. */
+static bool end_sum(struct resp_client *c, struct client_edit *e, const char *why, enum err err)
+{
+    client_edit_end(c, e);
+    if (why != NULL) {
+        resp_error(&c->conn.out, "%s", why);
+    } else if (err != ERR_OK) {
+        reply_err(c, err);
+    }
+    return why == NULL && err == ERR_OK;
+}
+
 void cmd_hincrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     int64_t delta;
@@ -54,12 +66,7 @@ void cmd_hincrby(struct resp_client *c, const struct slice *argv, uint32_t argc)
         char text[NUMBER_MAX_LEN];
         err = put_text(&e, argv[2], (struct slice){text, number_format_i64(text, sum)});
     }
-    client_edit_end(c, &e);
-    if (why != NULL) {
-        resp_error(&c->conn.out, "%s", why);
-    } else if (err != ERR_OK) {
-        reply_err(c, err);
-    } else {
+    if (end_sum(c, &e, why, err)) {
         client_event(c, EVENT_HASH, "hincrby", argv[1]);
         reply_integer(c, sum);
     }
@@ -106,12 +113,7 @@ void cmd_hincrbyfloat(struct resp_client *c, const struct slice *argv, uint32_t 
         value.len = real_format_long(text, sum);
         err = put_text(&e, argv[2], value);
     }
-    client_edit_end(c, &e);
-    if (why != NULL) {
-        resp_error(&c->conn.out, "%s", why);
-    } else if (err != ERR_OK) {
-        reply_err(c, err);
-    } else {
+    if (end_sum(c, &e, why, err)) {
         client_event(c, EVENT_HASH, "hincrbyfloat", argv[1]);
         reply_bulk(c, value);
     }
