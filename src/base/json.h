@@ -16,8 +16,8 @@ enum { JSON_DEPTH_MAX = 256 };
 struct json_fault {
     size_t at;        /* byte offset of the fault */
     const char *what; /* static, the end of a sentence: "a number begins with 0" */
-    struct slice
-        member; /* the outermost object's member that it is in, in its quotes; ptr NULL: none */
+    /* The outermost object's member that it is in, in its quotes; ptr NULL: none. */
+    struct slice member;
 };
 /* Is this one JSON text and nothing else? As I-JSON (RFC 7493) wants it: valid UTF-8, surrogates in
  * pairs, no name twice in one object; and at most JSON_DEPTH_MAX deep. Numbers may have any number of

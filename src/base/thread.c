@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static struct thread
-    threads[THREAD_MAX]; /* 12 MB that are never touched unless a thread is there */
+/* 12 MB that are never touched unless a thread is there. */
+static struct thread threads[THREAD_MAX];
 static struct lock places = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_RANK_LOG};
 
 _Thread_local struct thread *thread_self;

@@ -36,8 +36,8 @@ struct thread {
     bool must_turn;          /* it has an event loop that never waits elsewhere */
     _Atomic uint64_t turns;  /* relaxed: the watchdog compares */
     _Atomic bool is_resting; /* relaxed: waits for events */
-    _Atomic bool
-        is_patient; /* relaxed: what it does may take long, and is nobody's mistake but a user's */
+    /* Relaxed: what it does may take long, and is nobody's mistake but a user's. */
+    _Atomic bool is_patient;
     struct thread_work work;
     struct thread_testimony testimony;
     struct trace_ring ring;

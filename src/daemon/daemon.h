@@ -11,8 +11,8 @@ struct daemon_options {
     const char *file;          /* the policy */
     const char *const *breaks; /* see serve/server.h */
     uint32_t break_count;
-    const char
-        *log_level; /* a spec as in log_settings_read(), stronger than the policy; NULL: none */
+    /* A spec as in log_settings_read(), stronger than the policy; NULL: none. */
+    const char *log_level;
 };
 
 /* Runs until SIGTERM or SIGINT. Exit code: 0 after a clean stop, 1 when it could not start (the reason is

@@ -7,7 +7,7 @@
  * volatility, and look for `primary key = $n` on the one relation of a simple query. Never our own SQL parser.
  *
  * A plan is immutable and reference-counted; it is made by the keeper and used by every worker.
- * Source: notes on dependencies; PostgreSQL 15 nodes/outfuncs.c for the text form (checked per major
+ * Source: PostgreSQL 15 nodes/outfuncs.c for the text form (checked per major
  * version: an unknown form makes a route uncached with a reason, never wrongly cached).
  */
 #ifndef FILL_PLAN_H

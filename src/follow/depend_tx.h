@@ -35,8 +35,8 @@ struct depend_tx {
     bool crossed;               /* a catalog was installed between its blocks */
     struct table_state *tables; /* by catalog index */
     struct wide_state *templates;
-    struct relation_cache
-        relations; /* as described in its blocks: true for it alone until it commits */
+    /* As described in its blocks: true for it alone until it commits. */
+    struct relation_cache relations;
 };
 
 /* Room for the states of a catalog's tables and templates, all of them empty. */

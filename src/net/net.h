@@ -114,9 +114,9 @@ struct conn_limits {
     size_t input_max;    /* unparsed bytes kept; more closes the connection */
     size_t output_limit; /* reading pauses above */
     size_t output_max;   /* closes above */
-    _Atomic uint32_t
-        idle_ms;       /* closes after this long without a byte either way; 0: never. Relaxed:
-                                 may be changed for connections that are opened from then on */
+    /* Closes after this long without a byte either way; 0: never. Relaxed: a change holds for connections that
+     * are opened from then on. */
+    _Atomic uint32_t idle_ms;
     uint32_t stall_ms; /* closes when output waits and the peer takes too little of it; 0: never */
     size_t stall_min;  /* too little: less than so many bytes in `stall_ms`; 0 counts as 1 */
     uint32_t keepalive_s; /* TCP probes after this long without a byte; 0: none */

@@ -38,17 +38,15 @@ struct pg_answer {
     enum err err;          /* ERR_OK, ERR_NO_DATABASE, ERR_TIMEOUT, ERR_DATABASE, ERR_BUSY */
     const PGresult *rows;  /* of the statement; NULL on error. Valid inside the callback. */
     struct slice snapshot; /* PG_READ: pg_current_snapshot(), the statement's or a little older */
-    const uint32_t
-        *relations; /* PG_READ: oids >= 16384 of tables, partitioned, matviews, foreign */
+    const uint32_t *relations; /* PG_READ: oids >= 16384 of tables, matviews, foreign tables */
     uint32_t relation_count;
     uint64_t wal_lsn;     /* PG_WRITE: asked after the commit returned; 0: committed, not known */
     bool maybe_committed; /* PG_WRITE lost its connection after COMMIT was sent */
     char sqlstate[6];     /* ERR_DATABASE */
     const char *message;  /* ERR_DATABASE, ERR_NO_DATABASE: for the log, may be internal */
     const char *detail;   /* may be NULL */
-    uint32_t
-        parameter; /* ERR_DATABASE: the number n of the $n that has no value of its type; 0: none */
-    uint64_t elapsed_us; /* from sending to the last result */
+    uint32_t parameter;   /* ERR_DATABASE: n of the $n that has no value of its type; 0: none */
+    uint64_t elapsed_us;  /* from sending to the last result */
 };
 
 struct pg_job;

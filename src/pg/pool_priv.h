@@ -67,8 +67,8 @@ struct pg_pool {
     struct loop *loop;
     char *dsn;
     char *extra; /* connection settings beside the DSN */
-    uint64_t
-        nonce; /* in the names of prepared statements: behind a pooler they could meet another's */
+    /* In the names of prepared statements: behind a pooler they could meet another's. */
+    uint64_t nonce;
     uint32_t size;
     uint32_t queue_max;
     uint32_t connect_timeout_ms;

@@ -51,7 +51,7 @@ void policy_complain(struct complaints *c, struct policy_spot at, const char *pa
                      ...) printf_like(4, 5);
 void policy_warn(struct complaints *c, struct policy_spot at, const char *path, const char *fmt,
                  ...) printf_like(4, 5);
-/* A key that DESIGN knows and this version does not build: refused, in words of its own. */
+/* A key of a version to come: refused, in words of its own. */
 void policy_complain_later(struct complaints *c, struct policy_spot at, const char *path,
                            const char *what);
 

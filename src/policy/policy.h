@@ -69,10 +69,9 @@ struct policy_limits {
     uint64_t subscriber_max; /* waiting messages of one subscriber, 32 MB */
     uint64_t buffers_max;    /* of all connections together */
     uint32_t stall_ms; /* output waits for a Redis client that takes nothing, 60 s; 0: for ever */
-    uint32_t resp_idle_ms; /* idle Redis connections, 0: for ever */
-    uint32_t keepalive_ms; /* TCP probes, 300 s; 0: none */
-    uint32_t
-        script_ms; /* after which a script lets others be told that it is busy, 5 s; 0: never */
+    uint32_t resp_idle_ms;  /* idle Redis connections, 0: for ever */
+    uint32_t keepalive_ms;  /* TCP probes, 300 s; 0: none */
+    uint32_t script_ms;     /* a script that runs longer lets others hear BUSY, 5 s; 0: never */
     uint64_t script_memory; /* of one worker's Lua, 64 MB */
     uint32_t drain_ms;      /* requests in progress at a stop, 10 s */
 };

@@ -23,8 +23,9 @@ struct resp_limits {
     uint32_t args_max;   /* elements of one command */
     uint64_t bulk_max;   /* bytes of one argument */
     uint32_t inline_max; /* bytes of one inline command or one header line */
-    bool anonymous;      /* the client has not authenticated yet: at most 10 arguments of 16 KB,
-                               refused in Redis's own words for that case */
+    /* The client has not authenticated yet: at most 10 arguments of 16 KB, refused in Redis's own words for that
+     * case. */
+    bool anonymous;
 };
 
 enum resp_result {

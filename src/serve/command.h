@@ -26,17 +26,17 @@ enum command_flag {
     COMMAND_NO_AUTH = 1 << 8,
     COMMAND_ALLOW_BUSY = 1 << 9,
     COMMAND_SKIP_SLOWLOG = 1 << 10,
-    COMMAND_DANGEROUS = 1 << 11, /* ACL category only */
-    COMMAND_KEYSPACE = 1 << 14,  /* ACL category beside the group's */
+    COMMAND_DANGEROUS = 1 << 11,  /* ACL category only */
+    COMMAND_UNQUEUED = 1 << 12,   /* runs at once even inside MULTI */
+    COMMAND_OVERWRITES = 1 << 13, /* looks at no value: needs no proof in a strict space */
+    COMMAND_KEYSPACE = 1 << 14,   /* ACL category beside the group's */
     COMMAND_PUBSUB = 1 << 15,
-    COMMAND_ACL_ADMIN = 1 << 25, /* ACL category @admin without the flag */
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_BLOCKING = 1 << 17,
     COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
     COMMAND_OWNS = 1 << 19,         /* the whole store, whatever its arguments */
     COMMAND_NO_MULTI = 1 << 20,     /* never inside MULTI */
-    COMMAND_UNQUEUED = 1 << 12,     /* runs at once even inside MULTI */
-    COMMAND_OVERWRITES = 1 << 13,   /* looks at no value: needs no proof in a strict space */
+    COMMAND_ACL_ADMIN = 1 << 21,    /* ACL category @admin without the flag */
 };
 
 enum command_group {

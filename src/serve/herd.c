@@ -26,8 +26,8 @@ struct fill {
     struct list node;
     struct list owned;
     struct list waiters;
-    struct resp_client
-        *owner; /* lives while it is on this; `fills` and `fill_count` under the lock */
+    /* Lives while it is on this; `fills` and `fill_count` under the lock. */
+    struct resp_client *owner;
     uint64_t hash;
     uint32_t db;
     size_t key_len;

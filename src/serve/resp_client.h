@@ -3,8 +3,7 @@
  * One Redis connection, and what every command needs: reading a key, writing a key, parsing a
  * number.
  *
- * A command reads a key like this; an absent key has then been reported to the leases (DESIGN
- * section 3):
+ * A command reads a key like this; an absent key has then been reported to the leases (serve.h):
  *
  *      if (!client_read(c, key, &hold, &item)) { absent } else { use item; store_drop(&hold); }
  *
@@ -97,13 +96,12 @@ struct resp_client {
     struct herd_waiter *herd;       /* waiting for another client's fill */
     struct list fills; /* what others may wait for; with the next, under the herd's lock */
     uint32_t fill_count;
-    struct list unsafe; /* its output waits for the disk: see durable.c */
-    uint64_t safe_at;   /* position of the journal */
-    uint64_t safe_end;  /* where the output ended that waits for it, as conn_clear() counts */
-    bool is_placed;     /* those two are known */
-    bool told_more;     /* since then */
-    bool
-        served_by_other; /* another worker made the reply, so its effects may not be in the journal yet */
+    struct list unsafe;   /* its output waits for the disk: see durable.c */
+    uint64_t safe_at;     /* position of the journal */
+    uint64_t safe_end;    /* where the output ended that waits for it, as conn_clear() counts */
+    bool is_placed;       /* those two are known */
+    bool told_more;       /* since then */
+    bool served_by_other; /* another worker made the reply: its effects may not be journalled yet */
     uint64_t opened_ms;
     char *name; /* malloc'ed; NULL: none */
     char *lib_name;

@@ -24,8 +24,8 @@ struct scripting_state {
     _Atomic bool is_busy;     /* relaxed: for longer than that */
     _Atomic bool has_written; /* relaxed: it has called a command that writes */
     _Atomic bool is_killed;   /* relaxed: by SCRIPT KILL, any worker */
-    _Atomic uint64_t
-        vm_bytes; /* relaxed: of all workers' vms, each as it was after its last script */
+    /* Relaxed: of all workers' vms, each as it was after its last script. */
+    _Atomic uint64_t vm_bytes;
 };
 
 struct scripting_state *scripting_state_create(void);

@@ -196,12 +196,11 @@ struct worker {
     uint32_t index;
     struct loop *loop;
     struct store_gate *gate;
-    uint32_t own_depth;    /* how often worker_own() without worker_disown() */
-    struct gate gate_wait; /* gate.h: what cannot pass now */
-    struct resp_client
-        *hand;               /* blocked.c: does what blocked clients asked for; NULL until needed */
-    struct pg_pool *pool;    /* NULL without a database */
-    const struct plan *plan; /* a reference; replaced by mail */
+    uint32_t own_depth;       /* how often worker_own() without worker_disown() */
+    struct gate gate_wait;    /* gate.h: what cannot pass now */
+    struct resp_client *hand; /* does what blocked clients asked for; NULL until needed */
+    struct pg_pool *pool;     /* NULL without a database */
+    const struct plan *plan;  /* a reference; replaced by mail */
     struct serve_counters counters;
     struct command_stats *stats;
     struct db_counters dbs[POLICY_DBS];
@@ -251,7 +250,7 @@ void worker_destroy_threadless(struct worker *w);
 /* Sum of one counter over all workers; `offset` is offsetof(struct serve_counters, name). */
 uint64_t serve_counter_sum(const struct server *s, size_t offset);
 
-/* --- leases: what a Redis write is stored with (DESIGN section 3) --------------------------------- */
+/* --- leases: what a Redis write is stored with (lease.c) ------------------------------------------ */
 
 /*
  * A SET on a key that matches a template is stored with the template's dependencies and a stamp from
@@ -269,8 +268,8 @@ enum lease_kind {
 struct lease {
     enum lease_kind kind;
     fresh_pos stamp;
-    uint32_t
-        assumed_ms; /* the stamp is that of a miss which the write may not answer; 0: it is exact */
+    /* The stamp is that of a miss which the write may not answer; 0: it is exact. */
+    uint32_t assumed_ms;
     const char *why; /* LEASE_REFUSED: static text for explain */
     struct fresh_deps deps;
 };

@@ -25,13 +25,11 @@ struct server_settings {
     _Atomic uint64_t subscriber_soft;    /* the same, if for so long: */
     _Atomic uint64_t subscriber_soft_ms; /* 0 together with the former: no such limit */
     _Atomic uint64_t acllog_max;         /* entries of ACL LOG */
-    _Atomic uint64_t
-        busy_reply_ms; /* a script that runs for longer may be killed; others hear BUSY */
-    struct coll_limits
-        coll; /* *-max-listpack-* and so on: what OBJECT ENCODING tells goes by these */
+    _Atomic uint64_t busy_reply_ms; /* a script that runs longer may be killed; others hear BUSY */
+    struct coll_limits coll;        /* *-max-listpack-* and so on, for OBJECT ENCODING */
     _Atomic uint64_t stream_node_max_entries; /* what leaves a stream at once: stream_trim.c */
-    char *kept
-        [SETTINGS_ALL_MAX]; /* watch_lock: values without effect, as they were set; NULL: preset */
+    /* watch_lock: values without effect, as they were set; NULL: preset. */
+    char *kept[SETTINGS_ALL_MAX];
 };
 
 struct server;

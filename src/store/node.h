@@ -39,8 +39,8 @@ enum {
 struct node_child {
     uint32_t ref;
     uint32_t count; /* elements below */
-    uint64_t
-        key; /* all before are at or below it in order, all in it at or above; of the first: unused */
+    /* All before are at or below it in order, all in it at or above; of the first: unused. */
+    uint64_t key;
 };
 
 struct node {

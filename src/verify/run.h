@@ -92,8 +92,8 @@ struct run_counters {
 #define X(name, help) _Atomic uint64_t name;
     RUN_COUNTERS(X)
 #undef X
-    _Atomic uint64_t
-        ages[RUN_AGES]; /* follow hits by log2 of how long they were outdated, us; 0: current */
+    /* Follow hits by log2 of how long they were outdated, us; 0: current. */
+    _Atomic uint64_t ages[RUN_AGES];
     _Atomic uint64_t oldest_us;
     _Atomic uint64_t oldest_cut_us; /* while contact was cut */
 };

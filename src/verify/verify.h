@@ -23,9 +23,9 @@ struct verify_options {
     uint32_t max_stale_ms; /* the policy's database.max_stale */
     uint32_t lease_ms;     /* the policy's implicit_lease of every template */
     uint32_t writes;       /* transactions per second, all writers together */
-    bool
-        disturb; /* may alter the server's settings and cut its connections; private servers only */
-    bool json;   /* the summary as one JSON object on standard output */
+    /* May alter the server's settings and cut its connections; private servers only. */
+    bool disturb;
+    bool json; /* the summary as one JSON object on standard output */
 };
 
 /* 0: nothing older than promised. 1: violations, printed. 2: it could not check; said why. */

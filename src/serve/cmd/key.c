@@ -3,7 +3,7 @@
  * Keys as such: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE, RANDOMKEY.
  *
  * A value that moves to another name is true as of its own stamp, not of now: it is stored again
- * under what the new name depends on, with the old stamp (DESIGN section 3) and the old tags.
+ * under what the new name depends on, with the old stamp (store.h, S4) and the old tags.
  *
  * Several keys are changed at one moment: the store is owned.
  */
