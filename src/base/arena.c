@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Blocks of 4 KB in a list, the newest first; an allocation comes from the newest or from a block
+ * made for it.
+ *
+ *      head ─> block ──next──> block ──next──> NULL
+ *              |used...|free|
+ *
+ * What is left of an older block is not used again: what lives in an arena is small and made once.
+ *
+ * Threads: one owner at a time.
+ */
 #include "base/arena.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Byte queues; buf.h draws one. Growing doubles the memory, so that appending costs O(1) a byte,
+ * and moves what is readable to the front; a queue that is mostly consumed is moved within the
+ * memory it has.
+ *
+ * Threads: one owner.
+ */
 #include "base/buf.h"
 
 #include "base/alloc.h"

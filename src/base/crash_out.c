@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A report goes to standard error, which a supervisor keeps, and to a file of its own, which is
+ * still there when nobody kept the former. Nobody keeps a dying process waiting: once standard
+ * error has taken nothing for 200 ms it is written to only when it is ready.
+ *
+ * Nothing here allocates, locks, or formats with stdio: async-signal-safe (signal-safety(7)).
+ *
+ * Threads: whichever reports; crash.c lets one at a time in.
+ */
 #include "base/crash_out.h"
 
 #include "base/slice.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The table err.def, by column. Threads: any; constant.
+ */
 #include "base/err.h"
 
 static const struct {

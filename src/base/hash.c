@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * XXH3 from libxxhash, inlined: keys are short, and a call would cost as much as the hash.
+ *
+ * Threads: any. The seed is written once, before there are threads.
+ */
 #define XXH_INLINE_ALL
 #include "base/hash.h"
 

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Locks with ranks. In debug builds each thread counts what it holds by rank, and taking a lock
+ * below one that it holds fails a check: the order is wrong even if nobody happened to be waiting.
+ * A lock that is only tried cannot deadlock, but is held to the same order.
+ *
+ * Threads: any.
+ */
 #include "base/lock.h"
 
 #include "base/check.h"

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A list under a lock, and an eventfd that is written when the list was empty: a reader is woken
+ * once for however many messages wait. The reader takes all of them out at once and runs them
+ * without the lock, so a handler may post.
+ *
+ * Threads: posting: any; the rest: the reader.
+ */
 #include "base/mailbox.h"
 
 #include "base/check.h"

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The places of all threads, in static memory: a signal handler, the watchdog and /trace walk over
+ * them without a lock. A place is taken under one and given back by setting `tid` to 0; what it
+ * holds stays readable.
+ *
+ * Threads: thread_enter(), thread_leave(), thread_turn(): their own; thread_at(): any, and signal
+ * handlers.
+ */
 #include "base/thread.h"
 
 #include "base/check.h"

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table is 3-7 of the Unicode standard, section 3.9: only the second byte's range varies. */
+/*
+ * UTF-8 by table 3-7 of the Unicode standard (section 3.9): the first byte says how many follow,
+ * and only the second one's range varies.
+ *
+ * Threads: pure.
+ */
 #include "base/utf8.h"
 
 #include <stdint.h>

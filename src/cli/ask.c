@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Questions to a running daemon: HTTP/1.1 over its admin listener, blocking, one connection for as
+ * many as are asked.
+ *
+ * The policy file says where the daemon listens and with which password, so nothing has to be told
+ * twice. Only what this server writes is understood (Content-Length; no chunks, no redirects).
+ *
+ * Threads: none shared.
+ */
 #include "cli/ask.h"
 
 #include "base/alloc.h"

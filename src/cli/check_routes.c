@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check: every route's statement: its verdict, its dependencies, the privileges that it needs. */
+/*
+ * check: every route's statement: its verdict, what its answers depend on, the privileges that it
+ * needs. The verdicts are fill's own (plan.h), so that this page and the daemon cannot disagree.
+ */
 #include "base/alloc.h"
 #include "cli/check_database.h"
 

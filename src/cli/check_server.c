@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check: what the server, its settings, the publication and the event trigger must be like. */
+/*
+ * check: what the server must be like: version, WAL level, slots and senders that are free, the
+ * publication, the event trigger, a pooler in between. Each finding says what a DBA would type.
+ */
 #include "cli/check_database.h"
 #include "pg/pg.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check: the tables that routes and templates use, and the templates themselves. */
+/*
+ * check: the tables that routes and templates use: are they followed, by which key, with which old
+ * values; and the templates themselves. Tables of the publication that nobody uses are left out.
+ */
 #include "base/alloc.h"
 #include "cli/check_database.h"
 

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * freshet explain: one question to /explain of the running daemon, printed as it comes, or as JSON.
+ *
+ * Which database a key is in is guessed from the policy when nobody says: where a template matches
+ * it.
+ */
 #include "base/alloc.h"
 #include "base/number.h"
 #include "cli/ask.h"

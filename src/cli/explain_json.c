@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The lines "name: value" of explain as one JSON object. Names keep the order in which they first
+ * come; one that may come several times is a list even when it comes once, so that a program need
+ * not look.
+ *
+ * Threads: pure, but for printing.
+ */
 #include "cli/explain_json.h"
 
 #include "base/json.h"

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The database as `check` and `setup-sql` see it. What is asked is what the daemon asks, through
+ * the same code (the catalog of follow, the plans of fill), so that what a command says is what the
+ * daemon will find.
+ *
+ * Threads: none shared. Blocks, up to 10 s to connect.
+ */
 #include "cli/live.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Findings, one a line: level, subject, text. The exit code follows from how many were problems.
+ */
 #include "cli/report.h"
 
 #include <stdarg.h>

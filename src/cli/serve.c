@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * freshet serve: arguments into options; the rest is daemon.c's.
+ */
 #include "cli/verbs.h"
 #include "daemon/daemon.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* freshet stats: the running daemon's figures, for people or as JSON; and its slow statements. */
+/*
+ * freshet stats: the running daemon's figures, in groups for people or as JSON; and its slow
+ * statements. The admin listener's text is the source of both, so a new figure needs nothing here.
+ */
 #include "cli/ask.h"
 #include "cli/verbs.h"
 

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The operators' pages: a table of paths, each with the function that appends its text.
+ *
+ * Every answer is made at once, from memory, by the worker that has the connection: an operator is
+ * answered also when the database is not. Nothing here changes anything.
+ *
+ * Threads: the connection's worker. Not done: TLS, users; the listener belongs on loopback or
+ * behind a password.
+ */
 #include "serve/admin.h"
 
 #include "base/check.h"

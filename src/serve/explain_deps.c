@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Dependencies in words. A wide mark is looked for among the tables and templates of the catalog; a
+ * tag says so itself (serve/tags.c); any other is a hash, and is told by the names that the
+ * question brought along, or as "one row or value".
+ *
+ * Threads: a worker's; the plan's catalog is immutable.
+ */
 #include "serve/explain_deps.h"
 
 #include "serve/tags.h"

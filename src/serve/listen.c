@@ -1,4 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From an accepted socket to a connection of a worker, and the end of all of them.
+ *
+ *      listener (worker 0's loop) ── accepted() ──> the least busy worker, by mail ──> conn_adopt()
+ *
+ * Worker 0 accepts for all: connections come rarely beside what they ask, and so they spread by
+ * number of connections and not by which thread the kernel happened to wake. Who comes when
+ * `limits.connections` are open is told so and turned away; the admin face keeps a few places for
+ * itself.
+ *
+ * Draining: listeners close, idle connections close, the rest have `limits.drain` to end. Each
+ * worker looks every 10 ms and says through an eventfd when it has nothing left; the main thread
+ * waits for all of them, or for somebody in a hurry.
+ *
+ * Threads: opening and closing: main, while no worker runs; accepting: worker 0; adopting,
+ * draining: each worker its own.
+ */
 #include "serve/listen.h"
 
 #include "base/alloc.h"

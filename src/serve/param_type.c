@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Type oids are PostgreSQL's own fixed ones (catalog/pg_type.dat). */
+/*
+ * Is a parameter's text a value of its type, and in which form is it written? Two spellings of one
+ * value ("7" and "07") would be two entries in the cache, and only one of them the row's name in
+ * the stream; so integers, booleans, dates and UUIDs have one form, and what is no value of the
+ * type is refused before PostgreSQL is asked.
+ *
+ * Type oids are PostgreSQL's own fixed ones (catalog/pg_type.dat).
+ *
+ * Threads: pure. Not done: other types are left to the database, in whatever spelling.
+ */
 #include "serve/param_type.h"
 
 #include "base/number.h"

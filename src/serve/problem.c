@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SQLSTATE classes: PostgreSQL manual, appendix A. */
+/*
+ * Error answers, and what a client learns of a failed statement: a table from SQLSTATE to status
+ * and sentence. A constraint that the data broke is the client's business; what happened inside is
+ * the operator's, and stands in the log.
+ *
+ * SQLSTATE classes: PostgreSQL manual, appendix A. Threads: pure.
+ */
 #include "serve/problem.h"
 
 #include "base/clock.h"

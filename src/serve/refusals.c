@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A table of 4,096 places, by the key's hash; the last refusal of a key takes its place from
+ * whatever was there. A miss that is not found again costs an explanation, nothing else.
+ *
+ * Threads: any; one lock, of rank miss.
+ */
 #include "serve/refusals.h"
 
 #include "base/alloc.h"

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Type oids are PostgreSQL's own fixed ones (catalog/pg_type.dat). */
+/*
+ * Rows as JSON, from the text that PostgreSQL sent: no value is parsed or rounded, so every digit
+ * arrives. What it looks like is what PostgreSQL's own to_json() would write.
+ *
+ * Type oids are PostgreSQL's own fixed ones (catalog/pg_type.dat). Threads: pure.
+ */
 #include "serve/rows.h"
 
 #include "base/json.h"
