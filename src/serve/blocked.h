@@ -14,6 +14,7 @@
 #define SERVE_BLOCKED_H
 
 #include "serve/resp_client.h"
+#include "store/watch.h"
 
 /* True: replied, errors included. */
 typedef bool block_attempt_fn(struct resp_client *c, const void *args);

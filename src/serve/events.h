@@ -13,6 +13,7 @@
 #define SERVE_EVENTS_H
 
 #include "serve/resp_client.h"
+#include "store/watch.h"
 
 enum event_class {
     EVENT_TO_KEYSPACE = 1 << 0, /* K: "__keyspace@<db>__:<key>" */

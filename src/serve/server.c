@@ -38,6 +38,7 @@
 #include "serve/touched.h"
 #include "serve/tracking.h"
 #include "serve/users.h"
+#include "store/figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>

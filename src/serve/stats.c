@@ -19,6 +19,7 @@
 #include "serve/fill_times.h"
 #include "serve/reload.h"
 #include "serve/scripting.h"
+#include "store/figures.h"
 
 #include <inttypes.h>
 #include <stdio.h>

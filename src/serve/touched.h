@@ -9,6 +9,7 @@
 #define SERVE_TOUCHED_H
 
 #include "serve/serve.h"
+#include "store/watch.h"
 
 /* Takes all notes there are and lets everybody react; nothing is held. Takes the store's ownership when a
  * client waits for one of the keys. worker_disown() does this before it gives the store up. While somebody

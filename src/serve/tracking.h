@@ -17,6 +17,7 @@
 #define SERVE_TRACKING_H
 
 #include "serve/resp_client.h"
+#include "store/watch.h"
 
 struct tracking;
 struct tracking *tracking_create(void);

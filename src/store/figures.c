@@ -6,6 +6,7 @@
  * exact, their sum is of a moment only when nothing runs. Validation is for tests and the DEBUG
  * command.
  */
+#include "store/figures.h"
 #include "store/node.h"
 #include "store/priv.h"
 

@@ -27,6 +27,7 @@
 #include "store/slab.h"
 #include "store/space.h"
 #include "store/table.h"
+#include "store/watch.h"
 
 enum { CACHE_LINE = 64, OBSERVED_SLOTS = 8192 };
 

@@ -33,6 +33,8 @@
  * Threads: any thread with a gate. A hold or an ownership belongs to the thread that took it and is
  * never kept across a turn of its event loop.
  *
+ * Beside this: who learns of changes is watch.h, what INFO tells is figures.h.
+ *
  * Values: a string's bytes, or a collection (coll.h). Durable spaces: every change leaves an effect
  * (effect.h) in a journal (journal.h), in the order in which the store did it.
  */
@@ -200,6 +202,9 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
 /* Gives the live item of any kind this stamp and these dependencies (not the item's own memory) in place of
  * what it had. S4: a stamp that it had may only be lowered. May move the item. */
 enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *deps, uint32_t count);
+/* Did the space of this database, which never evicts, lately refuse a small write, and has nothing been written or
+ * removed in it since? Then a write need not be tried. */
+bool store_is_full(const struct store *s, uint32_t db);
 
 /* --- whole databases ---------------------------------------------------------------------------- */
 
@@ -230,25 +235,6 @@ struct buf;
 bool store_random_key(struct store *s, struct store_gate *g, uint32_t db, uint64_t now_ms,
                       struct buf *out);
 
-/* --- watching ----------------------------------------------------------------------------------- */
-
-/* WATCH: `*dirty` is set (release) when the key is next written, removed, expired away or flushed.
- * The watch is embedded in the caller; remove it before freeing. */
-struct store_watch {
-    struct store_watch *next; /* shard lock, with the rest */
-    uint64_t hash;
-    uint32_t db;
-    bool was_present;
-    bool dirty; /* shard lock; read it with store_watch_dirty() */
-    char *key;
-    size_t key_len;
-};
-void store_watch_add(struct store_hold *h, struct store_watch *w);
-void store_watch_remove(struct store *s, struct store_gate *g, struct store_watch *w);
-/* Also true when the key was live when watched and has since expired or become outdated. */
-bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch *w,
-                       uint64_t now_ms);
-
 /* --- remembering -------------------------------------------------------------------------------- */
 
 struct journal;
@@ -262,59 +248,10 @@ bool store_gate_journalled(struct store_gate *g);
 /* Leaves what rebuilds the held key as its effect, if it is live: nothing changes. */
 void store_dump(struct store_hold *h);
 
-/* --- touched keys ------------------------------------------------------------------------------- */
-
-/* While somebody observes a key, each change of it is noted in its shard, for those who react to keys
- * (blocked clients, client-side caching, keyspace events of expiry and eviction). */
-enum store_touch {
-    STORE_TOUCH_WRITTEN,
-    STORE_TOUCH_REMOVED,
-    STORE_TOUCH_EXPIRED,
-    STORE_TOUCH_EVICTED,
-    STORE_TOUCH_OUTDATED,
-    STORE_TOUCH_FLUSHED, /* the whole database; no key */
-};
-/* Counts observers of every key up or down; any thread. */
-void store_observe(struct store *s, int change);
-/* The same for one key's name, in whatever database; any thread. Seen by every hold that begins later. */
-void store_observe_key(struct store *s, struct slice key, int change);
-/* Has somebody asked for this key's name? Sometimes true for another one's. A load and a hash; of those
- * who observe every key it says nothing. */
-bool store_key_observed(const struct store *s, struct slice key);
-/* Is there anything to take? One relaxed load. */
-bool store_touched(const struct store *s);
-/* Takes what was noted, oldest first within a shard. `fn` must not call the store. Not while something
- * is held; inside an ownership is fine. */
-typedef void store_touch_fn(void *arg, enum store_touch what, uint32_t db, struct slice key);
-void store_touched_take(struct store *s, struct store_gate *g, store_touch_fn *fn, void *arg);
-
-/* --- upkeep and figures ------------------------------------------------------------------------- */
+/* --- upkeep ------------------------------------------------------------------------------------- */
 
 /* Removes expired items, a bounded amount per call; returns how many. Call a few times a second. */
 uint32_t store_expire_some(struct store *s, struct store_gate *g, uint64_t now_ms);
-
-struct store_space_stats {
-    uint64_t budget_bytes;
-    uint64_t used_bytes; /* pages owned, index included */
-    uint64_t item_bytes; /* inside items */
-    uint64_t keys;
-    uint64_t evicted;
-    uint64_t expired;
-    uint64_t outdated;     /* refused by fresh at lookup */
-    uint64_t expire_looks; /* items looked at to find the expired */
-    uint64_t refused;      /* writes that found no room */
-    uint64_t near_full;    /* 1: at STORE_NEAR_FULL percent of the budget, and not yet well below */
-    uint64_t crossings;    /* how often that came about */
-};
-enum { STORE_NEAR_FULL = 80, STORE_NEAR_FULL_OVER = 75 };
-/* True once each time the space has come to STORE_NEAR_FULL percent of its budget; not again before it has
- * fallen below STORE_NEAR_FULL_OVER. For one thread, a few times a second: whoever warns. */
-bool store_space_crossed(struct store *s, uint32_t space);
-/* Did the space of this database, which never evicts, lately refuse a small write, and has nothing been written or
- * removed in it since? Then a write need not be tried. */
-bool store_is_full(const struct store *s, uint32_t db);
-void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats);
-
 /* Debug: walks everything and checks S1 and the structures' own invariants. Needs store_own(). */
 void store_validate(struct store *s);
 

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "store/figures.h"
 
 #include <inttypes.h>
 #include <stdio.h>

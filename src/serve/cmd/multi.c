@@ -16,6 +16,7 @@
 #include "serve/resp_watch.h"
 
 #include "base/alloc.h"
+#include "store/watch.h"
 
 #include <stdlib.h>
 

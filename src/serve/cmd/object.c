@@ -8,6 +8,7 @@
 #include "serve/edit.h"
 
 #include "base/number.h"
+#include "store/figures.h"
 
 #include <stdio.h>
 

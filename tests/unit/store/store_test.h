@@ -17,7 +17,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/hash.h"
-#include "store/store.h"
+#include "store/figures.h"
+#include "store/watch.h"
 
 enum { MB = 1024 * 1024, TEST_DBS = 4 };
 
