@@ -379,6 +379,7 @@ static void remove_stranger(void *arg, const struct log_dir *d, const char *name
 void log_dir_sweep(const struct log_dir *d)
 {
     each_file(d, remove_stranger, NULL);
+    (void)unlinkat(d->fd, MANIFEST_NEW, 0);
 }
 
 bool log_map_open(struct log_map *m, const struct log_dir *d, uint64_t number, char **ret_why)

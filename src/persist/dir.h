@@ -54,7 +54,7 @@ uint32_t log_dir_last_written(const struct log_dir *d);
 int log_dir_create(struct log_dir *d, uint64_t *ret_number);
 /* Makes these files the log. False: errno says why, and the log is what it was; unless `is_unsure`. */
 bool log_dir_commit(struct log_dir *d, const uint64_t *files, uint32_t count);
-/* Removes log files that are not part of the log. */
+/* Removes log files that are not part of the log, and a manifest that was not put in place. */
 void log_dir_sweep(const struct log_dir *d);
 
 /* A file's bytes, mapped for reading. */

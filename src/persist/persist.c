@@ -58,6 +58,7 @@ struct loading {
     uint64_t commands;
     bool is_partial; /* the mark COMPLETE has not come yet */
     bool is_ended;   /* the last group read was the mark ENDED */
+    uint32_t last;   /* index of the last file that was written to */
     const char *path;
 };
 
@@ -173,7 +174,6 @@ static bool reopen(struct loading *l, const struct group_reader *r)
 static enum persist_loaded load_file(struct loading *l, uint32_t index)
 {
     uint64_t number = l->p->dir.files[index];
-    uint32_t last_written = log_dir_last_written(&l->p->dir);
     struct log_map map;
     struct group_reader r;
     if (!log_map_open(&map, &l->p->dir, number, l->ret_why)) {
@@ -182,8 +182,8 @@ static enum persist_loaded load_file(struct loading *l, uint32_t index)
     char *path = log_dir_file_path(&l->p->dir, number);
     l->path = path;
     group_reader_init(&r, map.bytes);
-    enum persist_loaded result = read_groups(l, &r, index == last_written);
-    if (result == PERSIST_LOADED && index < last_written && !l->is_ended) {
+    enum persist_loaded result = read_groups(l, &r, index == l->last);
+    if (result == PERSIST_LOADED && index < l->last && !l->is_ended) {
         r.why = "its end is missing, and another file follows";
         result = refuse_damage(l, &r);
     }
@@ -194,7 +194,7 @@ static enum persist_loaded load_file(struct loading *l, uint32_t index)
                       path, l->p->options.dir);
         result = PERSIST_REFUSED;
     }
-    if (result == PERSIST_LOADED && index == last_written && !reopen(l, &r)) {
+    if (result == PERSIST_LOADED && index == l->last && !reopen(l, &r)) {
         result = PERSIST_REFUSED;
     }
     l->done_bytes += map.bytes.len;
@@ -231,9 +231,8 @@ static enum persist_loaded begin_log(struct persist *p, char **ret_why)
 }
 
 /* Files that a rewrite had only begun are none of the log. */
-static void tidy(struct persist *p)
+static void tidy(struct persist *p, uint32_t count)
 {
-    uint32_t count = log_dir_last_written(&p->dir) + 1;
     if (count == p->dir.count || log_dir_commit(&p->dir, p->dir.files, count)) {
         log_dir_sweep(&p->dir);
     } else {
@@ -251,12 +250,14 @@ enum persist_loaded persist_load(struct persist *p, const struct persist_reader 
     uint32_t count = p->dir.count;
     if (count == 0) {
         result = begin_log(p, ret_why);
+    } else {
+        l.last = log_dir_last_written(&p->dir); /* now: what is cut may be all that it has */
     }
     for (uint32_t i = 0; result == PERSIST_LOADED && i < count; i++) {
         result = load_file(&l, i);
     }
     if (result == PERSIST_LOADED) {
-        tidy(p);
+        tidy(p, l.last + 1);
     }
     persist_set(p->base_bytes, persist_get(p->all_bytes));
     persist_set(p->load_us, clock_now_us() - began_us);

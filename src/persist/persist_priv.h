@@ -70,6 +70,8 @@ struct persist {
 
 /* writer.c, with `file` locked */
 bool writer_flush(struct persist *p);
+/* What waits is written, and behind it this mark; nothing behind that. */
+bool writer_put_mark(struct persist *p, enum group_mark mark);
 void writer_use(struct persist *p, int fd, uint64_t nonce, uint64_t size);
 bool writer_reserve(struct persist *p, size_t bytes);
 void writer_note_trouble(struct persist *p, int why);

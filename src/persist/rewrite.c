@@ -92,19 +92,6 @@ static bool commit(struct persist *p, const uint64_t *files, uint32_t count)
 
 /* --- the cut ------------------------------------------------------------------------------------ */
 
-/* With `file` locked: what waits is written, and behind it a mark. */
-static bool put_mark(struct persist *p, enum group_mark mark)
-{
-    bool ok = writer_flush(p);
-    if (ok) {
-        group_put_mark(&p->group, mark);
-        group_put_proof(&p->group, p->nonce, p->size);
-        p->group_end = persist_get(p->written);
-        ok = writer_flush(p);
-    }
-    return ok;
-}
-
 /* Everything up to now in the old file, synced; the new one takes over. */
 static bool cut_over(struct persist *p, int fd, uint64_t nonce, uint64_t size)
 {
@@ -112,7 +99,7 @@ static bool cut_over(struct persist *p, int fd, uint64_t nonce, uint64_t size)
     int old = -1;
     writer_sync(p, false); /* most of it without the lock */
     lock_acquire(&p->file);
-    if (put_mark(p, GROUP_ENDED)) {
+    if (writer_put_mark(p, GROUP_ENDED)) {
         writer_sync(p, true);
         old = p->fd;
         p->old_bytes += p->size;
@@ -235,7 +222,7 @@ static void finish(struct persist *p)
         return;
     }
     lock_acquire(&p->file);
-    bool ok = put_mark(p, GROUP_COMPLETE);
+    bool ok = writer_put_mark(p, GROUP_COMPLETE);
     lock_release(&p->file);
     if (!ok) {
         return; /* trouble: again when it is over */

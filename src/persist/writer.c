@@ -212,6 +212,17 @@ bool writer_flush(struct persist *p)
     return write_group(p);
 }
 
+bool writer_put_mark(struct persist *p, enum group_mark mark)
+{
+    if (!writer_flush(p)) {
+        return false;
+    }
+    group_put_mark(&p->group, mark);
+    group_put_proof(&p->group, p->nonce, p->size);
+    p->group_end = persist_get(p->written);
+    return write_group(p);
+}
+
 void persist_write(struct persist *p)
 {
     lock_acquire(&p->file);

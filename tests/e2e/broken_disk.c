@@ -9,14 +9,17 @@
  *      write-short   half of the bytes are written, then ENOSPC
  *      full          nothing more can be reserved: ENOSPC; what was can be written
  *      dir-eio       syncs of the directory fail with EIO
+ *      die-at-N      the process is killed at the Nth of these calls since it began, of a write when half of it is done
  *
- * Anything else: all is well. The word is looked up at each call, so there is no state.
+ * Anything else: all is well. The word is looked up at each call.
  *
  * Threads: any.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,19 +40,43 @@ static void *real(const char *name)
     return found;
 }
 
-/* Is this what the disk does now? */
-static bool is_told(const char *word)
+/* What the disk does now. */
+static void look(char ret_text[WORD])
 {
-    char text[WORD] = "";
     const char *path = getenv("BROKEN_DISK");
     int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0) {
+    ssize_t len = fd >= 0 ? read(fd, ret_text, WORD - 1) : 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    ret_text[len > 0 ? len : 0] = '\0';
+}
+
+static bool is_told(const char *word)
+{
+    char text[WORD];
+    look(text);
+    return strcmp(text, word) == 0;
+}
+
+/* Counts the calls while the word is there. */
+static bool dies_now(void)
+{
+    static _Atomic int calls;
+    char text[WORD];
+    look(text);
+    if (strncmp(text, "die-at-", 7) != 0) {
+        calls = 0;
         return false;
     }
-    ssize_t len = read(fd, text, sizeof(text) - 1);
-    (void)close(fd);
-    text[len > 0 ? len : 0] = '\0';
-    return strcmp(text, word) == 0;
+    return atomic_fetch_add(&calls, 1) + 1 == atoi(text + 7);
+}
+
+static void die_if_told(void)
+{
+    if (dies_now()) {
+        (void)raise(SIGKILL);
+    }
 }
 
 static bool is_log(int fd)
@@ -92,6 +119,7 @@ static void wait_while_held(void)
 
 static bool sync_fails(int fd)
 {
+    die_if_told();
     if (is_log(fd)) {
         wait_while_held();
         return fails("sync-eio", EIO);
@@ -116,6 +144,10 @@ ssize_t pwrite64(int fd, const void *from, size_t len, off64_t at)
     ssize_t (*next)(int, const void *, size_t, off64_t) =
         (ssize_t(*)(int, const void *, size_t, off64_t))real("pwrite64");
     bool is_ours = is_log(fd);
+    if (dies_now()) {
+        (void)next(fd, from, len / 2, at);
+        (void)raise(SIGKILL);
+    }
     if (is_ours && (fails("write-eio", EIO) || (len < 2 && fails("write-short", ENOSPC)))) {
         return -1;
     }
@@ -127,4 +159,26 @@ int fallocate64(int fd, int mode, off64_t at, off64_t len)
     int (*next)(int, int, off64_t, off64_t) =
         (int (*)(int, int, off64_t, off64_t))real("fallocate64");
     return is_log(fd) && fails("full", ENOSPC) ? -1 : next(fd, mode, at, len);
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    int (*next)(int, const char *, int, const char *) =
+        (int (*)(int, const char *, int, const char *))real("renameat");
+    die_if_told();
+    return next(from_dir, from, to_dir, to);
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    int (*next)(int, const char *, int) = (int (*)(int, const char *, int))real("unlinkat");
+    die_if_told();
+    return next(dir, name, flags);
+}
+
+int ftruncate64(int fd, off64_t len)
+{
+    int (*next)(int, off64_t) = (int (*)(int, off64_t))real("ftruncate64");
+    die_if_told();
+    return next(fd, len);
 }

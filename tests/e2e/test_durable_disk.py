@@ -337,6 +337,47 @@ def test_a_rewrite_that_cannot_begin_is_given_up(freshet, disk):
     assert restart(daemon).resp()("GET", "k") == b"2"
 
 
+@pytest.mark.parametrize("fsync", ["everysec", "always"])
+def test_a_rewrite_killed_at_each_of_its_steps_loses_nothing(freshet, disk, fsync):
+    """At the first call with which it writes, syncs, renames or removes something; at the second; and so on."""
+    daemon = freshet(policy(fsync), env=disk.env)
+    r = daemon.resp()
+    r.pipeline(*[["SET", f"k{i}", "x" * 500] for i in range(50)], ["RPUSH", "list", *range(300)],
+               ["DEL", "k7"], ["HSET", "hash", "f", "v"], ["SADD", "set", *range(700)])
+    step, ended = 0, False
+    while not ended:
+        step += 1
+        disk.is_now(f"die-at-{step}")
+        rewritten = daemon.log_text().count("the log was rewritten")
+        acknowledged = last = -1
+        try:
+            r("BGREWRITEAOF")
+            while not ended:  # a writer meanwhile
+                last += 1
+                r("SET", "n", last)
+                acknowledged = last
+                ended = daemon.log_text().count("the log was rewritten") > rewritten
+        except (ConnectionError, OSError):
+            daemon.process.wait(30)
+        disk.is_now("well")
+        assert ended or daemon.stop() == -signal.SIGKILL
+        if ended:
+            restart(daemon)
+        else:
+            daemon.start()
+        r = daemon.resp()
+        assert r("DBSIZE") == 52 + r("EXISTS", "n") and r("EXISTS", "k7") == 0
+        assert r("MGET", *[f"k{i}" for i in range(50) if i != 7]) == [b"x" * 500] * 49
+        assert r("LRANGE", "list", 0, -1) == [b"%d" % i for i in range(300)]
+        assert r("SCARD", "set") == 700 and r("HGETALL", "hash") == [b"f", b"v"]
+        assert acknowledged == -1 or int(r("GET", "n") or -1) in (acknowledged, last), step
+        r("DEL", "n")
+        named = (daemon.folder / "log" / "manifest").read_text().split()
+        files = {f.name for f in (daemon.folder / "log").iterdir()} - {"lock", "manifest"}
+        assert files == {word for word in named if word.endswith(".resp")}, step
+    assert step > 8
+
+
 # --- a full disk, and the ways into a durable space -------------------------------------------------
 
 INTO = [
