@@ -27,8 +27,6 @@ void crash_setup(const char *dir);
 /* A number that every report shows; at most four. It takes the place of the one of that name before; NULL: it is
  * gone. */
 void crash_figure(const char *name, const _Atomic uint32_t *value);
-/* The linker's build id in hex, "none" when there is none. After crash_setup(). */
-const char *crash_build_id(void);
 
 /* thread.c's: faults of the calling thread, whose place is `index`, and questions to it arrive. */
 void crash_arm_thread(uint32_t index);

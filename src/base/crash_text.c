@@ -60,11 +60,6 @@ void crash_find_build_id(void)
     (void)dl_iterate_phdr(find_build_id, NULL);
 }
 
-const char *crash_build_id(void)
-{
-    return build_id;
-}
-
 void crash_figure(const char *name, const _Atomic uint32_t *value)
 {
     uint32_t at = 0;

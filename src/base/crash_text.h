@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
-/* Once, before there are threads: looks for crash_build_id(). */
+/* Once, before there are threads: looks for the linker's build id. */
 void crash_find_build_id(void);
 
 /* Where the thread was when the signal came; NULL: not known on this machine. */

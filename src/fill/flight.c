@@ -163,15 +163,3 @@ void flight_land(struct flights *fs, struct flight **flp, struct flight_answer *
     free(fl->key);
     free(fl);
 }
-
-bool flight_leave(struct flights *fs, struct flight_waiter *w)
-{
-    lock_acquire(&fs->lock);
-    bool waiting = w->flight != NULL;
-    if (waiting) {
-        list_remove(&w->node);
-        w->flight = NULL;
-    }
-    lock_release(&fs->lock);
-    return waiting;
-}

@@ -69,7 +69,5 @@ void flight_sent(struct flights *fs, struct flight *fl, fresh_pos stamp,
                  const struct fresh_deps *deps);
 /* Hands the answer to every waiter and frees the flight. */
 void flight_land(struct flights *fs, struct flight **fl, struct flight_answer *answer);
-/* The waiter's client is gone. True when it was taken off and `landed` will not be called. */
-bool flight_leave(struct flights *fs, struct flight_waiter *w);
 
 #endif

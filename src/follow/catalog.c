@@ -65,17 +65,6 @@ const struct follow_table *follow_catalog_find(const struct follow_catalog *c, u
     return low < c->table_count && c->tables[low].oid == oid ? &c->tables[low] : NULL;
 }
 
-const struct follow_table *follow_catalog_find_name(const struct follow_catalog *c,
-                                                    const char *schema, const char *name)
-{
-    for (uint32_t i = 0; i < c->table_count; i++) {
-        if (strcmp(c->tables[i].name, name) == 0 && strcmp(c->tables[i].schema, schema) == 0) {
-            return &c->tables[i];
-        }
-    }
-    return NULL;
-}
-
 /* --- comparing ---------------------------------------------------------------------------------- */
 
 static bool column_equal(const struct follow_column *a, const struct follow_column *b)

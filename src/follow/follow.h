@@ -110,9 +110,9 @@ struct follow_catalog {
     const char *server_version;
     const char *search_path;
 };
+/* NULL: the catalog has no such table. */
 const struct follow_table *follow_catalog_find(const struct follow_catalog *c, uint32_t oid);
-const struct follow_table *follow_catalog_find_name(const struct follow_catalog *c,
-                                                    const char *schema, const char *name);
+/* References are counted; any thread. */
 void follow_catalog_ref(const struct follow_catalog *c);
 void follow_catalog_unref(const struct follow_catalog *c);
 /* Blocking; for the keeper and for `freshet check`. NULL and a message on failure (caller frees). */

@@ -40,7 +40,7 @@ static void ring_grow(struct commit_ring *r)
     *r = bigger;
 }
 
-void ring_push(struct commit_ring *r, fresh_pos pos, uint64_t xid)
+static void ring_push(struct commit_ring *r, fresh_pos pos, uint64_t xid)
 {
     while (r->confirmed - r->first > RING_KEEP) {
         r->forgotten = ring_at(r, r->first)->pos;

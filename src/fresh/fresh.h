@@ -69,8 +69,6 @@ void fresh_destroy(struct fresh **f);
 /* The wide marks registered under a name ("t:<oid>" tables, "k:<template>" templates): found or made.
  * A newly made pair is raised to A, so only stamps taken after this call pass it. Takes a lock. */
 fresh_wide fresh_register(struct fresh *f, struct slice name);
-/* Raises both marks of a pair to A again: what it governs has changed its meaning. */
-void fresh_reregister(struct fresh *f, fresh_wide wide);
 
 fresh_dep fresh_dep_any(const struct fresh *f, fresh_wide wide);
 fresh_dep fresh_dep_all(const struct fresh *f, fresh_wide wide);

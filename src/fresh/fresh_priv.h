@@ -85,7 +85,6 @@ static inline fresh_pos pos_next_wal(fresh_pos p)
 fresh_pos pos_give_now(struct fresh *f);
 void marks_raise(struct fresh *f, fresh_dep dep, fresh_pos to);
 fresh_pos pos_of_lsn_locked(const struct fresh *f, uint64_t lsn) REQUIRES(f->lock);
-void ring_push(struct commit_ring *r, fresh_pos pos, uint64_t xid);
 void ring_reset(struct commit_ring *r);
 
 #endif

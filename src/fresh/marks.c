@@ -103,16 +103,11 @@ fresh_wide fresh_register(struct fresh *f, struct slice name)
     }
     lock_release(&f->lock);
     if (is_new) {
-        fresh_reregister(f, wide);
+        fresh_pos now = fresh_applied(f);
+        marks_raise(f, fresh_dep_any(f, wide), now);
+        marks_raise(f, fresh_dep_all(f, wide), now);
     }
     return wide;
-}
-
-void fresh_reregister(struct fresh *f, fresh_wide wide)
-{
-    fresh_pos now = fresh_applied(f);
-    marks_raise(f, fresh_dep_any(f, wide), now);
-    marks_raise(f, fresh_dep_all(f, wide), now);
 }
 
 uint64_t fresh_hashed_raised(const struct fresh *f, uint32_t *ret_slots)

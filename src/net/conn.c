@@ -518,8 +518,3 @@ void conn_each(struct loop *l, void (*visit)(struct conn *c, void *arg), void *a
         }
     }
 }
-
-uint32_t conn_count(const struct loop *l)
-{
-    return l->conn_count;
-}

@@ -218,7 +218,6 @@ static inline bool conn_full(const struct conn *c)
 }
 /* Every connection of the loop, for drain and CLIENT LIST; the visitor may close `c`. */
 void conn_each(struct loop *l, void (*visit)(struct conn *c, void *arg), void *arg);
-uint32_t conn_count(const struct loop *l);
 
 /* --- listeners ---------------------------------------------------------------------------------- */
 

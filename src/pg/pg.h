@@ -88,9 +88,6 @@ void pg_pool_destroy(struct pg_pool **p);
  * times a second while it is true. */
 void pg_pool_doubt(struct pg_pool *p, bool doubted);
 void pg_submit(struct pg_pool *p, struct pg_job *job);
-/* The caller no longer cares: `done` will not be called; a running statement is cancelled if read. Does
- * nothing to a job that is done. */
-void pg_cancel(struct pg_job *job);
 struct pg_pool_stats {
     uint32_t open;
     uint32_t busy;

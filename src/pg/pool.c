@@ -270,9 +270,9 @@ static void conn_job_done(struct pg_conn *c)
     bool stale = job_needs_prepare(c);
     c->job = NULL;
     p->statements++;
-    if (stale && job != NULL && !job->retried) {
+    if (stale && !job->retried) {
         job_again(p, job);
-    } else if (job != NULL) {
+    } else {
         struct pg_answer answer;
         job_answer(c, job, &answer);
         if (answer.err == ERR_OK) {
@@ -534,31 +534,6 @@ void pg_submit(struct pg_pool *p, struct pg_job *job)
         timer_start(p->loop, &job->timer, job->timeout_ms, job_overdue);
     }
     pool_pump(p);
-}
-
-void pg_cancel(struct pg_job *job)
-{
-    struct pg_pool *p = job->pool;
-    struct pg_conn *c = job->conn;
-    if (p == NULL) {
-        return;
-    }
-    timer_stop(&job->timer);
-    job->pool = NULL;
-    job->conn = NULL;
-    if (c == NULL) {
-        bool waiting = job->refused == ERR_OK;
-        list_remove(&job->node);
-        p->waiting_count -= waiting ? 1 : 0;
-        return;
-    }
-    c->job = NULL;
-    if (job->shape == PG_READ) {
-        /* Closed as well: a late cancel must not hit the connection's next statement. */
-        job_cancel_remote(c);
-        conn_forget(c);
-        pool_pump(p);
-    }
 }
 
 void pg_pool_stats(const struct pg_pool *p, struct pg_pool_stats *ret_stats)

@@ -113,7 +113,7 @@ bool policy_parse_size(const char *text, uint64_t *ret_bytes, const char **ret_w
     return true;
 }
 
-bool policy_parse_count(const char *text, uint64_t *ret_count, const char **ret_why)
+static bool parse_count(const char *text, uint64_t *ret_count, const char **ret_why)
 {
     if (!number_parse_u64(slice_of(text), ret_count)) {
         *ret_why = "is no whole number; write digits only";
@@ -192,7 +192,7 @@ static bool parse_number(const struct policy_option *o, const char *text, uint64
     if (o->kind == POLICY_KIND_SIZE) {
         return policy_parse_size(text, ret_value, ret_why);
     }
-    return policy_parse_count(text, ret_value, ret_why);
+    return parse_count(text, ret_value, ret_why);
 }
 
 bool policy_parse_value(struct arena *arena, const struct policy_option *o, const char *text,

@@ -17,7 +17,6 @@
 
 /* "400MB" "64 KB" "1G" "512B" "0"; powers of 1024. */
 bool policy_parse_size(const char *text, uint64_t *ret_bytes, const char **ret_why);
-bool policy_parse_count(const char *text, uint64_t *ret_count, const char **ret_why);
 
 /* Reads a value of the option's kind and holds it against its range. Not for strings and trees. */
 bool policy_parse_value(struct arena *arena, const struct policy_option *o, const char *text,

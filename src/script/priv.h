@@ -78,10 +78,6 @@ int sandbox_open(lua_State *lua);
 void sandbox_set_global(lua_State *lua, const char *name);
 /* Replaces the table on the top of the stack by a read-only view of it. */
 void sandbox_freeze(lua_State *lua);
-/* Raises the value's text as an error without a position, as Redis does. */
-int sandbox_error(lua_State *lua, const char *text);
-/* Pushes the table behind a read-only view at `index`, or the value itself. True: it was a view. */
-bool sandbox_push_real(lua_State *lua, int index);
 
 /* --- api.c, convert.c ------------------------------------------------------------------------------- */
 

@@ -30,7 +30,8 @@ static const char globals_key; /* in the registry: the real globals */
 
 static const char readonly_text[] = "Attempt to modify a readonly table";
 
-int sandbox_error(lua_State *lua, const char *text)
+/* Raises the text as an error without a position, as Redis does. */
+static int raise_text(lua_State *lua, const char *text)
 {
     lua_pushstring(lua, text);
     return lua_error(lua);
@@ -38,7 +39,8 @@ int sandbox_error(lua_State *lua, const char *text)
 
 /* --- views -------------------------------------------------------------------------------------- */
 
-bool sandbox_push_real(lua_State *lua, int index)
+/* Pushes the table behind a read-only view at `index`, or the value itself. True: it was a view. */
+static bool push_real(lua_State *lua, int index)
 {
     if (lua_istable(lua, index) && lua_getmetatable(lua, index) != 0) {
         lua_pushlightuserdata(lua, (void *)(uintptr_t)&real_key);
@@ -55,7 +57,7 @@ bool sandbox_push_real(lua_State *lua, int index)
 
 static bool is_view(lua_State *lua, int index)
 {
-    bool is = sandbox_push_real(lua, index);
+    bool is = push_real(lua, index);
     lua_pop(lua, 1);
     return is;
 }
@@ -110,7 +112,7 @@ static int base_rawset(lua_State *lua)
     luaL_checkany(lua, 2);
     luaL_checkany(lua, 3);
     if (is_view(lua, 1)) {
-        return sandbox_error(lua, readonly_text);
+        return raise_text(lua, readonly_text);
     }
     lua_settop(lua, 3);
     lua_rawset(lua, 1);
@@ -122,7 +124,7 @@ static int base_rawget(lua_State *lua)
     luaL_checktype(lua, 1, LUA_TTABLE);
     luaL_checkany(lua, 2);
     lua_settop(lua, 2);
-    (void)sandbox_push_real(lua, 1);
+    (void)push_real(lua, 1);
     lua_insert(lua, 1);
     lua_rawget(lua, 1);
     return 1;
@@ -132,7 +134,7 @@ static int base_next(lua_State *lua)
 {
     luaL_checktype(lua, 1, LUA_TTABLE);
     lua_settop(lua, 2);
-    (void)sandbox_push_real(lua, 1);
+    (void)push_real(lua, 1);
     lua_replace(lua, 1);
     if (lua_next(lua, 1) != 0) {
         return 2;
@@ -156,7 +158,7 @@ static int base_setmetatable(lua_State *lua)
     luaL_checktype(lua, 1, LUA_TTABLE);
     luaL_argcheck(lua, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table expected");
     if (is_view(lua, 1)) {
-        return sandbox_error(lua, readonly_text);
+        return raise_text(lua, readonly_text);
     }
     if (luaL_getmetafield(lua, 1, "__metatable") != 0) {
         return luaL_error(lua, "cannot change a protected metatable");
@@ -170,7 +172,7 @@ static int base_setmetatable(lua_State *lua)
 static int base_getmetatable(lua_State *lua)
 {
     luaL_checkany(lua, 1);
-    if (sandbox_push_real(lua, 1)) {
+    if (push_real(lua, 1)) {
         bool is_globals = lua_getmetatable(lua, -1) != 0;
         lua_newtable(lua);
         if (is_globals) {
@@ -290,7 +292,7 @@ static const luaL_Reg base_functions[] = {
 static int unless_view(lua_State *lua, enum script_original which)
 {
     if (is_view(lua, 1)) {
-        return sandbox_error(lua, readonly_text);
+        return raise_text(lua, readonly_text);
     }
     return vm_of(lua)->original[which](lua);
 }

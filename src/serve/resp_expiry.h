@@ -17,8 +17,5 @@ bool expiry_unit_parse(struct slice word, enum expiry_unit *ret_unit);
 /* Of SET and its kin: must be positive. `command` names the command in the error. */
 bool expiry_parse(struct resp_client *c, struct slice arg, enum expiry_unit unit,
                   const char *command, struct expiry *ret_expiry);
-/* Of EXPIRE and its kin: may be negative. */
-bool expiry_parse_signed(struct resp_client *c, struct slice arg, enum expiry_unit unit,
-                         const char *command, struct expiry *ret_expiry);
 
 #endif

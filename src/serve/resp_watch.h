@@ -5,11 +5,8 @@
 
 #include "serve/resp_client.h"
 
-/* Watches `key` of the selected database; once is enough. */
-void resp_watch_key(struct resp_client *c, struct slice key);
-/* True when a watched key was written, removed, expired or became outdated since. */
+/* How many keys it watches. */
 uint32_t resp_watch_count(const struct resp_client *c);
-bool resp_watch_dirty(struct resp_client *c);
 void resp_watch_clear(struct resp_client *c);
 /* Removes watches of the past that could not be removed then. */
 void resp_watches_retry(struct worker *w);

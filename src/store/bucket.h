@@ -46,8 +46,6 @@ static inline struct bucket *chain_last(const struct table *t, struct bucket *b)
     return b;
 }
 
-/* Frees a list of overflow buckets. */
-void chain_free(struct table *t, uint32_t link);
 /* The first bucket of a table that has none; false without memory. */
 bool table_start(struct table *t);
 

@@ -69,7 +69,8 @@ static void chain_add(struct table *t, struct bucket *b, const struct entry *e, 
     b->ref[slot] = e->ref;
 }
 
-void chain_free(struct table *t, uint32_t link)
+/* Frees a list of overflow buckets. */
+static void free_chain(struct table *t, uint32_t link)
 {
     while (link != 0) {
         struct bucket *b = slab_at(t->slab, link);
@@ -146,7 +147,7 @@ static void table_split(struct table *t)
         bool moves = ((uint32_t)entry_hash(t, &entries[i]) & (2 * mask + 1)) == fresh;
         chain_add(t, moves ? to : from, &entries[i], &spare);
     }
-    chain_free(t, spare);
+    free_chain(t, spare);
     t->mask = mask;
     t->buckets = fresh + 1;
 }
@@ -173,7 +174,7 @@ static void table_join(struct table *t)
     for (uint32_t i = 0; i < count; i++) {
         chain_add(t, to, &entries[i], &spare);
     }
-    chain_free(t, spare);
+    free_chain(t, spare);
     if (last % CHUNK_BUCKETS == 0) {
         pages_give(&t->slab->pages, t->chunk[last / CHUNK_BUCKETS]);
     }
@@ -193,7 +194,7 @@ void table_forget(struct table *t)
 void table_fini(struct table *t)
 {
     for (uint32_t i = 0; i < t->buckets; i++) {
-        chain_free(t, bucket_at(t, i)->link);
+        free_chain(t, bucket_at(t, i)->link);
     }
     for (uint32_t i = 0; i * CHUNK_BUCKETS < t->buckets; i++) {
         pages_give(&t->slab->pages, t->chunk[i]);

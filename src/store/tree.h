@@ -108,11 +108,6 @@ void tree_remove(const struct tree *t, struct tree_at *at);
 /* Removes the elements [rank, rank + count); not all of them, except of a stream. */
 void tree_cut(const struct tree *t, uint64_t rank, uint64_t count);
 
-/* Makes two small nodes one, a root of one child its child, and so on, where `at` was changed. */
-void tree_mend(const struct tree *t, struct tree_at *at);
-/* Hands a subtree to limbo. */
-void tree_release(const struct tree *t, struct node *n);
-
 /* --- tree_clone.c: a tree once more -------------------------------------------------------------- */
 
 /* Gathers copies of the nodes in the `building` list of the hold's pool. False: no room; then, and when

@@ -15,7 +15,8 @@ enum {
     JOINED_SHARE = 2
 }; /* below a quarter it is joined, if that makes a half at most */
 
-void tree_release(const struct tree *t, struct node *n)
+/* Hands a subtree to limbo. */
+static void release(const struct tree *t, struct node *n)
 {
     struct pool *p = container_of(t->slab, struct pool, slab);
     t->root->bytes -= node_bytes(t->slab, n);
@@ -137,7 +138,8 @@ static bool take_empty(const struct tree *t, struct tree_at *at)
     return false;
 }
 
-void tree_mend(const struct tree *t, struct tree_at *at)
+/* Makes two small nodes one, a root of one child its child, and so on, where `at` was changed. */
+static void mend(const struct tree *t, struct tree_at *at)
 {
     if (take_empty(t, at)) {
         return;
@@ -176,7 +178,7 @@ void tree_remove(const struct tree *t, struct tree_at *at)
         t->root->count--;
     }
     if (n->count == 0 || is_small(n)) {
-        tree_mend(t, at);
+        mend(t, at);
     }
 }
 
@@ -208,7 +210,7 @@ static void cut_below(const struct tree *t, struct node *n, uint64_t from, uint6
         uint64_t last = from + count < end ? from + count : end;
         uint64_t gone = last > first ? last - first : 0;
         if (gone == child.count) {
-            tree_release(t, node_at(t->slab, child.ref));
+            release(t, node_at(t->slab, child.ref));
         } else {
             if (gone > 0) {
                 cut_below(t, node_at(t->slab, child.ref), first - begin, gone);
@@ -226,7 +228,7 @@ void tree_cut(const struct tree *t, uint64_t rank, uint64_t count)
     struct node *top = node_at(t->slab, tree_top(t));
     uint64_t left = t->root->count - count;
     if (left == 0) {
-        tree_release(t, top);
+        release(t, top);
         tree_set_top(t, 0);
         t->root->count = 0;
         return;
@@ -239,6 +241,6 @@ void tree_cut(const struct tree *t, uint64_t rank, uint64_t count)
     for (uint64_t beside = rank > 0 ? rank - 1 : 0; beside <= rank && beside < left; beside++) {
         struct tree_at at;
         tree_seek(t, beside, &at);
-        tree_mend(t, &at);
+        mend(t, &at);
     }
 }

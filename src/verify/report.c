@@ -215,7 +215,8 @@ static void print_violation(const struct run *r, const struct violation *v)
 }
 
 /* Of the violations at hand the one whose story spans the least time. */
-void report_violations(struct run *r)
+/* After all actors have ended: the violation with the shortest history, and that history. */
+static void report_violations(struct run *r)
 {
     uint64_t kept =
         r->violation_count < RUN_VIOLATIONS_MAX ? r->violation_count : RUN_VIOLATIONS_MAX;

@@ -195,8 +195,6 @@ void journal_add(struct actor *a, const char *what, struct target t, uint64_t be
                  uint64_t ended_us, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* Counts it, keeps the first ones, ends the run. */
 void run_violated(struct run *r, const struct violation *v);
-/* After all actors have ended: the violation with the shortest history, and that history. */
-void report_violations(struct run *r);
 
 void report_progress(struct run *r, uint64_t elapsed_us, struct run_counters *last);
 void report_summary(struct run *r, uint64_t elapsed_us);

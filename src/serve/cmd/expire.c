@@ -31,7 +31,8 @@ static bool refuse_expiry(struct resp_client *c, const char *command)
     return false;
 }
 
-bool expiry_parse_signed(struct resp_client *c, struct slice arg, enum expiry_unit unit,
+/* Of EXPIRE and its kin: may be negative. */
+static bool parse_signed(struct resp_client *c, struct slice arg, enum expiry_unit unit,
                          const char *command, struct expiry *ret_expiry)
 {
     int64_t when;
@@ -65,7 +66,7 @@ bool expiry_parse(struct resp_client *c, struct slice arg, enum expiry_unit unit
     if (when <= 0) {
         return refuse_expiry(c, command);
     }
-    return expiry_parse_signed(c, arg, unit, command, ret_expiry);
+    return parse_signed(c, arg, unit, command, ret_expiry);
 }
 
 /* --- EXPIRE ----------------------------------------------------------------------------------- */
@@ -123,8 +124,7 @@ static void expire(struct resp_client *c, const struct slice *argv, uint32_t arg
 {
     struct conditions k;
     struct expiry e;
-    if (!parse_conditions(c, argv, argc, &k) ||
-        !expiry_parse_signed(c, argv[2], unit, command, &e)) {
+    if (!parse_conditions(c, argv, argc, &k) || !parse_signed(c, argv[2], unit, command, &e)) {
         return;
     }
     struct store_hold h;

@@ -37,7 +37,8 @@ static bool is_watched(const struct resp_client *c, struct slice key)
     return false;
 }
 
-void resp_watch_key(struct resp_client *c, struct slice key)
+/* Of the selected database; once is enough. */
+static void watch_key(struct resp_client *c, struct slice key)
 {
     if (is_watched(c, key)) {
         return;
@@ -54,7 +55,8 @@ void resp_watch_key(struct resp_client *c, struct slice key)
     store_drop(&hold);
 }
 
-bool resp_watch_dirty(struct resp_client *c)
+/* True when a watched key was written, removed, expired or became outdated since. */
+static bool is_any_dirty(struct resp_client *c)
 {
     for (struct resp_watch *w = c->watches; w != NULL; w = w->next) {
         if (store_watch_dirty(client_store(c), c->worker->gate, &w->watch, client_now(c))) {
@@ -138,7 +140,7 @@ void cmd_watch(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     for (uint32_t i = 1; i < argc; i++) {
-        resp_watch_key(c, argv[i]);
+        watch_key(c, argv[i]);
     }
     reply_ok(c);
 }
@@ -175,7 +177,7 @@ void cmd_exec(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     client_own(c);
-    if (resp_watch_dirty(c)) {
+    if (is_any_dirty(c)) {
         client_disown(c);
         client_discard(c);
         c->worker->durable.shown = true; /* of whatever database the key is */

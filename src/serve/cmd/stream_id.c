@@ -29,7 +29,7 @@ bool stream_id_next(struct coll_id *id)
     return true;
 }
 
-bool stream_id_previous(struct coll_id *id)
+static bool id_previous(struct coll_id *id)
 {
     if (id->seq == 0 && id->ms == 0) {
         return false;
@@ -140,7 +140,7 @@ bool arg_stream_end(struct resp_client *c, struct slice arg, struct coll_id *ret
     if (!parse_bound(c, arg, UINT64_MAX, ret_id, &excluded)) {
         return false;
     }
-    if (excluded && !stream_id_previous(ret_id)) {
+    if (excluded && !id_previous(ret_id)) {
         resp_error(&c->conn.out, "ERR invalid end ID for the interval");
         return false;
     }

@@ -13,9 +13,8 @@
 
 /* <0, 0, >0 */
 int stream_id_compare(struct coll_id a, struct coll_id b);
-/* The id before or after; false when there is none. */
+/* The id after it; false when there is none. */
 bool stream_id_next(struct coll_id *id);
-bool stream_id_previous(struct coll_id *id);
 
 /* `missing_seq` stands for the sequence of an id without one. False after replying that it is none. */
 bool arg_stream_id(struct resp_client *c, struct slice arg, uint64_t missing_seq,

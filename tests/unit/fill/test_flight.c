@@ -140,17 +140,6 @@ static void who_distrusts_stamps_waits_behind_a_read_that_is_under_way(void **st
     assert_true(w[2].unconditional);
 }
 
-static void waiter_that_leaves_is_not_told(void **state)
-{
-    struct flight_waiter w[2];
-    struct flight *led = ask(&w[0], "k");
-    assert_null(ask(&w[1], "k"));
-    assert_true(flight_leave(flights, &w[1]));
-    assert_false(flight_leave(flights, &w[1]));
-    land(led);
-    assert_int_equal(landed, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,7 +150,6 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_distrusts_stamps_waits_behind_a_read_that_is_under_way,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(waiter_that_leaves_is_not_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

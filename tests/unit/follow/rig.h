@@ -37,10 +37,21 @@ static struct lock catalog_lock;
 static const struct follow_catalog *catalog;
 static _Atomic uint32_t publications;
 
+static inline const struct follow_table *table_named(const struct follow_catalog *c,
+                                                     const char *name)
+{
+    for (uint32_t i = 0; i < c->table_count; i++) {
+        if (strcmp(c->tables[i].name, name) == 0 && strcmp(c->tables[i].schema, "public") == 0) {
+            return &c->tables[i];
+        }
+    }
+    return NULL;
+}
+
 static inline void *analyse(void *arg, PGconn *conn, const struct follow_catalog *c,
                             const struct follow_value_column **ret_values, uint32_t *ret_count)
 {
-    const struct follow_table *full = follow_catalog_find_name(c, "public", "full_row");
+    const struct follow_table *full = table_named(c, "full_row");
     *ret_values = values;
     *ret_count = full != NULL ? 1 : 0;
     if (full != NULL) {
@@ -147,7 +158,7 @@ static inline bool all_visible(void)
 static const struct follow_table *table(const char *name)
 {
     until(is_current);
-    const struct follow_table *t = follow_catalog_find_name(catalog, "public", name);
+    const struct follow_table *t = table_named(catalog, name);
     assert_non_null(t);
     return t;
 }

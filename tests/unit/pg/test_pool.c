@@ -257,62 +257,6 @@ static void waiting_has_a_deadline_and_a_limit(void **state)
     assert_int_equal(slow.err, ERR_TIMEOUT);
 }
 
-static void a_cancelled_read_ends_on_the_server(void **state)
-{
-    pg_pool_destroy(&pool);
-    open_pool(2, 10, cluster_dsn);
-    struct asked slow = {0};
-    struct asked seen = {0};
-    submit(&slow, PG_READ, 60000, "select pg_sleep(60), 'to be cancelled'");
-    /* Until it runs there, then until it does not. */
-    const char *running = "select count(*) from pg_stat_activity where state = 'active'"
-                          " and query like '%to be can%' and pid <> pg_backend_pid()";
-    do {
-        ask(&seen, PG_READ, running);
-    } while (strcmp(seen.first, "0") == 0);
-    pg_cancel(&slow.job);
-    pending--;
-    do {
-        ask(&seen, PG_READ, NULL);
-    } while (strcmp(seen.first, "0") != 0);
-    assert_false(slow.answered);
-    pg_cancel(&slow.job); /* again: nothing */
-    pg_cancel(&seen.job); /* done: nothing */
-}
-
-static void a_cancelled_waiter_is_not_sent(void **state)
-{
-    struct asked one = {0};
-    struct asked two = {0};
-    submit(&one, PG_READ, 5000, "select 1");
-    submit(&two, PG_WRITE, 5000, "insert into thing(v) values ('cancelled')");
-    pg_cancel(&two.job);
-    pending--;
-    loop_run(loop);
-    assert_true(one.answered);
-    assert_false(two.answered);
-    struct asked n = {0};
-    ask(&n, PG_READ, "select count(*) from thing where v = 'cancelled'");
-    assert_string_equal(n.first, "0");
-}
-
-static void a_cancelled_write_is_finished(void **state)
-{
-    struct asked warm = {0};
-    ask(&warm, PG_READ, "select 1");
-    struct asked w = {0};
-    submit(&w, PG_WRITE, 5000, "insert into thing(v) values ('finished')");
-    assert_int_equal(w.sendings, 1);
-    pg_cancel(&w.job);
-    pending--;
-    struct asked n = {0};
-    ask(&n, PG_READ, "select count(*) from thing where v = 'finished'");
-    assert_string_equal(n.first, "1");
-    /* Its name is known as prepared. */
-    ask(&w, PG_WRITE, NULL);
-    assert_int_equal(w.err, ERR_OK);
-}
-
 static void a_changed_table_is_prepared_again(void **state)
 {
     struct asked q = {0};
@@ -522,9 +466,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(copy_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_statement_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown(waiting_has_a_deadline_and_a_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cancelled_read_ends_on_the_server, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cancelled_waiter_is_not_sent, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cancelled_write_is_finished, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_table_is_prepared_again, setup, teardown),
         cmocka_unit_test_setup_teardown(losing_the_connection_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_survives_a_connection_that_died_idle, setup,
