@@ -67,12 +67,31 @@ static struct denial *find_same(const struct users *t, const struct denial *d)
     return NULL;
 }
 
+static void count_denial(struct worker *w, enum acl_log_reason reason)
+{
+    switch (reason) {
+    case ACL_LOG_AUTH:
+        serve_count(w, denied_auth);
+        break;
+    case ACL_LOG_COMMAND:
+        serve_count(w, denied_command);
+        break;
+    case ACL_LOG_KEY:
+        serve_count(w, denied_key);
+        break;
+    case ACL_LOG_CHANNEL:
+        serve_count(w, denied_channel);
+        break;
+    }
+}
+
 void acl_log_note(struct resp_client *c, enum acl_log_reason reason, struct slice object,
                   struct slice user)
 {
     static const char *const contexts[] = {"toplevel", "multi", "lua"};
     struct server *s = c->worker->server;
     struct users *t = s->users;
+    count_denial(c->worker, reason);
     struct denial *d = xcalloc(1, sizeof(*d));
     struct buf client;
     buf_init(&client);

@@ -40,6 +40,11 @@ uint32_t blocked_count(const struct server *s)
     return atomic_load_explicit(&s->blocked->count, memory_order_relaxed);
 }
 
+uint32_t blocked_keys(const struct server *s)
+{
+    return atomic_load_explicit(&s->blocked->key_count, memory_order_relaxed);
+}
+
 /* --- keys --------------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(uint32_t db, struct slice key)
@@ -71,6 +76,7 @@ static struct wait_key *find_or_add_key(struct blocked *b, uint32_t db, struct s
     k->len = key.len;
     memcpy(k->name, key.ptr, key.len);
     map_add(&b->keys, &k->node, hash_of(db, key));
+    atomic_store_explicit(&b->key_count, b->keys.count, memory_order_relaxed);
     return k;
 }
 
@@ -78,6 +84,7 @@ void wait_key_drop_if_unused(struct blocked *b, struct wait_key *k)
 {
     if (list_empty(&k->waiters) && !k->serving) {
         map_remove(&b->keys, &k->node);
+        atomic_store_explicit(&b->key_count, b->keys.count, memory_order_relaxed);
         free(k);
     }
 }

@@ -54,6 +54,8 @@ bool blocked_give_up(struct resp_client *c);
 
 /* How many clients wait. Any thread; those who own the store see it exactly. */
 uint32_t blocked_count(const struct server *s);
+/* For how many keys somebody waits. Any thread, a figure. */
+uint32_t blocked_keys(const struct server *s);
 /* Could running this command serve somebody? Then the store is owned around it. */
 bool blocked_may_feed_now(const struct worker *w, const struct command *cmd,
                           const struct slice *argv, uint32_t argc);

@@ -12,6 +12,7 @@
 #include "serve/command.h"
 
 #include "base/check.h"
+#include "serve/command_keys.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -20,11 +21,13 @@ enum { SLOTS = 512, NAME_BYTES = 24 };
 
 static struct command table[] = {
 #define COMMAND(name, arity, letters, first, last, step, group, since, run, summary)               \
-    {NULL, name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run, summary,    \
-     "",   0,    0,     {0},     NULL,  0,    0},
+    {NULL,  name, arity,   letters, first, last, step, COMMAND_GROUP_##group,                      \
+     since, run,  summary, "",      0,     0,    {0},  NULL,                                       \
+     0,     0,    NULL,    0},
 #define SUBCOMMAND(parent, name, arity, letters, first, last, step, group, since, run, summary)    \
-    {parent, name, arity, letters, first, last, step, COMMAND_GROUP_##group, since, run, summary,  \
-     "",     0,    0,     {0},     NULL,  0,    0},
+    {parent, name, arity,   letters, first, last, step, COMMAND_GROUP_##group,                     \
+     since,  run,  summary, "",      0,     0,    {0},  NULL,                                      \
+     0,      0,    NULL,    0},
 #include "serve/command.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -67,14 +70,31 @@ static uint32_t parse_letters(const char *letters)
         char letter;
         uint32_t flag;
     } known[] = {
-        {'w', COMMAND_WRITE},        {'r', COMMAND_READONLY},     {'m', COMMAND_DENYOOM},
-        {'a', COMMAND_ADMIN},        {'s', COMMAND_NOSCRIPT},     {'l', COMMAND_LOADING},
-        {'t', COMMAND_STALE},        {'F', COMMAND_FAST},         {'n', COMMAND_NO_AUTH},
-        {'b', COMMAND_ALLOW_BUSY},   {'k', COMMAND_SKIP_SLOWLOG}, {'d', COMMAND_DANGEROUS},
-        {'q', COMMAND_UNQUEUED},     {'o', COMMAND_OVERWRITES},   {'K', COMMAND_KEYSPACE},
-        {'p', COMMAND_PUBSUB},       {'A', COMMAND_ACL_ADMIN},    {'y', COMMAND_MAY_REPLICATE},
-        {'M', COMMAND_MOVABLE_KEYS}, {'B', COMMAND_BLOCKING},     {'O', COMMAND_OWNS},
+        {'w', COMMAND_WRITE},
+        {'r', COMMAND_READONLY},
+        {'m', COMMAND_DENYOOM},
+        {'a', COMMAND_ADMIN},
+        {'s', COMMAND_NOSCRIPT},
+        {'l', COMMAND_LOADING},
+        {'t', COMMAND_STALE},
+        {'F', COMMAND_FAST},
+        {'n', COMMAND_NO_AUTH},
+        {'b', COMMAND_ALLOW_BUSY},
+        {'k', COMMAND_SKIP_SLOWLOG},
+        {'d', COMMAND_DANGEROUS},
+        {'q', COMMAND_UNQUEUED},
+        {'o', COMMAND_OVERWRITES},
+        {'K', COMMAND_KEYSPACE},
+        {'p', COMMAND_PUBSUB},
+        {'A', COMMAND_ACL_ADMIN},
+        {'y', COMMAND_MAY_REPLICATE},
+        {'M', COMMAND_MOVABLE_KEYS},
+        {'B', COMMAND_BLOCKING},
+        {'O', COMMAND_OWNS},
         {'x', COMMAND_NO_MULTI},
+        {'g', COMMAND_NO_ASYNC_LOADING},
+        {'i', COMMAND_NO_MANDATORY_KEYS},
+        {'v', COMMAND_SKIP_MONITOR},
     };
     uint32_t flags = 0;
     for (; *letters != '\0'; letters++) {
@@ -122,12 +142,14 @@ void command_setup(void)
         check(fold(slice_of(cmd->name), cmd->word));
         if (cmd->parent == NULL) {
             (void)snprintf(cmd->full_name, sizeof(cmd->full_name), "%s", cmd->name);
+            command_keys_attach(cmd);
             index_command(i);
             container = cmd;
             continue;
         }
         check(container != NULL && strcmp(container->name, cmd->parent) == 0);
         (void)snprintf(cmd->full_name, sizeof(cmd->full_name), "%s|%s", cmd->parent, cmd->name);
+        command_keys_attach(cmd);
         container->subs = container->sub_count == 0 ? cmd : container->subs;
         container->sub_count++;
     }

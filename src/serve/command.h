@@ -33,10 +33,13 @@ enum command_flag {
     COMMAND_PUBSUB = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_BLOCKING = 1 << 17,
-    COMMAND_MOVABLE_KEYS = 1 << 18, /* the arguments say where the keys are */
-    COMMAND_OWNS = 1 << 19,         /* the whole store, whatever its arguments */
-    COMMAND_NO_MULTI = 1 << 20,     /* never inside MULTI */
-    COMMAND_ACL_ADMIN = 1 << 21,    /* ACL category @admin without the flag */
+    COMMAND_MOVABLE_KEYS = 1 << 18,     /* the arguments say where the keys are */
+    COMMAND_OWNS = 1 << 19,             /* the whole store, whatever its arguments */
+    COMMAND_NO_MULTI = 1 << 20,         /* never inside MULTI */
+    COMMAND_ACL_ADMIN = 1 << 21,        /* ACL category @admin without the flag */
+    COMMAND_NO_ASYNC_LOADING = 1 << 22, /* told, no more: as the next two */
+    COMMAND_NO_MANDATORY_KEYS = 1 << 23,
+    COMMAND_SKIP_MONITOR = 1 << 24,
 };
 
 enum command_group {
@@ -80,7 +83,9 @@ struct command {
     uint64_t word[3]; /* the folded name, for comparing */
     const struct command *subs;
     uint32_t sub_count;
-    uint32_t owns_from; /* arguments with which it owns the store; 0: never */
+    uint32_t owns_from;          /* arguments with which it owns the store; 0: never */
+    const struct key_spec *keys; /* command_keys.h; key_spec_count of them */
+    uint32_t key_spec_count;
 };
 
 /* Will it own the whole store? */

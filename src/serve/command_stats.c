@@ -111,7 +111,10 @@ void command_stats_ran(struct worker *w, const struct command *cmd, uint64_t us,
     struct block *b = block_of(w, cmd);
     add(&b->calls, 1);
     add(&b->us, us);
-    add(&b->buckets[bucket_of(us)], 1);
+    if (__builtin_expect(
+            atomic_load_explicit(&w->server->settings.latency_tracking, memory_order_relaxed), 1)) {
+        add(&b->buckets[bucket_of(us)], 1);
+    }
     if (failed) {
         add(&b->failed, 1);
     }
@@ -199,6 +202,10 @@ bool command_stats_sum(struct server *s, const struct command *cmd,
         subtract(ret_figures, &s->stats_base->commands[cmd->place]);
     }
     lock_release(&s->watch_lock);
+    ret_figures->timed = 0;
+    for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
+        ret_figures->timed += ret_figures->buckets[i];
+    }
     return ret_figures->calls + ret_figures->rejected > 0;
 }
 
@@ -231,11 +238,7 @@ uint64_t command_stats_writes(const struct server *s)
 
 double command_stats_percentile(const struct command_figures *f, double share)
 {
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
-        all += f->buckets[i];
-    }
-    double wanted = share * (double)all;
+    double wanted = share * (double)f->timed;
     double seen = 0;
     for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
         seen += (double)f->buckets[i];

@@ -20,6 +20,7 @@ struct command_figures {
     uint64_t us;
     uint64_t rejected; /* refused before they ran */
     uint64_t failed;   /* answered with an error */
+    uint64_t timed;    /* calls in the buckets: those while latency-tracking was on */
     uint64_t buckets[STATS_BUCKETS];
 };
 

@@ -346,7 +346,7 @@ static void print_histogram(struct buf *out, int proto, const struct command_fig
     uint64_t told = 0;
     uint32_t pair_count = 0;
     uint32_t bucket = 0;
-    for (uint64_t ns = 1024; bucket < STATS_BUCKETS && told < f->calls; ns *= 2) {
+    for (uint64_t ns = 1024; bucket < STATS_BUCKETS && told < f->timed; ns *= 2) {
         while (bucket < STATS_BUCKETS && command_stats_bucket_end(bucket) * 1000 <= ns + ns / 16) {
             seen += f->buckets[bucket++];
         }
@@ -371,13 +371,13 @@ struct histograms {
 static void add_histogram(struct histograms *h, const struct command *cmd)
 {
     struct command_figures f;
-    if (!command_stats_sum(h->client->worker->server, cmd, &f) || f.calls == 0) {
+    if (!command_stats_sum(h->client->worker->server, cmd, &f) || f.timed == 0) {
         return;
     }
     resp_bulk_str(&h->text, cmd->full_name);
     resp_map(&h->text, h->client->proto, 2);
     resp_bulk_str(&h->text, "calls");
-    resp_integer(&h->text, (int64_t)f.calls);
+    resp_integer(&h->text, (int64_t)f.timed);
     resp_bulk_str(&h->text, "histogram_usec");
     print_histogram(&h->text, h->client->proto, &f);
     h->count++;

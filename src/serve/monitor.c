@@ -55,6 +55,21 @@ static bool hides_in_hello(const struct slice *argv, uint32_t argc, uint32_t at)
     return false;
 }
 
+/* AUTH password, AUTH2 name password; KEYS ends the options. */
+static bool hides_in_migrate(const struct slice *argv, uint32_t argc, uint32_t at)
+{
+    for (uint32_t i = 6; i < at && i < argc && !slice_is_nocase(argv[i], "keys"); i++) {
+        uint32_t secrets = slice_is_nocase(argv[i], "auth")    ? 1
+                           : slice_is_nocase(argv[i], "auth2") ? 2
+                                                               : 0;
+        if (at <= i + secrets) {
+            return true;
+        }
+        i += secrets;
+    }
+    return false;
+}
+
 bool monitor_hides(const struct command *cmd, const struct slice *argv, uint32_t argc, uint32_t at)
 {
     if (cmd->run == cmd_auth) {
@@ -62,6 +77,9 @@ bool monitor_hides(const struct command *cmd, const struct slice *argv, uint32_t
     }
     if (cmd->run == cmd_hello) {
         return hides_in_hello(argv, argc, at);
+    }
+    if (cmd->run == cmd_migrate) {
+        return hides_in_migrate(argv, argc, at);
     }
     if (cmd->run == cmd_config_set) {
         return at >= 3 && at % 2 == 1 && is_secret_setting(argv[at - 1]);

@@ -77,6 +77,10 @@ struct serve_breaks {
     X(resp_hits, "Redis reads that found their key")                                               \
     X(resp_misses, "Redis reads that did not")                                                     \
     X(resp_errors, "Redis commands answered with an error")                                        \
+    X(denied_auth, "wrong users or passwords")                                                     \
+    X(denied_command, "Redis commands that their user may not run")                                \
+    X(denied_key, "Redis commands refused because of a key")                                       \
+    X(denied_channel, "Redis commands refused because of a channel")                               \
     X(set_outdated, "SETs not stored because a change came between the miss and the SET")          \
     X(set_unfollowed, "SETs not stored because there is no contact or the table is not followed")  \
     X(fills, "statements run to fill the store")                                                   \

@@ -108,7 +108,11 @@ void setting_print_keepalive(const struct resp_client *c, char ret_text[SETTING_
                    c->worker->plan->policy->limits.keepalive_ms / 1000);
 }
 
-/* Where this client has come in: a Unix socket is port 0, as in Redis. */
+void setting_print_debug(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", c->worker->plan->policy->debug ? "yes" : "no");
+}
+
 void setting_print_durable(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
     bool is_durable = c->worker->server->durable != NULL;
@@ -127,6 +131,7 @@ void setting_print_dir(const struct resp_client *c, char ret_text[SETTING_TEXT_M
     (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", dir != NULL ? dir : "/");
 }
 
+/* Where this client has come in: a Unix socket is port 0, as in Redis. */
 void setting_print_port(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
     char address[64];
@@ -168,15 +173,6 @@ bool setting_set_events(struct resp_client *c, struct slice value, bool apply,
     return true;
 }
 
-void setting_print_output_limits(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
-{
-    const struct server_settings *s = &c->worker->server->settings;
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "normal 0 0 0 slave 0 0 0 pubsub %llu %llu %llu",
-                   (unsigned long long)setting_get(&s->subscriber_max),
-                   (unsigned long long)setting_get(&s->subscriber_soft),
-                   (unsigned long long)setting_get(&s->subscriber_soft_ms) / 1000);
-}
-
 /* "32mb" and "33554432"; false: neither. */
 bool setting_parse_bytes(struct slice text, uint64_t *ret_bytes)
 {
@@ -204,65 +200,5 @@ bool setting_parse_bytes(struct slice text, uint64_t *ret_bytes)
         return false;
     }
     *ret_bytes = number * factor;
-    return true;
-}
-
-/* The next word of a list in one argument. */
-static struct slice take_word(struct slice *rest)
-{
-    while (rest->len > 0 && *rest->ptr == ' ') {
-        *rest = slice_from(*rest, 1);
-    }
-    size_t len = 0;
-    while (len < rest->len && rest->ptr[len] != ' ') {
-        len++;
-    }
-    struct slice word = {rest->ptr, len};
-    *rest = slice_from(*rest, len);
-    return word;
-}
-
-/* Classes with three numbers each. Only subscribers have limits of their own here. */
-bool setting_set_output_limits(struct resp_client *c, struct slice value, bool apply,
-                               char ret_why[SETTING_TEXT_MAX])
-{
-    struct server_settings *s = &c->worker->server->settings;
-    (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                   "Wrong number of arguments in buffer limit configuration.");
-    uint32_t words = 0;
-    for (struct slice rest = value; take_word(&rest).len > 0;) {
-        words++;
-    }
-    if (words == 0 || words % 4 != 0) {
-        return false;
-    }
-    struct slice rest = value;
-    for (struct slice class = take_word(&rest); class.len > 0; class = take_word(&rest)) {
-        uint64_t hard;
-        uint64_t soft;
-        uint64_t seconds;
-        bool is_pubsub = slice_is_nocase(class, "pubsub");
-        if (!is_pubsub && !slice_is_nocase(class, "normal") && !slice_is_nocase(class, "slave") &&
-            !slice_is_nocase(class, "replica")) {
-            (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                           "Invalid client class specified in buffer limit configuration.");
-            return false;
-        }
-        struct slice first = take_word(&rest);
-        struct slice second = take_word(&rest);
-        struct slice third = take_word(&rest);
-        if (!setting_parse_bytes(first, &hard) || !setting_parse_bytes(second, &soft) ||
-            !number_parse_u64(third, &seconds) || seconds > UINT32_MAX) {
-            (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                           "Error in hard, soft or soft_seconds setting in buffer limit "
-                           "configuration.");
-            return false;
-        }
-        if (apply && is_pubsub) {
-            atomic_store_explicit(&s->subscriber_max, hard, memory_order_relaxed);
-            atomic_store_explicit(&s->subscriber_soft, soft, memory_order_relaxed);
-            atomic_store_explicit(&s->subscriber_soft_ms, seconds * 1000, memory_order_relaxed);
-        }
-    }
     return true;
 }

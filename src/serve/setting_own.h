@@ -35,5 +35,15 @@ setting_print_fn setting_print_output_limits;
 /* "32mb" and "33554432"; false: neither. */
 bool setting_parse_bytes(struct slice text, uint64_t *ret_bytes);
 setting_set_fn setting_set_output_limits;
+setting_print_fn setting_print_channels;
+setting_set_fn setting_set_channels;
+setting_print_fn setting_print_tracking;
+setting_set_fn setting_set_tracking;
+setting_print_fn setting_print_percentiles;
+setting_set_fn setting_set_percentiles;
+setting_print_fn setting_print_debug;
+/* One of `choices`, apart by a space, whatever the case of its letters; xmalloc'ed. */
+bool setting_choose(const char *choices, struct slice value, char **ret_choice,
+                    char ret_why[SETTING_TEXT_MAX]);
 
 #endif

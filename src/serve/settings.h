@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SETTINGS_ALL_MAX = 160 };
+enum { SETTINGS_ALL_MAX = 200, PERCENTILES_MAX = 16 };
 
 struct server_settings {
     _Atomic int64_t slowlog_us;          /* commands at least so slow are kept; negative: none */
@@ -27,6 +27,10 @@ struct server_settings {
     _Atomic uint64_t acllog_max;         /* entries of ACL LOG */
     _Atomic uint64_t busy_reply_ms; /* a script that runs longer may be killed; others hear BUSY */
     struct coll_limits coll;        /* *-max-listpack-* and so on, for OBJECT ENCODING */
+    _Atomic bool acl_all_channels;  /* what a user that ACL SETUSER makes or resets begins with */
+    _Atomic bool latency_tracking;  /* INFO latencystats and LATENCY HISTOGRAM are kept */
+    uint32_t percentile_count;      /* watch_lock: those that INFO latencystats tells */
+    double percentiles[PERCENTILES_MAX];
     _Atomic uint64_t stream_node_max_entries; /* what leaves a stream at once: stream_trim.c */
     /* watch_lock: values without effect, as they were set; NULL: preset. */
     char *kept[SETTINGS_ALL_MAX];

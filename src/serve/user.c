@@ -2,8 +2,8 @@
 /*
  * One user: made, copied, told, and asked what it may. How rules change one that is being made is in user_rules.c.
  *
- * A key may be used if the patterns together allow what the command does with it: one may let it be read and another
- * let it be written. To subscribe to a pattern is another thing: it must be one that was given, letter for letter, or
+ * What a command does to a key stands in its key specification (key_specs.def): what is told or used needs a pattern that
+ * reads, what is changed one that writes, what is both one pattern with both rights. To subscribe to a pattern is another thing: it must be one that was given, letter for letter, or
  * somebody could listen to more than he may.
  *
  * Threads: user_create() and user_copy(): any; then whoever makes the user; once it is in the table nobody changes it
@@ -56,6 +56,25 @@ void user_forget_patterns(struct user_pattern **list, uint32_t *count)
     *count = 0;
 }
 
+void user_add_first(struct user *u, uint32_t place, struct slice arg)
+{
+    u->firsts = xrealloc(u->firsts, (u->first_count + 1) * sizeof(*u->firsts));
+    u->firsts[u->first_count++] = (struct user_first){place, xstrndup(arg.ptr, arg.len)};
+}
+
+void user_forget_firsts(struct user *u, uint32_t place)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < u->first_count; i++) {
+        if (u->firsts[i].place == place) {
+            free(u->firsts[i].arg);
+        } else {
+            u->firsts[kept++] = u->firsts[i];
+        }
+    }
+    u->first_count = kept;
+}
+
 struct user *user_copy(const struct user *from)
 {
     struct user *u = user_create(slice_of(from->name));
@@ -78,6 +97,9 @@ struct user *user_copy(const struct user *from)
         memcpy(u->passwords, from->passwords, (size_t)from->password_count * SHA256_HEX);
     }
     memcpy(u->commands, from->commands, user_command_words() * sizeof(uint64_t));
+    for (uint32_t i = 0; i < from->first_count; i++) {
+        user_add_first(u, from->firsts[i].place, slice_of(from->firsts[i].arg));
+    }
     buf_clear(&u->rules);
     buf_append_slice(&u->rules, buf_readable(&from->rules));
     return u;
@@ -90,6 +112,10 @@ void user_unref(struct user *u)
     }
     user_forget_patterns(&u->keys, &u->key_count);
     user_forget_patterns(&u->channels, &u->channel_count);
+    for (uint32_t i = 0; i < u->first_count; i++) {
+        free(u->firsts[i].arg);
+    }
+    free(u->firsts);
     free(u->passwords);
     free(u->commands);
     free(u->name);
@@ -168,18 +194,17 @@ bool user_is_full(const struct user *u)
     return u->all_keys && u->all_channels && slice_is(rules, "+@all");
 }
 
-static bool may_use_key(const struct user *u, struct slice key, bool reads, bool writes)
+/* By one pattern alone; a command that looks at no content needs any that fits. */
+static bool may_use_key(const struct user *u, struct slice key, uint32_t flags)
 {
-    bool may_read = !reads || u->all_keys;
-    bool may_write = !writes || u->all_keys;
-    for (uint32_t i = 0; i < u->key_count && !(may_read && may_write); i++) {
+    bool reads = (flags & KEY_ACCESS) != 0;
+    bool writes = (flags & (KEY_INSERT | KEY_UPDATE | KEY_DELETE)) != 0;
+    bool may = u->all_keys;
+    for (uint32_t i = 0; i < u->key_count && !may; i++) {
         const struct user_pattern *p = &u->keys[i];
-        if (glob_match(p->text, key, false)) {
-            may_read |= p->reads;
-            may_write |= p->writes;
-        }
+        may = (p->reads || !reads) && (p->writes || !writes) && glob_match(p->text, key, false);
     }
-    return may_read && may_write;
+    return may;
 }
 
 bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern)
@@ -213,6 +238,9 @@ enum user_denial user_check(const struct user *u, const struct command *cmd,
                             const struct slice *argv, uint32_t argc, struct slice *ret_what)
 {
     bool runs = (u->commands[cmd->place / 64] >> (cmd->place % 64) & 1) != 0;
+    for (uint32_t i = 0; i < u->first_count && argc > 1 && !runs; i++) {
+        runs = u->firsts[i].place == cmd->place && slice_is_nocase(argv[1], u->firsts[i].arg);
+    }
     if (!runs && (cmd->flags & COMMAND_NO_AUTH) == 0) {
         return USER_NO_COMMAND;
     }
@@ -220,15 +248,13 @@ enum user_denial user_check(const struct user *u, const struct command *cmd,
         return check_channels(u, cmd, argv, argc, ret_what);
     }
     struct command_keys keys;
-    bool writes = (cmd->flags & COMMAND_WRITE) != 0;
-    bool reads = !writes || (cmd->flags & COMMAND_OVERWRITES) == 0;
     if (u->all_keys || !command_keys_find(cmd, argv, argc, &keys)) {
         return USER_MAY;
     }
     for (uint32_t r = 0; r < keys.run_count; r++) {
         for (uint32_t i = 0; i < keys.runs[r].count; i++) {
             struct slice key = argv[keys.runs[r].first + i * keys.runs[r].step];
-            if (!may_use_key(u, key, reads, writes)) {
+            if (!may_use_key(u, key, keys.runs[r].flags)) {
                 *ret_what = key;
                 return USER_NO_KEY;
             }

@@ -16,6 +16,12 @@ struct user_pattern {
     struct slice text;  /* malloc'ed */
 };
 
+/* A command that may run with this first argument, although its bit is not set. */
+struct user_first {
+    uint32_t place;
+    char *arg;
+};
+
 struct user {
     struct list node;      /* users.c: all of them */
     _Atomic uint32_t refs; /* acq_rel: the last one frees */
@@ -33,7 +39,9 @@ struct user {
     uint32_t channel_count;
     struct user_pattern *channels;
     uint64_t *commands; /* a bit for each place in the command table */
-    struct buf rules;   /* "-@all +get": as told */
+    uint32_t first_count;
+    struct user_first *firsts;
+    struct buf rules; /* "-@all +get": as told */
 };
 
 /* No rights, off; the one reference is the caller's. */
@@ -61,6 +69,10 @@ const char *user_apply_command(struct user *u, struct slice word);
 /* Copies the text; adds to the rights of a pattern that is there already. */
 void user_add_pattern(struct user_pattern **list, uint32_t *count, struct user_pattern p);
 void user_forget_patterns(struct user_pattern **list, uint32_t *count);
+/* Copies the text. */
+void user_add_first(struct user *u, uint32_t place, struct slice arg);
+/* Those of one command. */
+void user_forget_firsts(struct user *u, uint32_t place);
 
 /* How many words `commands` has. */
 static inline size_t user_command_words(void)

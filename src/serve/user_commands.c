@@ -3,14 +3,18 @@
  * Rules about commands: "+get", "-@dangerous", "+config|get".
  *
  * What may run is a bit for each command and subcommand. The words that set the bits are kept beside it, so that ACL LIST
- * can tell them: +@all and -@all begin anew, any other word takes the place of an earlier one about the same command or
- * category, and a word that changes nothing is not kept.
+ * can tell them: +@all and -@all begin anew, any other word takes the place of earlier ones about the same command, its
+ * subcommands, or the same category. A word that changes nothing is kept too: the next release may have more commands.
  *
- * Threads: whoever makes the user. Not done: rules for first arguments of commands without subcommands.
+ * "+select|0" is no bit: the first argument is kept, until another word is about the whole command.
+ *
+ * Threads: whoever makes the user.
  */
 #include "serve/user.h"
 
 #include "serve/cmd/server.h"
+
+static const char unknown_name[] = "Unknown command or category name in ACL";
 
 static void allow(struct user *u, const struct command *cmd, bool may)
 {
@@ -20,6 +24,7 @@ static void allow(struct user *u, const struct command *cmd, bool may)
     } else {
         u->commands[cmd->place / 64] &= ~bit;
     }
+    user_forget_firsts(u, cmd->place);
 }
 
 static void allow_with_subs(struct user *u, const struct command *cmd, bool may)
@@ -51,52 +56,45 @@ static bool allow_category(struct user *u, struct slice name, bool may)
     return true;
 }
 
-/* Sets the bits. */
-static const char *allow_rule(struct user *u, struct slice word)
+/* "select|0", which is no subcommand. */
+static const char *allow_first(struct user *u, struct slice name, size_t bar)
 {
-    static const char unknown[] = "Unknown command or category name in ACL";
-    bool may = *word.ptr == '+';
-    struct slice name = slice_from(word, 1);
-    if (name.len > 0 && *name.ptr == '@') {
-        if (!allow_category(u, slice_from(name, 1), may)) {
-            return unknown;
-        }
-        return NULL;
-    }
-    const struct command *cmd = command_find_full(name);
-    const char *bar = name.len > 0 ? memchr(name.ptr, '|', name.len) : NULL;
-    if (cmd == NULL && bar != NULL) {
-        struct slice rest = slice_from(name, (size_t)(bar - name.ptr) + 1);
-        const struct command *parent =
-            command_find((struct slice){name.ptr, (size_t)(bar - name.ptr)});
-        if (parent != NULL && may && memchr(rest.ptr, '|', rest.len) != NULL) {
-            return "Allowing first-arg of a subcommand is not supported";
-        }
-        if (parent != NULL && may && parent->sub_count == 0) {
-            return "Rules for the first argument of a command are not supported by freshet";
-        }
-    }
+    const struct command *cmd = command_find_full((struct slice){name.ptr, bar});
+    struct slice arg = slice_from(name, bar + 1);
     if (cmd == NULL) {
-        return unknown;
+        return unknown_name;
     }
-    allow_with_subs(u, cmd, may);
+    if (cmd->parent != NULL) {
+        return "Allowing first-arg of a subcommand is not supported";
+    }
+    if (arg.len == 0) {
+        return "Syntax error";
+    }
+    if (cmd->sub_count > 0) {
+        return unknown_name;
+    }
+    user_add_first(u, cmd->place, arg);
     return NULL;
 }
 
-/* Do these rules allow just what the user may? Then they need no more words. */
-static bool says_it_all(const struct user *u, struct slice rules)
+/* Sets the bits. */
+static const char *allow_rule(struct user *u, struct slice word)
 {
-    struct user *scratch = user_create(SLICE("scratch"));
-    while (rules.len > 0) {
-        const char *space = memchr(rules.ptr, ' ', rules.len);
-        size_t len = space != NULL ? (size_t)(space - rules.ptr) : rules.len;
-        (void)allow_rule(scratch, (struct slice){rules.ptr, len});
-        rules = slice_from(rules, space != NULL ? len + 1 : len);
+    bool may = *word.ptr == '+';
+    struct slice name = slice_from(word, 1);
+    if (name.len > 0 && *name.ptr == '@') {
+        return allow_category(u, slice_from(name, 1), may) ? NULL : unknown_name;
     }
-    bool same =
-        memcmp(scratch->commands, u->commands, user_command_words() * sizeof(uint64_t)) == 0;
-    user_unref(scratch);
-    return same;
+    const struct command *cmd = command_find_full(name);
+    const char *bar = name.len > 0 ? memrchr(name.ptr, '|', name.len) : NULL;
+    if (cmd == NULL && may && bar != NULL) {
+        return allow_first(u, name, (size_t)(bar - name.ptr));
+    }
+    if (cmd == NULL) {
+        return unknown_name;
+    }
+    allow_with_subs(u, cmd, may);
+    return NULL;
 }
 
 /* Is `rule` ("+config|get") about `name` ("config") or one of its subcommands? */
@@ -126,13 +124,6 @@ static void note_rule(struct user *u, struct slice word)
             buf_append_char(&kept, ' ');
         }
         rest = slice_from(rest, space != NULL ? len + 1 : len);
-    }
-    struct slice before = buf_readable(&kept);
-    if (before.len > 0 && says_it_all(u, (struct slice){before.ptr, before.len - 1})) {
-        buf_truncate(&kept, before.len - 1);
-        buf_fini(&u->rules);
-        u->rules = kept;
-        return;
     }
     buf_append_char(&kept, *word.ptr);
     for (size_t i = 0; i < name.len; i++) {

@@ -236,5 +236,19 @@ def test_restore_answers_as_redis_does(both):
 
 
 def test_migrate_says_what_to_do_instead(freshet):
-    with pytest.raises(RespError, match="MIGRATE is not offered.*DUMP here and RESTORE there"):
-        freshet(PLAIN).resp()("MIGRATE", "host", 6379, "k", 0, 1000)
+    client = freshet(PLAIN).resp()
+    client("SET", "k", "v")
+    for words in (["k", 0, 1000], ["", 0, 1000, "KEYS", "nosuch", "k"]):
+        with pytest.raises(RespError, match="MIGRATE is not offered.*DUMP here and RESTORE there"):
+            client("MIGRATE", "host", 6379, *words)
+
+
+@pytest.mark.parametrize("words", [
+    "k 0 1000", "k 0 1000 COPY REPLACE AUTH hush", "k 0 1000 AUTH2 me hush", " 0 1000 KEYS a b c", "k 0 1000 KEYS a", "k x 1000",
+    "k 0 y", "k 0 1000 nosuch", "k 0 1000 AUTH", "k 0 1000 AUTH2 a",
+])
+def test_migrating_nothing_is_answered_as_in_redis(both, words):
+    ours, theirs = both()
+    for client in (ours, theirs):
+        client.raw(client.encode("MIGRATE", "127.0.0.1", "1", *words.split(" ")))
+    assert plain(ours.reply()) == plain(theirs.reply())

@@ -109,6 +109,17 @@ void cmd_acl_getuser(struct resp_client *c, const struct slice *argv, uint32_t a
     user_unref(u);
 }
 
+/* By `acl-pubsub-default`, who begins or is reset hears everything. */
+static const char *apply_word(const struct server *s, struct user *u, struct slice word)
+{
+    const char *why = user_apply(u, word);
+    bool begins = slice_is_nocase(word, "reset");
+    if (begins && atomic_load_explicit(&s->settings.acl_all_channels, memory_order_relaxed)) {
+        (void)user_apply(u, SLICE("allchannels"));
+    }
+    return why;
+}
+
 void cmd_acl_setuser(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct server *s = c->worker->server;
@@ -120,9 +131,12 @@ void cmd_acl_setuser(struct resp_client *c, const struct slice *argv, uint32_t a
     }
     struct user *old = users_take(s, argv[2]);
     struct user *u = old != NULL ? user_copy(old) : user_create(argv[2]);
+    if (old == NULL) {
+        (void)apply_word(s, u, SLICE("reset"));
+    }
     user_unref(old);
     for (uint32_t i = 3; i < argc; i++) {
-        const char *why = user_apply(u, argv[i]);
+        const char *why = apply_word(s, u, argv[i]);
         if (why != NULL) {
             resp_error(&c->conn.out, "ERR Error in ACL SETUSER modifier '%.*s': %s",
                        (int)argv[i].len, argv[i].ptr, why);

@@ -2,8 +2,8 @@
 /*
  * COMMAND: the table, told to clients.
  *
- * Key specifications are given in the one form that the table knows (an index and a range), which
- * covers every command here. ACL categories follow from flags and groups as in Redis.
+ * Key specifications are those of key_specs.def, tips those of command_tips.def. ACL categories follow from
+ * flags and groups as in Redis.
  */
 #include "serve/cmd/server.h"
 #include "serve/command_keys.h"
@@ -27,14 +27,17 @@ static const struct flag_name flag_names[] = {
     {COMMAND_PUBSUB, "pubsub"},
     {COMMAND_NOSCRIPT, "noscript"},
     {COMMAND_BLOCKING, "blocking"},
-    {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {COMMAND_LOADING, "loading"},
     {COMMAND_STALE, "stale"},
+    {COMMAND_SKIP_MONITOR, "skip_monitor"},
     {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},
     {COMMAND_FAST, "fast"},
     {COMMAND_NO_AUTH, "no_auth"},
-    {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {COMMAND_NO_MANDATORY_KEYS, "no_mandatory_keys"},
+    {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
     {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_MOVABLE_KEYS, "movablekeys"},
+    {COMMAND_ALLOW_BUSY, "allow_busy"},
 };
 
 enum { CATEGORY_MAX = 8 };
@@ -67,13 +70,13 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
     if ((cmd->flags & COMMAND_WRITE) != 0) {
         ret_names[n++] = "@write";
     }
-    if ((cmd->flags & COMMAND_READONLY) != 0) {
+    if ((cmd->flags & COMMAND_READONLY) != 0 && cmd->group != COMMAND_GROUP_SCRIPTING) {
         ret_names[n++] = "@read";
     }
     if ((cmd->flags & (COMMAND_ADMIN | COMMAND_ACL_ADMIN)) != 0) {
         ret_names[n++] = "@admin";
     }
-    if ((cmd->flags & COMMAND_DANGEROUS) != 0) {
+    if ((cmd->flags & (COMMAND_ADMIN | COMMAND_DANGEROUS)) != 0) {
         ret_names[n++] = "@dangerous";
     }
     ret_names[n++] = (cmd->flags & COMMAND_FAST) != 0 ? "@fast" : "@slow";
@@ -84,12 +87,36 @@ static uint32_t categories_of(const struct command *cmd, const char *ret_names[C
         ret_names[n++] = "@keyspace";
     }
     const char *group = groups[cmd->group].category;
-    if (group != NULL && cmd->run != cmd_container) {
+    bool is_in = cmd->group != COMMAND_GROUP_PUBSUB || (cmd->flags & COMMAND_PUBSUB) != 0;
+    if (group != NULL && is_in && cmd->run != cmd_container) {
         ret_names[n++] = group;
     }
     if (cmd->group == COMMAND_GROUP_SORT) {
         ret_names[n++] = "@set";
         ret_names[n++] = "@sortedset";
+    }
+    return n;
+}
+
+/* As Redis orders them; some have no commands here. */
+static const char *const category_names[] = {
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+};
+
+static uint32_t categories_in_order(const struct command *cmd, const char *ret_names[CATEGORY_MAX])
+{
+    const char *names[CATEGORY_MAX];
+    uint32_t count = categories_of(cmd, names);
+    uint32_t n = 0;
+    for (size_t i = 0; i < array_len(category_names); i++) {
+        for (uint32_t j = 0; j < count; j++) {
+            if (strcmp(names[j] + 1, category_names[i]) == 0) {
+                ret_names[n++] = names[j];
+                break;
+            }
+        }
     }
     return n;
 }
@@ -122,35 +149,104 @@ static void reply_pair(struct buf *out, const char *name, int64_t value)
     resp_integer(out, value);
 }
 
+/* "type" and "spec", with the map of the latter begun. */
+static void begin_part(struct buf *out, int proto, const char *name, const char *type,
+                       uint32_t fields)
+{
+    resp_bulk_str(out, name);
+    resp_map(out, proto, 2);
+    resp_bulk_str(out, "type");
+    resp_bulk_str(out, type);
+    resp_bulk_str(out, "spec");
+    resp_map(out, proto, fields);
+}
+
+static void reply_begin(struct buf *out, int proto, const struct key_spec *s)
+{
+    switch (s->begin) {
+    case KEY_AT:
+        begin_part(out, proto, "begin_search", "index", 1);
+        reply_pair(out, "index", s->at);
+        break;
+    case KEY_BEHIND:
+        begin_part(out, proto, "begin_search", "keyword", 2);
+        resp_bulk_str(out, "keyword");
+        resp_bulk_str(out, s->word);
+        reply_pair(out, "startfrom", s->at);
+        break;
+    case KEY_SOMEWHERE:
+        begin_part(out, proto, "begin_search", "unknown", 0);
+        break;
+    }
+}
+
+static void reply_find(struct buf *out, int proto, const struct key_spec *s)
+{
+    switch (s->find) {
+    case KEY_RANGE:
+        begin_part(out, proto, "find_keys", "range", 3);
+        reply_pair(out, "lastkey", s->last);
+        reply_pair(out, "keystep", s->step);
+        reply_pair(out, "limit", s->limit);
+        break;
+    case KEY_COUNTED:
+        begin_part(out, proto, "find_keys", "keynum", 3);
+        reply_pair(out, "keynumidx", s->count);
+        reply_pair(out, "firstkey", s->first);
+        reply_pair(out, "keystep", s->step);
+        break;
+    case KEY_UNKNOWN:
+        begin_part(out, proto, "find_keys", "unknown", 0);
+        break;
+    }
+}
+
+static void reply_key_flags(struct buf *out, int proto, uint32_t flags)
+{
+    const char *words[KEY_FLAG_WORDS];
+    reply_words(out, proto, words, key_flag_words(flags, words));
+}
+
 static void reply_key_specs(struct buf *out, int proto, const struct command *cmd)
 {
-    if (cmd->first_key == 0) {
-        resp_set(out, proto, 0);
-        return;
+    resp_set(out, proto, cmd->key_spec_count);
+    for (uint32_t i = 0; i < cmd->key_spec_count; i++) {
+        resp_map(out, proto, 3);
+        resp_bulk_str(out, "flags");
+        reply_key_flags(out, proto, cmd->keys[i].flags);
+        reply_begin(out, proto, &cmd->keys[i]);
+        reply_find(out, proto, &cmd->keys[i]);
     }
-    resp_set(out, proto, 1);
-    resp_map(out, proto, 3);
-    resp_bulk_str(out, "flags");
-    const char *access = (cmd->flags & COMMAND_PUBSUB) != 0  ? "not_key"
-                         : (cmd->flags & COMMAND_WRITE) != 0 ? "RW"
-                                                             : "RO";
-    reply_words(out, proto, &access, 1);
-    resp_bulk_str(out, "begin_search");
-    resp_map(out, proto, 2);
-    resp_bulk_str(out, "type");
-    resp_bulk_str(out, "index");
-    resp_bulk_str(out, "spec");
-    resp_map(out, proto, 1);
-    reply_pair(out, "index", cmd->first_key);
-    resp_bulk_str(out, "find_keys");
-    resp_map(out, proto, 2);
-    resp_bulk_str(out, "type");
-    resp_bulk_str(out, "range");
-    resp_bulk_str(out, "spec");
-    resp_map(out, proto, 3);
-    reply_pair(out, "lastkey", cmd->last_key < 0 ? cmd->last_key : cmd->last_key - cmd->first_key);
-    reply_pair(out, "keystep", cmd->key_step);
-    reply_pair(out, "limit", 0);
+}
+
+/* --- tips ------------------------------------------------------------------------------------- */
+
+/* What a proxy or a client of several servers may want to know; words of one command apart by a space. */
+static const struct {
+    const char *command;
+    const char *words;
+} tips[] = {
+#define TIPS(name, words) {name, words},
+#include "serve/command_tips.def"
+#undef TIPS
+};
+
+static void reply_tips(struct buf *out, int proto, const struct command *cmd)
+{
+    const char *words = "";
+    for (size_t i = 0; i < array_len(tips); i++) {
+        words = strcmp(tips[i].command, cmd->full_name) == 0 ? tips[i].words : words;
+    }
+    uint32_t count = *words != '\0';
+    for (const char *at = words; *at != '\0'; at++) {
+        count += *at == ' ';
+    }
+    resp_set(out, proto, count);
+    while (*words != '\0') {
+        size_t len = strcspn(words, " ");
+        resp_bulk(out, (struct slice){words, len});
+        words += words[len] == ' ' ? len + 1 : len;
+    }
 }
 
 /* --- INFO ------------------------------------------------------------------------------------- */
@@ -159,7 +255,7 @@ static void reply_one_info(struct resp_client *c, const struct command *cmd, boo
 {
     struct buf *out = &c->conn.out;
     const char *categories[CATEGORY_MAX];
-    uint32_t category_count = categories_of(cmd, categories);
+    uint32_t category_count = categories_in_order(cmd, categories);
     resp_array(out, 10);
     resp_bulk_str(out, cmd->full_name);
     resp_integer(out, cmd->arity);
@@ -168,7 +264,7 @@ static void reply_one_info(struct resp_client *c, const struct command *cmd, boo
     resp_integer(out, cmd->last_key);
     resp_integer(out, cmd->key_step);
     reply_words(out, c->proto, categories, category_count);
-    resp_set(out, c->proto, 0); /* tips */
+    reply_tips(out, c->proto, cmd);
     reply_key_specs(out, c->proto, cmd);
     resp_set(out, c->proto, is_sub ? 0 : cmd->sub_count);
 }
@@ -259,13 +355,6 @@ void cmd_command_docs(struct resp_client *c, const struct slice *argv, uint32_t 
 
 enum list_filter { LIST_ALL, LIST_MODULE, LIST_ACLCAT, LIST_PATTERN };
 
-/* As Redis orders them; some have no commands here. */
-static const char *const category_names[] = {
-    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
-    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
-    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
-};
-
 uint32_t command_category_count(void)
 {
     return array_len(category_names);
@@ -353,7 +442,7 @@ void cmd_command_list(struct resp_client *c, const struct slice *argv, uint32_t 
     for (uint32_t i = 0; i < command_count(); i++) {
         const struct command *cmd = command_at(i);
         list_one(&names, cmd, filter, arg, &count);
-        for (uint32_t j = 0; filter != LIST_ALL && j < cmd->sub_count; j++) {
+        for (uint32_t j = 0; j < cmd->sub_count; j++) {
             list_one(&names, &cmd->subs[j], filter, arg, &count);
         }
     }
@@ -393,14 +482,6 @@ static const struct command *find_keys(struct resp_client *c, const struct slice
     return cmd;
 }
 
-static void reply_access(struct resp_client *c, const struct command *cmd)
-{
-    bool writes = (cmd->flags & COMMAND_WRITE) != 0;
-    bool overwrites = (cmd->flags & COMMAND_OVERWRITES) != 0;
-    const char *words[2] = {writes ? overwrites ? "OW" : "RW" : "RO", writes ? "update" : "access"};
-    reply_words(&c->conn.out, c->proto, words, 2);
-}
-
 static void reply_keys(struct resp_client *c, const struct slice *argv, uint32_t argc,
                        bool with_flags)
 {
@@ -421,7 +502,7 @@ static void reply_keys(struct resp_client *c, const struct slice *argv, uint32_t
             }
             reply_bulk(c, argv[2 + keys.runs[r].first + i * keys.runs[r].step]);
             if (with_flags) {
-                reply_access(c, cmd);
+                reply_key_flags(&c->conn.out, c->proto, keys.runs[r].flags);
             }
         }
     }

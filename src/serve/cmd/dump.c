@@ -10,6 +10,7 @@
  */
 #include "serve/cmd/dump.h"
 #include "serve/cmd/rdb.h"
+#include "serve/command_keys.h"
 #include "serve/edit.h"
 
 #include "base/alloc.h"
@@ -263,8 +264,52 @@ void cmd_restore(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
 }
 
+/* The options; false after replying. */
+static bool check_migrate(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    for (uint32_t i = 6; i < argc; i++) {
+        bool is_auth = slice_is_nocase(argv[i], "auth") && i + 1 < argc;
+        bool is_auth2 = slice_is_nocase(argv[i], "auth2") && i + 2 < argc;
+        if (slice_is_nocase(argv[i], "keys")) {
+            if (argv[3].len > 0) {
+                resp_error(&c->conn.out, "ERR When using MIGRATE KEYS option, the key argument "
+                                         "must be set to the empty string");
+                return false;
+            }
+            break;
+        }
+        if (!is_auth && !is_auth2 && !slice_is_nocase(argv[i], "copy") &&
+            !slice_is_nocase(argv[i], "replace")) {
+            reply_syntax(c);
+            return false;
+        }
+        i += is_auth ? 1 : is_auth2 ? 2 : 0;
+    }
+    int64_t ignored;
+    return arg_integer(c, argv[5], &ignored) && arg_integer(c, argv[4], &ignored);
+}
+
+/* Refused, unless there is nothing to move. */
 void cmd_migrate(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
+    struct command_keys keys;
+    uint32_t found = 0;
+    if (!check_migrate(c, argv, argc)) {
+        return;
+    }
+    (void)command_keys_find(command_find(SLICE("migrate")), argv, argc, &keys);
+    for (uint32_t i = 0; keys.run_count > 0 && i < keys.runs[0].count; i++) {
+        struct store_hold h;
+        struct store_item *item;
+        if (client_peek(c, argv[keys.runs[0].first + i], &h, &item)) {
+            store_drop(&h);
+            found++;
+        }
+    }
+    if (found == 0) {
+        resp_simple(&c->conn.out, "NOKEY");
+        return;
+    }
     resp_error(&c->conn.out,
                "ERR MIGRATE is not offered: freshet connects to no other server; DUMP "
                "here and RESTORE there, the payload is that of Redis");

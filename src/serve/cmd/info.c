@@ -20,8 +20,10 @@
 #include "store/figures.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define SUM(c, name) since_reset((c)->worker->server, offsetof(struct serve_counters, name))
@@ -95,8 +97,11 @@ static void info_server(const struct resp_client *c, struct buf *out)
                REDIS_VERSION, FRESHET_VERSION);
     buf_printf(out,
                "redis_git_sha1:00000000\r\nredis_git_dirty:0\r\nredis_build_id:%s\r\n"
-               "redis_mode:standalone\r\nos:Linux\r\n",
+               "redis_mode:standalone\r\n",
                FRESHET_VERSION);
+    struct utsname system;
+    (void)uname(&system);
+    buf_printf(out, "os:%s %s %s\r\n", system.sysname, system.release, system.machine);
     buf_printf(out,
                "arch_bits:%zu\r\nmonotonic_clock:POSIX clock_gettime\r\n"
                "multiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\ngcc_version:%s\r\n",
@@ -115,6 +120,9 @@ static void info_server(const struct resp_client *c, struct buf *out)
     put(out, "lru_clock", (client_now(c) / 1000) & 0xffffff);
     put(out, "workers", s->worker_count);
     put(out, "io_threads_active", s->worker_count > 1);
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+    buf_printf(out, "executable:%.*s\r\n", len > 0 ? (int)len : 0, path);
     buf_printf(out, "config_file:%s\r\n", c->worker->plan->policy->file);
 }
 
@@ -129,6 +137,9 @@ static void info_clients(const struct resp_client *c, struct buf *out)
             atomic_load_explicit(&s->synced_waits, memory_order_relaxed));
     put(out, "tracking_clients", tracking_clients(s));
     put(out, "pubsub_clients", pubsub_clients(s));
+    put(out, "clients_in_timeout_table", 0);
+    put(out, "total_blocking_keys", blocked_keys(s));
+    put(out, "total_blocking_keys_on_nokey", 0);
 }
 
 /* Pages that the kernel has given us: the second number of /proc/self/statm. */
@@ -194,6 +205,8 @@ static void info_memory(const struct resp_client *c, struct buf *out)
     put_bytes(out, "used_memory", used);
     put_bytes(out, "used_memory_rss", resident);
     put_bytes(out, "used_memory_peak", (uint64_t)self.ru_maxrss * 1024);
+    buf_printf(out, "used_memory_peak_perc:%.2f%%\r\n",
+               self.ru_maxrss > 0 ? 100.0 * (double)used / ((double)self.ru_maxrss * 1024) : 0.0);
     put(out, "used_memory_overhead", used > items ? used - items : 0);
     put(out, "used_memory_startup", 0);
     put(out, "used_memory_dataset", items);
@@ -205,11 +218,15 @@ static void info_memory(const struct resp_client *c, struct buf *out)
     put_bytes(out, "maxmemory", budgets);
     buf_printf(out, "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\n",
                eviction_name(c->space), used > 0 ? (double)resident / (double)used : 1.0);
+    buf_printf(out, "mem_fragmentation_bytes:%" PRId64 "\r\n", (int64_t)(resident - used));
     struct net_figures net;
     net_figures(s, &net);
     put(out, "mem_clients_normal", net.buffer_bytes);
-    buf_append_str(out, "mem_clients_slaves:0\r\nmem_aof_buffer:0\r\nmem_allocator:freshet\r\n"
-                        "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n");
+    buf_append_str(out, "mem_clients_slaves:0\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\n"
+                        "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
+                        "mem_total_replication_buffers:0\r\nmem_allocator:freshet\r\n"
+                        "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n"
+                        "lazyfreed_objects:0\r\n");
 }
 
 static void info_persistence(const struct resp_client *c, struct buf *out)
@@ -249,9 +266,20 @@ static void info_stats(const struct resp_client *c, struct buf *out)
     put(out, "tracking_total_keys", t.keys);
     put(out, "tracking_total_items", t.items);
     put(out, "tracking_total_prefixes", t.prefixes);
-    buf_append_str(out, "latest_fork_usec:0\r\ntotal_forks:0\r\n"
-                        "migrate_cached_sockets:0\r\n");
+    buf_append_str(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n"
+                        "evicted_clients:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n"
+                        "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\n"
+                        "active_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
+                        "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n");
+    put(out, "unexpected_error_replies", 0);
     put(out, "total_error_replies", SUM(c, resp_errors));
+    put(out, "client_query_buffer_limit_disconnections", SUM(c, connections_cut_input));
+    put(out, "client_output_buffer_limit_disconnections",
+        SUM(c, connections_cut_output) + SUM(c, subscribers_cut));
+    put(out, "acl_access_denied_auth", SUM(c, denied_auth));
+    put(out, "acl_access_denied_cmd", SUM(c, denied_command));
+    put(out, "acl_access_denied_key", SUM(c, denied_key));
+    put(out, "acl_access_denied_channel", SUM(c, denied_channel));
 }
 
 static void info_replication(const struct resp_client *c, struct buf *out)
@@ -260,16 +288,24 @@ static void info_replication(const struct resp_client *c, struct buf *out)
                         "master_replid:0000000000000000000000000000000000000000\r\n"
                         "master_replid2:0000000000000000000000000000000000000000\r\n"
                         "master_repl_offset:0\r\nsecond_repl_offset:-1\r\n"
-                        "repl_backlog_active:0\r\n");
+                        "repl_backlog_active:0\r\nrepl_backlog_size:1048576\r\n"
+                        "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
+}
+
+static void put_time(struct buf *out, const char *name, const struct timeval *t)
+{
+    buf_printf(out, "%s:%ld.%06ld\r\n", name, (long)t->tv_sec, (long)t->tv_usec);
 }
 
 static void info_cpu(const struct resp_client *c, struct buf *out)
 {
     struct rusage self;
     (void)getrusage(RUSAGE_SELF, &self);
-    buf_printf(out, "used_cpu_sys:%ld.%06ld\r\nused_cpu_user:%ld.%06ld\r\n",
-               (long)self.ru_stime.tv_sec, (long)self.ru_stime.tv_usec, (long)self.ru_utime.tv_sec,
-               (long)self.ru_utime.tv_usec);
+    put_time(out, "used_cpu_sys", &self.ru_stime);
+    put_time(out, "used_cpu_user", &self.ru_utime);
+    (void)getrusage(RUSAGE_CHILDREN, &self);
+    put_time(out, "used_cpu_sys_children", &self.ru_stime);
+    put_time(out, "used_cpu_user_children", &self.ru_utime);
 }
 
 static void info_modules(const struct resp_client *c, struct buf *out)
@@ -286,27 +322,29 @@ static void info_errorstats(const struct resp_client *c, struct buf *out)
     command_stats_each_error(c->worker->server, put_error, out);
 }
 
-typedef void figures_fn(struct buf *out, const struct command *cmd,
-                        const struct command_figures *f);
+typedef void figures_fn(struct buf *out, const struct command *cmd, const struct command_figures *f,
+                        const void *arg);
 
 /* Every command that ran or was refused since the last reset. */
-static void each_command(const struct resp_client *c, struct buf *out, figures_fn *fn)
+static void each_command(const struct resp_client *c, struct buf *out, figures_fn *fn,
+                         const void *arg)
 {
     struct command_figures f;
     for (uint32_t i = 0; i < command_count(); i++) {
         const struct command *cmd = command_at(i);
         if (command_stats_sum(c->worker->server, cmd, &f)) {
-            fn(out, cmd, &f);
+            fn(out, cmd, &f, arg);
         }
         for (uint32_t j = 0; j < cmd->sub_count; j++) {
             if (command_stats_sum(c->worker->server, &cmd->subs[j], &f)) {
-                fn(out, &cmd->subs[j], &f);
+                fn(out, &cmd->subs[j], &f, arg);
             }
         }
     }
 }
 
-static void put_calls(struct buf *out, const struct command *cmd, const struct command_figures *f)
+static void put_calls(struct buf *out, const struct command *cmd, const struct command_figures *f,
+                      const void *arg)
 {
     buf_printf(out,
                "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,"
@@ -317,21 +355,38 @@ static void put_calls(struct buf *out, const struct command *cmd, const struct c
 
 static void info_commandstats(const struct resp_client *c, struct buf *out)
 {
-    each_command(c, out, put_calls);
+    each_command(c, out, put_calls, NULL);
 }
 
-static void put_latency(struct buf *out, const struct command *cmd, const struct command_figures *f)
+struct percentiles {
+    uint32_t count;
+    double at[PERCENTILES_MAX];
+};
+
+static void put_latency(struct buf *out, const struct command *cmd, const struct command_figures *f,
+                        const void *arg)
 {
-    if (f->calls > 0) {
-        buf_printf(out, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
-                   cmd->full_name, command_stats_percentile(f, 0.5),
-                   command_stats_percentile(f, 0.99), command_stats_percentile(f, 0.999));
+    const struct percentiles *p = arg;
+    if (f->timed == 0 || p->count == 0) {
+        return;
     }
+    buf_printf(out, "latency_percentiles_usec_%s:", cmd->full_name);
+    for (uint32_t i = 0; i < p->count; i++) {
+        buf_printf(out, "%sp%.10g=%.3f", i > 0 ? "," : "", p->at[i],
+                   command_stats_percentile(f, p->at[i] / 100));
+    }
+    buf_append_str(out, "\r\n");
 }
 
 static void info_latencystats(const struct resp_client *c, struct buf *out)
 {
-    each_command(c, out, put_latency);
+    struct server *s = c->worker->server;
+    struct percentiles p;
+    lock_acquire(&s->watch_lock);
+    p.count = s->settings.percentile_count;
+    memcpy(p.at, s->settings.percentiles, sizeof(p.at));
+    lock_release(&s->watch_lock);
+    each_command(c, out, put_latency, &p);
 }
 
 static void info_cluster(const struct resp_client *c, struct buf *out)
