@@ -67,7 +67,7 @@ static void make_frame(struct buf *frame, int proto, const struct topic *t, cons
 static bool waits_too_long(struct resp_client *c, const struct server_settings *settings,
                            size_t waits)
 {
-    uint64_t soft = setting_get(&settings->subscriber_soft);
+    uint64_t soft = setting_get(&settings->subscriber_limits[1]);
     if (soft == 0 || waits <= soft) {
         c->subscriber->soft_since_ms = 0;
         return false;
@@ -76,14 +76,14 @@ static bool waits_too_long(struct resp_client *c, const struct server_settings *
     if (c->subscriber->soft_since_ms == 0) {
         c->subscriber->soft_since_ms = now;
     }
-    return now - c->subscriber->soft_since_ms > setting_get(&settings->subscriber_soft_ms);
+    return now - c->subscriber->soft_since_ms > setting_get(&settings->subscriber_limits[2]);
 }
 
 static void send_frame(struct inbox *in, struct resp_client *c, struct slice frame, bool is_durable)
 {
     struct buf *out = c->running ? &c->subscriber->pushes : &c->conn.out;
     const struct server_settings *settings = &in->worker->server->settings;
-    uint64_t max = setting_get(&settings->subscriber_max);
+    uint64_t max = setting_get(&settings->subscriber_limits[0]);
     size_t waits = buf_len(out) + frame.len;
     if (c->conn.dead || c->conn.closing || !list_empty(&c->subscriber->overfull)) {
         return;

@@ -121,6 +121,8 @@ struct serve_counters {
                           atomic_load_explicit(&(worker)->dbs[db].what, memory_order_relaxed) + 1, \
                           memory_order_relaxed)
 
+enum { RATE_COMMANDS, RATE_IN, RATE_OUT, RATES };
+
 struct server {
     /* A reference. What only a restart changes (memory, spaces, listen, limits) may be read here; what
      * says how to answer is the worker's `plan->policy`. */
@@ -150,9 +152,9 @@ struct server {
     _Atomic uint32_t alert;          /* relaxed: enum server_alert */
     _Atomic uint32_t pause_kind;     /* relaxed: pause.c */
     _Atomic uint64_t pause_until_ms; /* relaxed */
-    _Atomic uint64_t ops_per_s;      /* relaxed: of the last second; worker 0 writes it */
-    uint64_t ops_at_ms;              /* worker 0: when that was counted, and how many there were */
-    uint64_t ops_counted;
+    _Atomic uint64_t rates[RATES];   /* relaxed: a second, of the last one; worker 0 writes them */
+    uint64_t rates_at_ms;            /* worker 0: when that was counted, and how many there were */
+    uint64_t rates_counted[RATES];
     _Atomic uint64_t held_clients; /* relaxed: commands that wait for the end of a pause */
     _Atomic uint64_t synced_waits; /* relaxed: clients that wait for the disk: synced.c */
     struct durable *durable;       /* NULL: no space is */

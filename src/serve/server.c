@@ -34,6 +34,7 @@
 #include "serve/scripting.h"
 #include "serve/serve.h"
 #include "serve/slowlog.h"
+#include "serve/stats.h"
 #include "serve/tags.h"
 #include "serve/touched.h"
 #include "serve/tracking.h"
@@ -229,17 +230,24 @@ static void warn_of_full_spaces(const struct server *s)
     }
 }
 
-/* Once a second. */
-static void count_ops(struct server *s, uint64_t now_ms)
+/* Commands, bytes read and bytes sent, once a second. */
+static void count_rates(struct server *s, uint64_t now_ms)
 {
-    uint64_t passed_ms = now_ms - s->ops_at_ms;
-    if (passed_ms >= 1000) {
-        uint64_t ops = serve_counter_sum(s, offsetof(struct serve_counters, resp_commands));
-        atomic_store_explicit(&s->ops_per_s, (ops - s->ops_counted) * 1000 / passed_ms,
-                              memory_order_relaxed);
-        s->ops_at_ms = now_ms;
-        s->ops_counted = ops;
+    uint64_t passed_ms = now_ms - s->rates_at_ms;
+    if (passed_ms < 1000) {
+        return;
     }
+    struct net_figures net;
+    net_figures(s, &net);
+    uint64_t now[] = {serve_counter_sum(s, offsetof(struct serve_counters, resp_commands)),
+                      net.bytes_in, net.bytes_out};
+    _Static_assert(array_len(now) == RATES, "one for each");
+    for (size_t i = 0; i < RATES; i++) {
+        atomic_store_explicit(&s->rates[i], (now[i] - s->rates_counted[i]) * 1000 / passed_ms,
+                              memory_order_relaxed);
+        s->rates_counted[i] = now[i];
+    }
+    s->rates_at_ms = now_ms;
 }
 
 static void upkeep(struct timer *t)
@@ -250,7 +258,7 @@ static void upkeep(struct timer *t)
                      loop_now_ms(w->loop)); /* the follower does, if there is one */
     }
     if (w->index == 0) {
-        count_ops(w->server, loop_now_ms(w->loop));
+        count_rates(w->server, loop_now_ms(w->loop));
     }
     /* While the log is read it may move an expiry. */
     bool keeps = atomic_load_explicit(&w->server->keeps_expired, memory_order_relaxed);

@@ -56,8 +56,13 @@ void setting_print_log_level(const struct resp_client *c, char ret_text[SETTING_
 bool setting_set_log_level(struct resp_client *c, struct slice value, bool apply,
                            char ret_why[SETTING_TEXT_MAX])
 {
+    static const char *const words[][2] = {
+        {"verbose", "debug"}, {"notice", "info"}, {"warning", "warn"}};
     struct log_settings s;
     log_settings_now(&s);
+    for (size_t i = 0; i < array_len(words); i++) { /* Redis's are understood */
+        value = slice_is_nocase(value, words[i][0]) ? slice_of(words[i][1]) : value;
+    }
     if (!log_settings_read(value, &s, ret_why)) {
         return false;
     }

@@ -126,12 +126,14 @@ bool setting_set_percentiles(struct resp_client *c, struct slice value, bool app
     for (struct slice word = take_word(&rest); word.len > 0; word = take_word(&rest)) {
         double percentile;
         if (count == PERCENTILES_MAX || !real_parse(word, &percentile)) {
-            (void)snprintf(ret_why, SETTING_TEXT_MAX, "Invalid latency tracking percentiles");
+            (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                           "Invalid latency-tracking-info-percentiles parameters");
             return false;
         }
         if (percentile < 0.0 || percentile > 100.0) {
-            (void)snprintf(ret_why, SETTING_TEXT_MAX,
-                           "latency tracking percentiles should range between 0.0 and 100.0");
+            (void)snprintf(
+                ret_why, SETTING_TEXT_MAX,
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
             return false;
         }
         percentiles[count++] = percentile;
@@ -147,20 +149,50 @@ bool setting_set_percentiles(struct resp_client *c, struct slice value, bool app
 
 /* --- output limits ---------------------------------------------------------------------------- */
 
-void setting_print_output_limits(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+/* As Redis orders them. Only subscribers' limits have an effect; the others are told again. */
+enum { CLASS_NORMAL, CLASS_REPLICA, CLASS_PUBSUB, CLASSES };
+
+/* Bytes at once, bytes for a while, and how long that is, in ms. */
+static _Atomic uint64_t *limits_of(struct server_settings *s, uint32_t class)
 {
-    const struct server_settings *s = &c->worker->server->settings;
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "normal 0 0 0 slave 0 0 0 pubsub %llu %llu %llu",
-                   (unsigned long long)setting_get(&s->subscriber_max),
-                   (unsigned long long)setting_get(&s->subscriber_soft),
-                   (unsigned long long)setting_get(&s->subscriber_soft_ms) / 1000);
+    return class == CLASS_PUBSUB ? s->subscriber_limits : s->other_limits[class];
 }
 
-/* Classes with three numbers each. Only subscribers have limits of their own here. */
+void setting_print_output_limits(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
+{
+    static const char *const names[CLASSES] = {"normal", " slave", " pubsub"};
+    size_t len = 0;
+    for (uint32_t i = 0; i < CLASSES; i++) {
+        const _Atomic uint64_t *limits = limits_of(&c->worker->server->settings, i);
+        len += (size_t)snprintf(ret_text + len, SETTING_TEXT_MAX - len, "%s %llu %llu %llu",
+                                names[i], (unsigned long long)setting_get(&limits[0]),
+                                (unsigned long long)setting_get(&limits[1]),
+                                (unsigned long long)setting_get(&limits[2]) / 1000);
+    }
+}
+
+static bool find_class(struct slice name, uint32_t *ret_class)
+{
+    static const struct {
+        const char *name;
+        uint32_t class;
+    } known[] = {{"normal", CLASS_NORMAL},
+                 {"slave", CLASS_REPLICA},
+                 {"replica", CLASS_REPLICA},
+                 {"pubsub", CLASS_PUBSUB}};
+    for (size_t i = 0; i < array_len(known); i++) {
+        if (slice_is_nocase(name, known[i].name)) {
+            *ret_class = known[i].class;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Classes with three numbers each. */
 bool setting_set_output_limits(struct resp_client *c, struct slice value, bool apply,
                                char ret_why[SETTING_TEXT_MAX])
 {
-    struct server_settings *s = &c->worker->server->settings;
     (void)snprintf(ret_why, SETTING_TEXT_MAX,
                    "Wrong number of arguments in buffer limit configuration.");
     uint32_t words = 0;
@@ -171,13 +203,12 @@ bool setting_set_output_limits(struct resp_client *c, struct slice value, bool a
         return false;
     }
     struct slice rest = value;
-    for (struct slice class = take_word(&rest); class.len > 0; class = take_word(&rest)) {
+    for (struct slice name = take_word(&rest); name.len > 0; name = take_word(&rest)) {
+        uint32_t class;
         uint64_t hard;
         uint64_t soft;
         uint64_t seconds;
-        bool is_pubsub = slice_is_nocase(class, "pubsub");
-        if (!is_pubsub && !slice_is_nocase(class, "normal") && !slice_is_nocase(class, "slave") &&
-            !slice_is_nocase(class, "replica")) {
+        if (!find_class(name, &class)) {
             (void)snprintf(ret_why, SETTING_TEXT_MAX,
                            "Invalid client class specified in buffer limit configuration.");
             return false;
@@ -192,10 +223,11 @@ bool setting_set_output_limits(struct resp_client *c, struct slice value, bool a
                            "configuration.");
             return false;
         }
-        if (apply && is_pubsub) {
-            atomic_store_explicit(&s->subscriber_max, hard, memory_order_relaxed);
-            atomic_store_explicit(&s->subscriber_soft, soft, memory_order_relaxed);
-            atomic_store_explicit(&s->subscriber_soft_ms, seconds * 1000, memory_order_relaxed);
+        if (apply) {
+            _Atomic uint64_t *limits = limits_of(&c->worker->server->settings, class);
+            atomic_store_explicit(&limits[0], hard, memory_order_relaxed);
+            atomic_store_explicit(&limits[1], soft, memory_order_relaxed);
+            atomic_store_explicit(&limits[2], seconds * 1000, memory_order_relaxed);
         }
     }
     return true;

@@ -16,14 +16,15 @@
 enum { SETTINGS_ALL_MAX = 200, PERCENTILES_MAX = 16 };
 
 struct server_settings {
-    _Atomic int64_t slowlog_us;          /* commands at least so slow are kept; negative: none */
-    _Atomic uint64_t slowlog_max;        /* how many */
-    _Atomic uint64_t latency_ms;         /* events at least so slow are noted; 0: none */
-    _Atomic uint32_t events;             /* keyspace events wanted: enum event_class */
-    _Atomic uint64_t tracking_keys_max;  /* keys in the table of tracked reads; 0: any number */
-    _Atomic uint64_t subscriber_max;     /* bytes waiting for a subscriber; 0: any number */
-    _Atomic uint64_t subscriber_soft;    /* the same, if for so long: */
-    _Atomic uint64_t subscriber_soft_ms; /* 0 together with the former: no such limit */
+    _Atomic int64_t slowlog_us;         /* commands at least so slow are kept; negative: none */
+    _Atomic uint64_t slowlog_max;       /* how many */
+    _Atomic uint64_t latency_ms;        /* events at least so slow are noted; 0: none */
+    _Atomic uint32_t events;            /* keyspace events wanted: enum event_class */
+    _Atomic uint64_t tracking_keys_max; /* keys in the table of tracked reads; 0: any number */
+    /* Bytes that may wait for a subscriber, the same for a while, and how long that is in ms; 0: any
+     * number. Both of the latter 0: no such limit. */
+    _Atomic uint64_t subscriber_limits[3];
+    _Atomic uint64_t other_limits[2][3]; /* of clients and replicas: told again, without effect */
     _Atomic uint64_t acllog_max;         /* entries of ACL LOG */
     _Atomic uint64_t busy_reply_ms; /* a script that runs longer may be killed; others hear BUSY */
     struct coll_limits coll;        /* *-max-listpack-* and so on, for OBJECT ENCODING */

@@ -32,6 +32,7 @@
 
 enum kind {
     NUMBER,  /* in struct server_settings */
+    SIZE,    /* the same, and "1kb" is one */
     OWN,     /* functions */
     FACT,    /* nobody changes it */
     SWITCH,  /* from here on kept: yes or no */
@@ -48,13 +49,15 @@ static const struct setting {
     enum kind kind;
     const char *preset; /* what it is at first; ALIAS: of what; OWN: NULL */
     int64_t lowest, highest;
-    size_t place; /* NUMBER: in struct server_settings */
+    size_t place; /* NUMBER, SIZE: in struct server_settings */
     setting_print_fn *print;
     setting_set_fn *set;
     const char *choices; /* apart by a space */
 } settings[] = {
 #define SETTING_NUMBER(name, preset, field, lo, hi)                                                \
     {name, NUMBER, preset, lo, hi, offsetof(struct server_settings, field), NULL, NULL, NULL},
+#define SETTING_SIZE(name, preset, field)                                                          \
+    {name, SIZE, preset, 0, INT64_MAX, offsetof(struct server_settings, field), NULL, NULL, NULL},
 #define SETTING_OWN(name, print, set)       {name, OWN, NULL, 0, 0, 0, print, set, NULL},
 #define SETTING_FACT(name, text)            {name, FACT, text, 0, 0, 0, NULL, NULL, NULL},
 #define SETTING_SWITCH(name, preset)        {name, SWITCH, preset, 0, 0, 0, NULL, NULL, NULL},
@@ -72,15 +75,21 @@ static const struct setting {
 static const char *const hidden[] = {"requirepass", "key-load-delay", "rdb-key-save-delay",
                                      "watchdog-period", "loading-process-events-interval-bytes"};
 
-static const struct setting *find_setting(struct slice name)
+static const struct setting *find_name(struct slice name)
 {
     for (size_t i = 0; i < array_len(settings); i++) {
         if (slice_is_nocase(name, settings[i].name)) {
-            return settings[i].kind == ALIAS ? find_setting(slice_of(settings[i].preset))
-                                             : &settings[i];
+            return &settings[i];
         }
     }
     return NULL;
+}
+
+/* What the name stands for. */
+static const struct setting *find_setting(struct slice name)
+{
+    const struct setting *s = find_name(name);
+    return s != NULL && s->kind == ALIAS ? find_name(slice_of(s->preset)) : s;
 }
 
 static uint32_t index_of(const struct setting *s)
@@ -93,21 +102,26 @@ static _Atomic int64_t *number_of(struct server *server, const struct setting *s
     return (_Atomic int64_t *)(void *)((char *)&server->settings + s->place);
 }
 
+static bool is_number(const struct setting *s)
+{
+    return s->kind == NUMBER || s->kind == SIZE;
+}
+
 void settings_init(struct server *server)
 {
     _Static_assert(array_len(settings) <= SETTINGS_ALL_MAX, "room for what is kept");
     for (size_t i = 0; i < array_len(settings); i++) {
         int64_t value;
-        if (settings[i].kind == NUMBER) {
+        if (is_number(&settings[i])) {
             check(number_parse_i64(slice_of(settings[i].preset), &value));
             atomic_store_explicit(number_of(server, &settings[i]), value, memory_order_relaxed);
         }
     }
     uint64_t max = server->started_with->limits.subscriber_max;
     struct server_settings *s = &server->settings;
-    atomic_store_explicit(&s->subscriber_max, max, memory_order_relaxed);
-    atomic_store_explicit(&s->subscriber_soft, max / 4, memory_order_relaxed);
-    atomic_store_explicit(&s->subscriber_soft_ms, 60000, memory_order_relaxed);
+    atomic_store_explicit(&s->subscriber_limits[0], max, memory_order_relaxed);
+    atomic_store_explicit(&s->subscriber_limits[1], max / 4, memory_order_relaxed);
+    atomic_store_explicit(&s->subscriber_limits[2], 60000, memory_order_relaxed);
     atomic_store_explicit(&s->latency_tracking, true, memory_order_relaxed);
     s->percentile_count = 3;
     s->percentiles[0] = 50;
@@ -130,7 +144,7 @@ static void setting_text(const struct resp_client *c, const struct setting *s,
     struct server *server = c->worker->server;
     if (s->kind == OWN) {
         s->print(c, ret_text);
-    } else if (s->kind == NUMBER) {
+    } else if (is_number(s)) {
         (void)snprintf(ret_text, SETTING_TEXT_MAX, "%lld",
                        (long long)atomic_load_explicit(number_of(server, s), memory_order_relaxed));
     } else {
@@ -209,9 +223,13 @@ static bool set_number(struct server *server, const struct setting *s, struct sl
                        bool apply, char ret_why[SETTING_TEXT_MAX])
 {
     int64_t number;
-    if (!number_parse_i64(value, &number)) {
-        return refuse(ret_why, "argument couldn't be parsed into an integer");
+    uint64_t bytes;
+    bool is_size = s->kind == SIZE;
+    if (is_size ? !setting_parse_bytes(value, &bytes) : !number_parse_i64(value, &number)) {
+        return refuse(ret_why, is_size ? "argument must be a memory value"
+                                       : "argument couldn't be parsed into an integer");
     }
+    number = is_size ? (int64_t)bytes : number;
     if (!is_in_range(s, number, ret_why)) {
         return false;
     }
@@ -260,6 +278,7 @@ static bool judge(const struct setting *s, struct slice value, char **ret_value,
     case CHOICE:
         return setting_choose(s->choices, value, ret_value, ret_why);
     case NUMBER:
+    case SIZE:
     case OWN:
     case FACT:
     case ALIAS:
@@ -341,6 +360,7 @@ static bool try_setting(struct resp_client *c, const struct setting *s, struct s
     struct server *server = c->worker->server;
     switch (s->kind) {
     case NUMBER:
+    case SIZE:
         return set_number(server, s, value, apply, ret_why);
     case OWN:
         return s->set != NULL ? s->set(c, value, apply, ret_why)
@@ -362,7 +382,7 @@ static bool fail_set(struct resp_client *c, struct slice name, const char *why)
 /* Names first, then values, as in Redis. False after replying. */
 static bool check_name(struct resp_client *c, const struct slice *argv, uint32_t at)
 {
-    const struct setting *s = find_setting(argv[at]);
+    const struct setting *s = find_name(argv[at]);
     if (s == NULL) {
         resp_error(&c->conn.out,
                    "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
@@ -370,7 +390,7 @@ static bool check_name(struct resp_client *c, const struct slice *argv, uint32_t
         return false;
     }
     for (uint32_t i = 2; i < at; i += 2) {
-        if (find_setting(argv[i]) == s) {
+        if (find_name(argv[i]) == s) {
             return fail_set(c, argv[at], "duplicate parameter");
         }
     }

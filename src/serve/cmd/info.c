@@ -242,14 +242,16 @@ static void info_stats(const struct resp_client *c, struct buf *out)
     sum_spaces(s, sums);
     put(out, "total_connections_received", SUM(c, connections_accepted));
     put(out, "total_commands_processed", SUM(c, resp_commands));
-    put(out, "instantaneous_ops_per_sec",
-        atomic_load_explicit(&s->ops_per_s, memory_order_relaxed));
+    put(out, "instantaneous_ops_per_sec", setting_get(&s->rates[RATE_COMMANDS]));
     struct net_figures net;
     net_figures(s, &net);
     put(out, "total_net_input_bytes",
         net.bytes_in - atomic_load_explicit(&s->info_base_net[0], memory_order_relaxed));
     put(out, "total_net_output_bytes",
         net.bytes_out - atomic_load_explicit(&s->info_base_net[1], memory_order_relaxed));
+    buf_printf(out, "instantaneous_input_kbps:%.2f\r\ninstantaneous_output_kbps:%.2f\r\n",
+               (double)setting_get(&s->rates[RATE_IN]) / 1024,
+               (double)setting_get(&s->rates[RATE_OUT]) / 1024);
     put(out, "rejected_connections", SUM(c, connections_refused));
     for (size_t i = 0; i < array_len(names); i++) {
         uint64_t base = atomic_load_explicit(&s->info_base_space[i], memory_order_relaxed);

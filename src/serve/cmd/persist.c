@@ -147,12 +147,18 @@ void info_durable(const struct server *s, struct buf *out)
     buf_append_str(out, "rdb_bgsave_in_progress:0\r\n");
     put(out, "rdb_last_save_time", last_save(s));
     buf_append_str(out, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\n"
-                        "rdb_current_bgsave_time_sec:-1\r\n");
+                        "rdb_current_bgsave_time_sec:-1\r\nrdb_last_cow_size:0\r\n"
+                        "current_cow_peak:0\r\ncurrent_cow_size:0\r\ncurrent_cow_size_age:0\r\n"
+                        "current_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
+                        "current_save_keys_total:0\r\n");
     put(out, "aof_enabled", s->durable != NULL);
     put(out, "aof_rewrite_in_progress", f.is_rewriting);
     buf_append_str(out, "aof_rewrite_scheduled:0\r\n");
     buf_printf(out, "aof_last_bgrewrite_status:%s\r\n", f.last_rewrite_failed ? "err" : "ok");
     put(out, "aof_rewrites", f.rewrites);
+    buf_append_str(out, "aof_rewrites_consecutive_failures:0\r\naof_last_rewrite_time_sec:-1\r\n"
+                        "aof_current_rewrite_time_sec:-1\r\naof_last_cow_size:0\r\n"
+                        "module_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n");
     buf_printf(out, "aof_last_write_status:%s\r\n", f.trouble != 0 ? "err" : "ok");
     if (s->durable == NULL) {
         return;
