@@ -50,7 +50,7 @@ struct waiter {
 };
 
 struct blocked {
-    _Atomic uint32_t count; /* written by the store's owner, read relaxed by anyone */
+    _Atomic uint32_t count;     /* written by the store's owner, read relaxed by anyone */
     _Atomic uint32_t key_count; /* of `keys`: the same */
     struct list waiters;
     struct map keys;
