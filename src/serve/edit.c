@@ -62,21 +62,29 @@ static void prepare_meta(struct resp_client *c, struct client_edit *e)
     if (c->space->ttl_ms > 0 && !c->replaying) {
         e->meta.expiry_ms = e->hold.now_ms + c->space->ttl_ms;
     }
-    if (e->lease == NULL) {
-        return;
+    if (e->lease != NULL) {
+        lease_apply(e->lease, &e->meta);
     }
-    lease_apply(e->lease, &e->meta);
-    if (e->item == NULL && !lease_holds(c->worker, e->lease, &e->hold)) {
+}
+
+/* Before an absent key is created. */
+static void judge_lease(struct resp_client *c, struct client_edit *e)
+{
+    if (e->lease != NULL && !lease_holds(c->worker, e->lease, &e->hold)) {
         e->is_void = true;
         (void)store_remove(&e->hold); /* unproven: it must not come back */
     }
 }
 
-bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind kind,
-                       struct client_edit *ret_edit)
+bool client_edit_begin_from(struct resp_client *c, struct slice key, enum store_kind kind,
+                            fresh_pos stamp, struct client_edit *ret_edit)
 {
     struct client_edit *e = ret_edit;
     e->lease = client_lease(c, key, &e->room);
+    e->source_stamp = stamp;
+    if (e->lease != NULL && stamp != 0 && stamp < e->room.stamp) {
+        e->room.stamp = stamp;
+    }
     client_hold(c, key, &e->hold);
     e->item = client_item(c, &e->hold);
     if (e->item != NULL && store_item_kind(e->item) != kind) {
@@ -86,32 +94,83 @@ bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind 
     }
     e->is_new = e->item == NULL;
     prepare_meta(c, e);
+    if (e->is_new) {
+        judge_lease(c, e);
+    }
     return true;
 }
 
-void client_edit_anew(struct resp_client *c, struct slice key, fresh_pos stamp,
-                      struct client_edit *ret_edit)
+bool client_edit_begin(struct resp_client *c, struct slice key, enum store_kind kind,
+                       struct client_edit *ret_edit)
 {
-    struct client_edit *e = ret_edit;
-    e->lease = NULL;
-    if (c->followed) {
-        e->lease = &e->room;
-        lease_with_stamp(c->worker, c->db, key, stamp, &e->room);
+    return client_edit_begin_from(c, key, kind, 0, ret_edit);
+}
+
+static void tell_if_new(struct resp_client *c, struct client_edit *e)
+{
+    if (e->is_new && client_wants_event(c, EVENT_NEW) && store_inspect(&e->hold) != NULL) {
+        client_event(c, EVENT_NEW, "new", e->hold.key);
     }
-    client_hold(c, key, &e->hold);
-    e->is_new = !store_remove(&e->hold);
-    e->item = NULL;
-    prepare_meta(c, e);
 }
 
 void client_edit_end(struct resp_client *c, struct client_edit *e)
 {
     if (__builtin_expect(e->is_void, 0)) {
         (void)store_remove(&e->hold);
-    } else if (e->is_new && client_wants_event(c, EVENT_NEW) && store_inspect(&e->hold) != NULL) {
-        client_event(c, EVENT_NEW, "new", e->hold.key);
+    } else {
+        if (e->source_stamp != 0) {
+            store_lower_stamp(&e->hold, e->source_stamp);
+        }
+        tell_if_new(c, e);
     }
     store_drop(&e->hold);
+}
+
+/* --- whole new values ------------------------------------------------------------------------- */
+
+const struct store_write CLIENT_REMAKE_META = {.expiry_ms = 0};
+
+static void remake(struct resp_client *c, struct slice key, struct client_remake *r)
+{
+    client_hold(c, key, &r->edit.hold);
+    prepare_meta(c, &r->edit);
+    store_draft_begin(&r->edit.hold, &r->draft);
+}
+
+void client_remake_begin(struct resp_client *c, struct slice key, struct client_remake *ret_remake)
+{
+    ret_remake->edit.lease = client_lease(c, key, &ret_remake->edit.room);
+    remake(c, key, ret_remake);
+}
+
+void client_remake_begin_from(struct resp_client *c, struct slice key, fresh_pos stamp,
+                              struct client_remake *ret_remake)
+{
+    struct client_edit *e = &ret_remake->edit;
+    e->lease = NULL;
+    if (c->followed) {
+        e->lease = &e->room;
+        lease_with_stamp(c->worker, c->db, key, stamp, &e->room);
+    }
+    remake(c, key, ret_remake);
+}
+
+enum err client_remake_end(struct resp_client *c, struct client_remake *r, enum err err)
+{
+    struct client_edit *e = &r->edit;
+    if (err == ERR_OK) {
+        e->is_new = store_peek(&e->hold, NULL) == NULL;
+        judge_lease(c, e);
+        if (!e->is_void) {
+            err = store_draft_publish(&r->draft, &e->hold, &e->meta);
+        }
+    }
+    store_draft_discard(&r->draft);
+    if (err == ERR_OK && !e->is_void) {
+        tell_if_new(c, e);
+    }
+    store_drop(&e->hold);
+    return err;
 }
 
 void client_event_taken(struct resp_client *c, uint32_t class, const char *event, struct slice key,

@@ -41,8 +41,9 @@ struct client_edit {
     struct store_write meta; /* for the key's creation */
     struct lease room;
     const struct lease *lease;
-    bool is_void; /* created without a lease that holds: goes at the end */
-    bool is_new;  /* the key was absent */
+    fresh_pos source_stamp; /* of a key that something came from; 0: none */
+    bool is_void;           /* created without a lease that holds: goes at the end */
+    bool is_new;            /* the key was absent */
 };
 
 /* False after replying WRONGTYPE: nothing is held. */
@@ -55,11 +56,26 @@ void client_edit_end(struct resp_client *c, struct client_edit *e);
 enum client_found client_find_kind(struct resp_client *c, struct slice key, enum store_kind kind,
                                    struct store_hold *ret_hold, struct store_item **ret_item);
 
-/* For a whole new value made from other keys (SUNIONSTORE), with the store owned: whatever the key held is
- * gone, and the edit has begun as for an absent key. `stamp`: the oldest of the followed keys it was made
- * from, 0: of none. */
-void client_edit_anew(struct resp_client *c, struct slice key, fresh_pos stamp,
-                      struct client_edit *ret_edit);
+/* An edit by which something of another key comes to this one (LMOVE, SMOVE), with the store owned: `stamp`
+ * is that key's (0: it has none), and client_edit_end() sees that this one is not thought newer. */
+bool client_edit_begin_from(struct resp_client *c, struct slice key, enum store_kind kind,
+                            fresh_pos stamp, struct client_edit *ret_edit);
+
+/* A whole new value, with the store owned; the old one stays until it is finished. Writes go to
+ * `draft.hold` with CLIENT_REMAKE_META; `edit.meta` says what the value gets in the end. */
+struct client_remake {
+    struct client_edit edit;
+    struct store_draft draft;
+};
+extern const struct store_write CLIENT_REMAKE_META;
+/* Made of what the client brings (RESTORE). */
+void client_remake_begin(struct resp_client *c, struct slice key, struct client_remake *ret_remake);
+/* Made from other keys (SUNIONSTORE). `stamp`: the oldest of the followed ones, 0: of none. */
+void client_remake_begin_from(struct resp_client *c, struct slice key, fresh_pos stamp,
+                              struct client_remake *ret_remake);
+/* After something was written, with what came of that: nothing but ERR_OK, which it may also fail to give
+ * back, replaces the old value. */
+enum err client_remake_end(struct resp_client *c, struct client_remake *r, enum err err);
 
 /* Tells of something taken out of a collection (events.h), and "del" when that was the last. */
 void client_event_taken(struct resp_client *c, uint32_t class, const char *event, struct slice key,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whole values to another key: COPY, RENAME, MOVE.
+ * Whole values to another key: COPY, RENAME, MOVE; and drafts, which are values that move once.
  *
  * What is packed, and strings, are copied with their item. A tree's nodes are copied one by one
  * (tree_clone.c), or, moving within a pool, they stay and get another item above them.
@@ -10,7 +10,10 @@
 #include "store/tree.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "store/effect.h"
+
+#include <stdio.h>
 
 /* The new item with the source's value, without nodes. */
 static enum err put_value(struct store_hold *from, struct store_hold *to,
@@ -135,7 +138,9 @@ void store_dump(struct store_hold *h)
     }
 }
 
-enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
+/* The source stays, as an empty shell where its tree was taken. */
+static enum err move_value(struct store_hold *from, struct store_hold *to,
+                           const struct store_write *meta)
 {
     check(from->owned && to->owned);
     const struct store_item *source = store_inspect(from);
@@ -143,10 +148,54 @@ enum err store_move(struct store_hold *from, struct store_hold *to, const struct
     bool takes = coll_is_tree(source) && hold_pool(from) == hold_pool(to);
     struct store_item *it;
     enum err e = takes ? take_tree(from, to, meta, &it) : copy_value(from, to, meta, &it);
-    if (e != ERR_OK) {
-        return e;
+    if (e == ERR_OK) {
+        effect_item(to, it); /* not RENAME: a log that is being rewritten may not have the source */
     }
-    effect_item(to, it); /* not RENAME: a log that is being rewritten may not have the source */
-    (void)store_remove(from);
-    return ERR_OK;
+    return e;
+}
+
+enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
+{
+    enum err e = move_value(from, to, meta);
+    if (e == ERR_OK) {
+        (void)store_remove(from);
+    }
+    return e;
+}
+
+/* --- drafts ------------------------------------------------------------------------------------- */
+
+/* A name that nobody has, in the target's table of the target's shard, so that publishing moves no nodes. */
+void store_draft_begin(const struct store_hold *target, struct store_draft *ret_draft)
+{
+    check(target->owned);
+    struct store_draft *d = ret_draft;
+    d->hold = *target;
+    d->hold.is_draft = true;
+    for (uint32_t n = 0;; n++) {
+        int len = snprintf(d->name, sizeof(d->name), "draft %u", n);
+        d->hold.key = (struct slice){d->name, (size_t)len};
+        d->hold.hash = hash_slice(d->hold.key);
+        if (store_shard_of(target->store, d->hold.hash) == target->shard &&
+            table_find(target->table, d->hold.hash, d->hold.key).bucket == NULL) {
+            return;
+        }
+    }
+}
+
+void store_draft_discard(struct store_draft *d)
+{
+    struct store_hold *h = &d->hold;
+    struct table_at at = table_find(h->table, h->hash, h->key);
+    if (at.bucket != NULL) {
+        entry_free_at(h->table, h->hash, at);
+    }
+}
+
+enum err store_draft_publish(struct store_draft *d, struct store_hold *target,
+                             const struct store_write *meta)
+{
+    enum err e = move_value(&d->hold, target, meta);
+    store_draft_discard(d);
+    return e;
 }

@@ -82,7 +82,7 @@ void effect_hand_over(struct store *s, struct store_gate *g)
 
 bool effect_wanted(const struct store_hold *h)
 {
-    return hold_pool(h)->slab.pages.space->durable && remembers(h->store);
+    return hold_pool(h)->slab.pages.space->durable && remembers(h->store) && !h->is_draft;
 }
 
 void effect_command(struct store_hold *h, const char *name, uint32_t args)

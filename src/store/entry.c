@@ -56,6 +56,13 @@ void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct tabl
     if (why != STORE_TOUCH_REMOVED && p->slab.pages.space->durable) {
         effect_dropped(sh, it->place & ITEM_TABLE, item_key(it));
     }
+    entry_free_at(t, hash, at);
+}
+
+void entry_free_at(struct table *t, uint64_t hash, struct table_at at)
+{
+    struct store_item *it = table_item(t, at);
+    struct pool *p = container_of(t->slab, struct pool, slab);
     figure_add(&p->figures.keys, (uint64_t)-1);
     evict_removed(p, it);
     table_count_expiring(t, -(int)item_expires(it));

@@ -92,6 +92,13 @@ static inline uint64_t item_expiry(const struct store_item *it)
     return (it->place & ITEM_EXPIRES) != 0 ? *(const uint64_t *)(const void *)it->fields : 0;
 }
 
+/* Of an item with dependencies. */
+static inline void item_set_stamp(struct store_item *it, fresh_pos stamp)
+{
+    size_t at = item_expires(it) ? sizeof(uint64_t) : 0;
+    memcpy(it->fields + at, &stamp, sizeof(stamp));
+}
+
 /* Where the key (or its long length) begins in `fields`. */
 static inline size_t item_optional_bytes(const struct store_item *it)
 {

@@ -169,6 +169,9 @@ void entry_drop(struct shard *sh, struct store_item *it, enum store_touch why);
 void entry_drop_at(struct shard *sh, struct table *t, uint64_t hash, struct table_at at,
                    enum store_touch why);
 
+/* The same, telling nobody. */
+void entry_free_at(struct table *t, uint64_t hash, struct table_at at);
+
 /* All that an item occupies. */
 static inline size_t entry_bytes(const struct pool *p, const struct store_item *it)
 {

@@ -88,7 +88,8 @@ struct store_hold {
     uint64_t hash;
     uint64_t now_ms;
     uint32_t db;
-    bool owned; /* inside store_own(): no lock was taken */
+    bool owned;    /* inside store_own(): no lock was taken */
+    bool is_draft; /* of a store_draft: nobody is told */
 };
 
 void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice key,
@@ -197,6 +198,19 @@ void store_edited(struct store_hold *h, size_t offset, size_t len);
  * nothing. Moving leaves no source behind, and moves no elements within a shard's pool. */
 enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
+/* A whole new value of any kind, made step by step, that takes the place of the old one at once or not at
+ * all (SUNIONSTORE, SORT STORE, RESTORE): writes with a meta of nothing go through `hold`; nobody sees,
+ * remembers or evicts what they make. Inside store_own(), with the target held; end it before that ends,
+ * with one of the two. */
+struct store_draft {
+    struct store_hold hold;
+    char name[16];
+};
+void store_draft_begin(const struct store_hold *target, struct store_draft *ret_draft);
+/* As store_move(): something must have been written. ERR_NOSPACE: the target is as it was. */
+enum err store_draft_publish(struct store_draft *d, struct store_hold *target,
+                             const struct store_write *meta);
+void store_draft_discard(struct store_draft *d);
 /* False when the key is absent. 0 removes the expiry. May move the item. */
 enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found);
 /* Gives the live item of any kind this stamp and these dependencies (not the item's own memory) in place of
@@ -205,6 +219,9 @@ enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *de
 /* Did the space of this database, which never evicts, lately refuse a small write, and has nothing been written or
  * removed in it since? Then a write need not be tried. */
 bool store_is_full(const struct store *s, uint32_t db);
+/* The item has come to hold something that was true as of `stamp`: its own stamp, if it has one, is that or
+ * older from now on. In place; absent keys stay absent. */
+void store_lower_stamp(struct store_hold *h, fresh_pos stamp);
 
 /* --- whole databases ---------------------------------------------------------------------------- */
 

@@ -57,10 +57,12 @@ void entry_written(struct store_hold *h, const struct store_item *it)
     if ((it->place & ITEM_EXPIRES) != 0) {
         slab_note_expiry(&p->slab, it, item_expiry(it));
     }
-    if (sh->watches != NULL) {
-        watch_touch(sh, it->place & ITEM_TABLE, h->hash, h->key);
+    if (!h->is_draft) {
+        if (sh->watches != NULL) {
+            watch_touch(sh, it->place & ITEM_TABLE, h->hash, h->key);
+        }
+        touch_note(sh, STORE_TOUCH_WRITTEN, it->place & ITEM_TABLE, h->key);
     }
-    touch_note(sh, STORE_TOUCH_WRITTEN, it->place & ITEM_TABLE, h->key);
     pool_note_bytes(p);
     space_note_room(p->slab.pages.space);
 }
@@ -388,4 +390,12 @@ enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *de
     parts.deps = deps;
     parts.dep_count = count;
     return entry_write(h, at, &parts, &it);
+}
+
+void store_lower_stamp(struct store_hold *h, fresh_pos stamp)
+{
+    struct store_item *it = store_inspect(h);
+    if (it != NULL && it->dep_count > 0 && store_item_stamp(it) > stamp) {
+        item_set_stamp(it, stamp);
+    }
 }

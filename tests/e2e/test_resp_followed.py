@@ -157,6 +157,38 @@ def test_strict_pipelines_and_transactions(strict, shop):
         assert redis.pipeline(["MULTI"], ["GET", two], ["PING"], ["EXEC"])[3] == [None, "PONG"]
 
 
+@pytest.mark.parametrize("how", [["EVAL", "return redis.call('GET', KEYS[1])", 1],
+                                 ["EVAL_RO", "return redis.call('GET', KEYS[1])", 1],
+                                 ["EVAL", "return redis.call('GET', ARGV[1])", 0], ["EVALSHA"]], ids=lambda how: how[0])
+def test_strict_script_reads_what_every_commit_left(strict, shop, how):
+    """Its keys are not known before it runs, so a script waits for the proof whatever it names."""
+    redis = strict.resp(db=1)
+    if how == ["EVALSHA"]:
+        how = ["EVALSHA", redis("SCRIPT", "LOAD", "return redis.call('GET', KEYS[1])"), 1]
+    for product in range(1, 31):
+        key = f"{P}product_{product}"
+        fill(redis, key)
+        assert redis(*how, key) == b"5"
+        shop.execute(CHANGE.format(product))
+        assert redis(*how, key) is None
+        other = f"{P}product_{product + 40}"
+        fill(redis, other)
+        shop.execute(CHANGE.format(product + 40))
+        assert redis.pipeline(["MULTI"], [*how, other], ["EXEC"])[2] == [None]
+
+
+def test_strict_script_finds_nothing_without_contact(strict, postgres):
+    redis = strict.resp(db=1)
+    fill(redis)
+    redis("SET", P + "counter", 5)
+    postgres.halt()
+    try:
+        assert redis("EVAL", "return {redis.call('GET', KEYS[1]) or 'absent', redis.call('INCR', KEYS[2])}",
+                     2, KEY, P + "counter") == [b"absent", 6]
+    finally:
+        postgres.resume()
+
+
 def test_strict_long_pipeline_in_pieces_keeps_its_order(strict):
     redis = strict.resp(db=1)
     keys = [f"{P}plain_{i}" for i in range(300)]

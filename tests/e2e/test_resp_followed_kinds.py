@@ -87,6 +87,42 @@ def test_result_made_of_older_keys_is_not_newer_than_they_are(redis, shop):
     assert redis("EXISTS", OTHER) == 0
 
 
+MOVES = {
+    "SMOVE": (["SADD", KEY, "a", "b"], ["SADD", OTHER, "c"], ["SMOVE", KEY, OTHER, "a"], 1),
+    "LMOVE": (["RPUSH", KEY, "a", "b"], ["RPUSH", OTHER, "c"], ["LMOVE", KEY, OTHER, "LEFT", "LEFT"], b"a"),
+    "RPOPLPUSH": (["RPUSH", KEY, "b", "a"], ["RPUSH", OTHER, "c"], ["RPOPLPUSH", KEY, OTHER], b"a"),
+    "BLMOVE": (["RPUSH", KEY, "a", "b"], ["RPUSH", OTHER, "c"], ["BLMOVE", KEY, OTHER, "LEFT", "LEFT", "1"], b"a"),
+    "SORT": (["SADD", KEY, "1"], ["SADD", OTHER, "c"], ["SORT", KEY, "STORE", OTHER], 1),
+}
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+@pytest.mark.parametrize("move", MOVES)
+def test_element_of_an_older_key_makes_its_new_key_as_old(redis, shop, move, there):
+    """product_7 was read before product 8 changed: what comes from it into product_8 is from before that, even
+    where product_8 itself was read afterwards."""
+    source, target, command, reply = MOVES[move]
+    fill(redis, source)
+    outdate(redis, shop, 8)
+    redis("GET", OTHER)
+    if there:
+        fill(redis, target)
+    assert redis(*command) == reply
+    assert redis("EXISTS", OTHER) == 0
+    assert redis("EXISTS", KEY) == 1
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_element_of_a_key_as_new_is_kept(redis, shop, move):
+    source, target, command, reply = MOVES[move]
+    fill(redis, target)
+    fill(redis, source)
+    assert redis(*command) == reply
+    assert redis("EXISTS", OTHER) == 1
+    outdate(redis, shop, 8)
+    assert redis("EXISTS", OTHER) == 0
+
+
 @pytest.mark.parametrize("move", ["RENAME", "COPY"])
 def test_moved_collection_follows_its_new_name(redis, shop, move):
     fill(redis, ["HSET", KEY, "price", "5"])

@@ -108,7 +108,7 @@ static bool parse_ttl(struct resp_client *c, struct slice arg, struct restore *r
     return true;
 }
 
-static enum err put_entry(struct client_edit *e, const struct rdb_value *v,
+static enum err put_entry(struct store_hold *h, const struct rdb_value *v,
                           const struct rdb_entry *entry)
 {
     uint32_t count = 2 * entry->fields;
@@ -116,37 +116,34 @@ static enum err put_entry(struct client_edit *e, const struct rdb_value *v,
     for (uint32_t i = 0; i < count; i++) {
         fields[i] = rdb_element(v, entry->first + i).name;
     }
-    enum err err = coll_append(&e->hold, entry->id, fields, count, &e->meta);
+    enum err err = coll_append(h, entry->id, fields, count, &CLIENT_REMAKE_META);
     free(fields);
     return err;
 }
 
-static enum err put_stream(struct client_edit *e, const struct rdb_value *v)
+static enum err put_stream(struct store_hold *h, const struct rdb_value *v)
 {
     enum err err = ERR_OK;
     for (uint64_t i = 0; i < v->entry_count && err == ERR_OK; i++) {
-        err = put_entry(e, v, &v->entries[i]);
+        err = put_entry(h, v, &v->entries[i]);
     }
-    return err == ERR_OK ? coll_stream_set_info(&e->hold, &v->stream, &e->meta) : err;
+    return err == ERR_OK ? coll_stream_set_info(h, &v->stream, &CLIENT_REMAKE_META) : err;
 }
 
-static enum err put_elements(struct client_edit *e, const struct rdb_value *v)
+static enum err put_elements(struct store_hold *h, const struct rdb_value *v)
 {
+    const struct store_write *meta = &CLIENT_REMAKE_META;
     enum err err = ERR_OK;
     if (v->kind == STORE_STRING) {
-        e->meta.value = rdb_element(v, 0).name;
-        return store_put(&e->hold, &e->meta);
+        return store_put(h, &(struct store_write){.value = rdb_element(v, 0).name});
     }
     if (v->kind == STORE_STREAM) {
-        err = put_stream(e, v);
+        return put_stream(h, v);
     }
-    for (uint64_t i = 0; v->kind != STORE_STREAM && i < v->count && err == ERR_OK; i++) {
+    for (uint64_t i = 0; i < v->count && err == ERR_OK; i++) {
         struct coll_element element = rdb_element(v, i);
-        err = v->kind == STORE_LIST ? coll_push(&e->hold, COLL_TAIL, &element.name, 1, &e->meta)
-                                    : coll_put(&e->hold, v->kind, &element, &e->meta, NULL);
-    }
-    if (err != ERR_OK) {
-        (void)store_remove(&e->hold);
+        err = v->kind == STORE_LIST ? coll_push(h, COLL_TAIL, &element.name, 1, meta)
+                                    : coll_put(h, v->kind, &element, meta, NULL);
     }
     return err;
 }
@@ -159,18 +156,14 @@ static void remove_old(struct resp_client *c, struct slice key)
     store_drop(&h);
 }
 
-/* With the store owned and the key absent. */
+/* With the store owned. */
 static void put_value(struct resp_client *c, struct slice key, const struct restore *r,
                       const struct rdb_value *v)
 {
-    struct client_edit e __attribute__((uninitialized));
-    if (!client_edit_begin(c, key, v->kind, &e)) {
-        return;
-    }
-    e.meta.expiry_ms = r->expiry_ms;
-    enum err err = put_elements(&e, v);
-    client_edit_end(c, &e);
-    reply_stored(c, err);
+    struct client_remake m __attribute__((uninitialized));
+    client_remake_begin(c, key, &m);
+    m.edit.meta.expiry_ms = r->expiry_ms;
+    reply_stored(c, client_remake_end(c, &m, put_elements(&m.draft.hold, v)));
 }
 
 static bool key_is_there(struct resp_client *c, struct slice key)
@@ -197,13 +190,11 @@ static void restore(struct resp_client *c, const struct slice *argv, struct rest
         resp_error(&c->conn.out, "ERR DUMP payload version or checksum are wrong");
     } else if (!rdb_read(payload, &value)) {
         resp_error(&c->conn.out, "ERR Bad data format");
-    } else {
+    } else if (r->is_past) {
         remove_old(c, argv[1]);
-        if (r->is_past) {
-            reply_ok(c);
-        } else {
-            put_value(c, argv[1], r, &value);
-        }
+        reply_ok(c);
+    } else {
+        put_value(c, argv[1], r, &value);
     }
     rdb_value_fini(&value);
 }
@@ -213,17 +204,13 @@ static void restore(struct resp_client *c, const struct slice *argv, struct rest
 static enum err put_back(struct resp_client *c, struct slice key, const struct rdb_value *v,
                          fresh_pos stamp, uint64_t expiry_ms, const struct buf *deps)
 {
-    struct client_edit e __attribute__((uninitialized));
+    struct client_remake m __attribute__((uninitialized));
     const fresh_dep *dep = (const fresh_dep *)(const void *)buf_readable(deps).ptr;
     uint32_t dep_count = (uint32_t)(buf_len(deps) / sizeof(*dep));
-    client_edit_anew(c, key, stamp, &e);
-    e.meta.expiry_ms = expiry_ms;
-    enum err err = put_elements(&e, v);
-    if (err == ERR_OK && dep_count > 0) {
-        err = store_depend(&e.hold, stamp, dep, dep_count);
-    }
-    client_edit_end(c, &e);
-    return err;
+    client_remake_begin_from(c, key, stamp, &m);
+    m.edit.meta = (struct store_write){
+        .expiry_ms = expiry_ms, .stamp = stamp, .deps = dep, .dep_count = dep_count};
+    return client_remake_end(c, &m, put_elements(&m.draft.hold, v));
 }
 
 enum err dump_pass_through(struct resp_client *c, struct slice key)

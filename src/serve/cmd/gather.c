@@ -266,16 +266,12 @@ static bool keep_names(struct gather *g)
     return true;
 }
 
-/* A space that runs full keeps neither a part nor the old value: its key is absent then. */
-static enum err put_all(struct client_edit *e, const struct gather *g, enum store_kind kind)
+static enum err put_all(struct store_hold *h, const struct gather *g, enum store_kind kind)
 {
     enum err err = ERR_OK;
     for (uint32_t i = 0; i < g->count && err == ERR_OK; i++) {
         struct coll_element member = {.name = g->all[i].name, .score = g->all[i].score};
-        err = coll_put(&e->hold, kind, &member, &e->meta, NULL);
-    }
-    if (err != ERR_OK) {
-        (void)store_remove(&e->hold);
+        err = coll_put(h, kind, &member, &CLIENT_REMAKE_META, NULL);
     }
     return err;
 }
@@ -283,10 +279,9 @@ static enum err put_all(struct client_edit *e, const struct gather *g, enum stor
 static enum err store_new(struct resp_client *c, const struct gather *g, fresh_pos stamp,
                           const struct gather_target *to)
 {
-    struct client_edit e __attribute__((uninitialized));
-    client_edit_anew(c, to->key, stamp, &e);
-    enum err err = put_all(&e, g, to->kind);
-    client_edit_end(c, &e);
+    struct client_remake r __attribute__((uninitialized));
+    client_remake_begin_from(c, to->key, stamp, &r);
+    enum err err = client_remake_end(c, &r, put_all(&r.draft.hold, g, to->kind));
     if (err == ERR_OK) {
         client_event(c, to->kind == STORE_SET ? EVENT_SET : EVENT_ZSET, to->event, to->key);
     }

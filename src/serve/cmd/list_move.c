@@ -20,9 +20,9 @@ struct move_args {
     enum coll_end to_end;
 };
 
-/* Copies the element that would move; false after replying, or when there is none. */
+/* Copies the element that would move, and tells the source's stamp. */
 static enum client_found look(struct resp_client *c, const struct move_args *m,
-                              struct buf *ret_element)
+                              struct buf *ret_element, fresh_pos *ret_stamp)
 {
     struct store_hold h;
     struct store_item *item;
@@ -32,6 +32,7 @@ static enum client_found look(struct resp_client *c, const struct move_args *m,
         uint64_t rank = m->from_end == COLL_HEAD ? 0 : coll_count(item) - 1;
         check(coll_at(&h, item, rank, &e));
         buf_append_slice(ret_element, e.name);
+        *ret_stamp = store_item_stamp(item);
         store_drop(&h);
     }
     return found;
@@ -51,13 +52,14 @@ static void take_away(struct resp_client *c, const struct move_args *m)
     store_drop(&h);
 }
 
-static void move_element(struct resp_client *c, const struct move_args *m, struct slice element)
+static void move_element(struct resp_client *c, const struct move_args *m, struct slice element,
+                         fresh_pos stamp)
 {
     struct client_edit e __attribute__((uninitialized));
     if (!client_room(c, element.len + REPLY_FRAME)) {
         return; /* what cannot be told must not happen */
     }
-    if (!client_edit_begin(c, m->to, STORE_LIST, &e)) {
+    if (!client_edit_begin_from(c, m->to, STORE_LIST, stamp, &e)) {
         return;
     }
     enum err err = coll_push(&e.hold, m->to_end, &element, 1, &e.meta);
@@ -76,11 +78,12 @@ static bool move(struct resp_client *c, const void *args)
 {
     const struct move_args *m = args;
     struct buf element;
+    fresh_pos stamp;
     buf_init(&element);
     client_own(c);
-    enum client_found found = look(c, m, &element);
+    enum client_found found = look(c, m, &element, &stamp);
     if (found == CLIENT_FOUND) {
-        move_element(c, m, buf_readable(&element));
+        move_element(c, m, buf_readable(&element), stamp);
     }
     client_disown(c);
     buf_fini(&element);

@@ -40,9 +40,10 @@ void cmd_srem(struct resp_client *c, const struct slice *argv, uint32_t argc)
 }
 
 struct smove {
-    bool has;      /* the source has the member */
-    bool was_last; /* and no other */
-    bool was;      /* the target had it */
+    bool has;        /* the source has the member */
+    bool was_last;   /* and no other */
+    bool was;        /* the target had it */
+    fresh_pos stamp; /* of the source, if it moves */
 };
 
 /* The target first, so that a full space loses nothing. Making room may evict the source, member and all. */
@@ -67,20 +68,22 @@ static void smove(struct resp_client *c, const struct slice *argv)
     struct store_hold h;
     struct store_item *item;
     struct smove m = {.has = false};
+    bool moves = false;
     enum client_found found = client_find_kind(c, argv[1], STORE_SET, &h, &item);
     if (found == CLIENT_FOUND) {
         struct coll_element member;
         m.has = coll_find(&h, item, argv[3], &member);
         m.was_last = coll_count(item) == 1;
+        moves = m.has && !slice_eq(argv[1], argv[2]);
+        m.stamp = moves ? store_item_stamp(item) : 0;
         store_drop(&h);
     }
     struct client_edit to __attribute__((uninitialized));
     if (found == CLIENT_WRONG_KIND ||
-        (found == CLIENT_FOUND && !client_edit_begin(c, argv[2], STORE_SET, &to))) {
+        (found == CLIENT_FOUND && !client_edit_begin_from(c, argv[2], STORE_SET, m.stamp, &to))) {
         return;
     }
     enum err err = ERR_OK;
-    bool moves = m.has && !slice_eq(argv[1], argv[2]);
     if (moves) {
         err = move_member(c, argv, &to, &m);
     }

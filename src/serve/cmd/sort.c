@@ -52,6 +52,7 @@ struct sort {
     struct buf key; /* of the pattern being looked up */
     struct element *elements;
     uint64_t count;
+    fresh_pos stamp; /* the oldest of what was read, 0: nothing of it follows the database */
     bool not_numbers;
 };
 
@@ -135,6 +136,14 @@ static bool split(struct slice pattern, struct slice *ret_before, struct slice *
     return true;
 }
 
+static void note_stamp(struct sort *s, const struct store_item *it)
+{
+    fresh_pos stamp = store_item_stamp(it);
+    if (stamp != 0 && (s->stamp == 0 || stamp < s->stamp)) {
+        s->stamp = stamp;
+    }
+}
+
 /* What a key found by a pattern gives: a string's value, or the field. */
 static struct text text_in(struct sort *s, const struct store_hold *h, const struct store_item *it,
                            struct slice field)
@@ -171,6 +180,7 @@ static struct text look_up(struct sort *s, struct slice pattern, struct text nam
         return (struct text){.present = false};
     }
     struct text found = text_in(s, &h, it, field);
+    note_stamp(s, it);
     store_drop(&h);
     return found;
 }
@@ -299,10 +309,31 @@ static void reply_elements(struct sort *s, uint64_t from, uint64_t to)
     }
 }
 
+static enum err put_list(struct sort *s, const struct slice *values, uint32_t count)
+{
+    struct client_remake r __attribute__((uninitialized));
+    client_remake_begin_from(s->client, s->o.store, s->stamp, &r);
+    enum err err = coll_push(&r.draft.hold, COLL_TAIL, values, count, &CLIENT_REMAKE_META);
+    err = client_remake_end(s->client, &r, err);
+    if (err == ERR_OK) {
+        client_event(s->client, EVENT_LIST, "sortstore", s->o.store);
+    }
+    return err;
+}
+
+static void remove_old(struct sort *s)
+{
+    struct store_hold h;
+    client_hold(s->client, s->o.store, &h);
+    if (store_remove(&h)) {
+        client_event(s->client, EVENT_GENERIC, "del", s->o.store);
+    }
+    store_drop(&h);
+}
+
 /* All values first, then the list in one push. */
 static enum err store_elements(struct sort *s, uint64_t from, uint64_t to, uint64_t *ret_count)
 {
-    struct resp_client *c = s->client;
     uint64_t columns = s->o.get_count > 0 ? s->o.get_count : 1;
     uint64_t count = (to - from) * columns;
     if (count > UINT32_MAX) {
@@ -317,15 +348,9 @@ static enum err store_elements(struct sort *s, uint64_t from, uint64_t to, uint6
     for (uint64_t i = 0; i < count; i++) {
         values[i] = found[i].present ? text_of(s, found[i]) : SLICE("");
     }
-    struct client_edit e __attribute__((uninitialized));
-    enum err err = ERR_OK;
-    struct store_hold h;
-    client_hold(c, s->o.store, &h);
-    (void)store_remove(&h);
-    store_drop(&h);
-    if (count > 0 && client_edit_begin(c, s->o.store, STORE_LIST, &e)) {
-        err = coll_push(&e.hold, COLL_TAIL, values, (uint32_t)count, &e.meta);
-        client_edit_end(c, &e);
+    enum err err = count > 0 ? put_list(s, values, (uint32_t)count) : ERR_OK;
+    if (count == 0) {
+        remove_old(s);
     }
     free(found);
     free(values);
@@ -353,6 +378,7 @@ static bool read_elements(struct sort *s, struct slice key)
             s->o.by = (struct slice){NULL, 0};
         }
         gather(s, &h, it);
+        note_stamp(s, it);
     }
     store_drop(&h);
     if (!sortable) {
