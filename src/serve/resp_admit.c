@@ -75,16 +75,16 @@ static const struct command *find_known(struct resp_client *c, const struct slic
     return cmd;
 }
 
-/* An EXEC that cannot even run gives the transaction up. */
-static void refuse_arity(struct resp_client *c, const struct command *cmd)
+/* An EXEC that may not even run gives the transaction up; `before`: where the reply that says why begins. */
+static void abort_transaction(struct resp_client *c, size_t before)
 {
-    if (cmd->run == cmd_exec) {
-        client_discard(c);
-        resp_error(&c->conn.out, "EXECABORT Transaction discarded because of: wrong number of "
-                                 "arguments for 'exec' command");
-    } else {
-        reply_wrong_arity(c, cmd->full_name);
-    }
+    char why[256];
+    struct slice text = slice_from(buf_readable(&c->conn.out), before);
+    text = slice_from(text, text.len > 5 && memcmp(text.ptr, "-ERR ", 5) == 0 ? 5 : 1);
+    (void)snprintf(why, sizeof(why), "%.*s", (int)text.len - 2, text.ptr);
+    buf_truncate(&c->conn.out, before);
+    client_discard(c);
+    resp_error(&c->conn.out, "EXECABORT Transaction discarded because of: %s", why);
 }
 
 /* A RESP2 client that listens could not tell replies from messages. */
@@ -104,9 +104,7 @@ static bool is_open_to(struct resp_client *c, const struct command *cmd, const s
         return false;
     }
     if (!c->authenticated && (cmd->flags & COMMAND_NO_AUTH) == 0) {
-        bool is_exec = cmd->run == cmd_exec;
-        resp_error(&c->conn.out, "%sNOAUTH Authentication required.",
-                   is_exec ? "EXECABORT Transaction discarded because of: " : "");
+        resp_error(&c->conn.out, "NOAUTH Authentication required.");
         return false;
     }
     if (c->user != NULL && !user_is_full(c->user) && !users_admit(c, cmd, argv, argc)) {
@@ -122,14 +120,30 @@ static bool is_open_to(struct resp_client *c, const struct command *cmd, const s
     return true;
 }
 
-/* A space that is full and never evicts refuses before the command has done half of its work. */
+/* A space that is full and never evicts refuses before the command, or the transaction, has done half of its
+ * work. */
 static bool room_admits(struct resp_client *c, const struct command *cmd)
 {
-    if ((cmd->flags & COMMAND_DENYOOM) == 0 || !store_is_full(client_store(c), c->db)) {
+    uint32_t flags = cmd->flags | (cmd->run == cmd_exec ? c->queued_flags : 0);
+    if ((flags & COMMAND_DENYOOM) == 0 || !store_is_full(client_store(c), c->db)) {
         return true;
     }
     reply_err(c, ERR_NOSPACE);
     return false;
+}
+
+/* False after replying why not. */
+static bool is_admitted(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                        uint32_t argc)
+{
+    if (!command_takes(cmd, argc)) {
+        reply_wrong_arity(c, cmd->full_name);
+        return false;
+    }
+    uint32_t alert = atomic_load_explicit(&c->worker->server->alert, memory_order_relaxed);
+    bool guarded = c->guarded || (alert & ALERT_USERS) != 0;
+    return (__builtin_expect(!guarded, 1) || is_open_to(c, cmd, argv, argc)) &&
+           durable_admits(c, cmd) && room_admits(c, cmd);
 }
 
 const struct command *resp_admit(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -138,15 +152,11 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
     if (cmd == NULL) {
         return NULL;
     }
-    if (!command_takes(cmd, argc)) {
-        refuse_arity(c, cmd);
-        command_stats_rejected(c->worker, cmd);
-        return NULL;
-    }
-    uint32_t alert = atomic_load_explicit(&c->worker->server->alert, memory_order_relaxed);
-    bool guarded = c->guarded || (alert & ALERT_USERS) != 0;
-    if ((__builtin_expect(guarded, 0) && !is_open_to(c, cmd, argv, argc)) ||
-        !durable_admits(c, cmd) || !room_admits(c, cmd)) {
+    size_t before = buf_len(&c->conn.out);
+    if (!is_admitted(c, cmd, argv, argc)) {
+        if (cmd->run == cmd_exec) {
+            abort_transaction(c, before);
+        }
         command_stats_rejected(c->worker, cmd);
         return NULL;
     }

@@ -13,6 +13,10 @@ static void reply_text(struct resp_client *c, struct buf *text)
 void cmd_freshet_explain(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct buf text;
+    if (argc > 3) {
+        reply_wrong_arity(c, "freshet.explain");
+        return;
+    }
     buf_init(&text);
     if (argc == 2) {
         explain_key(c->worker, c->db, argv[1], &text);
