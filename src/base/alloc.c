@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every allocation of control memory passes through alloc_try() or must(): so tests can make the n-th
+ * Every allocation of control memory passes through take(), resize() or must(): so tests can make the n-th
  * one fail (alloc_fail_at()), and a process that cannot go on says how much it asked for.
  */
 #include "base/alloc.h"
@@ -15,20 +15,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Atomic uint64_t fail_in; /* relaxed: tests only */
+/* Relaxed: tests only. */
+static _Atomic uint64_t fail_in;
+static _Atomic bool fail_tries_only;
 
 uint64_t alloc_fail_at(uint64_t n)
 {
+    atomic_store_explicit(&fail_tries_only, false, memory_order_relaxed);
     return atomic_exchange_explicit(&fail_in, n, memory_order_relaxed);
 }
 
-/* True once, when the count of alloc_fail_at() has run down. */
-static bool fails_now(void)
+uint64_t alloc_fail_try_at(uint64_t n)
 {
-    if (__builtin_expect(atomic_load_explicit(&fail_in, memory_order_relaxed) == 0, 1)) {
+    atomic_store_explicit(&fail_tries_only, true, memory_order_relaxed);
+    return atomic_exchange_explicit(&fail_in, n, memory_order_relaxed);
+}
+
+/* True once, when the count has run down. Two threads at once may count one too many: never below 0. */
+static bool fails_now(bool may_fail)
+{
+    uint64_t left = atomic_load_explicit(&fail_in, memory_order_relaxed);
+    if (__builtin_expect(left == 0, 1) ||
+        (!may_fail && atomic_load_explicit(&fail_tries_only, memory_order_relaxed))) {
         return false;
     }
-    return atomic_fetch_sub_explicit(&fail_in, 1, memory_order_relaxed) == 1;
+    return atomic_compare_exchange_strong_explicit(&fail_in, &left, left - 1, memory_order_relaxed,
+                                                   memory_order_relaxed) &&
+           left == 1;
 }
 
 _Noreturn void alloc_failed(size_t size)
@@ -41,9 +54,19 @@ _Noreturn void alloc_failed(size_t size)
     crash_abort(text);
 }
 
+static void *take(size_t size, bool may_fail)
+{
+    return fails_now(may_fail) ? NULL : malloc(size > 0 ? size : 1);
+}
+
+static void *resize(void *ptr, size_t size, bool may_fail)
+{
+    return fails_now(may_fail) ? NULL : realloc(ptr, size > 0 ? size : 1);
+}
+
 void *alloc_try(size_t size)
 {
-    return fails_now() ? NULL : malloc(size > 0 ? size : 1);
+    return take(size, true);
 }
 
 static void *must(void *ptr, size_t size)
@@ -56,23 +79,23 @@ static void *must(void *ptr, size_t size)
 
 void *xmalloc(size_t size)
 {
-    return must(alloc_try(size), size);
+    return must(take(size, false), size);
 }
 
 void *xcalloc(size_t count, size_t size)
 {
-    bool fails = fails_now();
+    bool fails = fails_now(false);
     return must(fails ? NULL : calloc(count > 0 ? count : 1, size > 0 ? size : 1), count * size);
 }
 
 void *alloc_try_resize(void *ptr, size_t size)
 {
-    return fails_now() ? NULL : realloc(ptr, size > 0 ? size : 1);
+    return resize(ptr, size, true);
 }
 
 void *xrealloc(void *ptr, size_t size)
 {
-    return must(alloc_try_resize(ptr, size), size);
+    return must(resize(ptr, size, false), size);
 }
 
 char *xstrdup(const char *text)

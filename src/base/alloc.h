@@ -29,5 +29,7 @@ _Noreturn void alloc_failed(size_t size);
 /* For tests: the n-th allocation from now, of those that may fail and those that may not, fails once; 0:
  * none. Returns how many were still to come, 0 when it has failed. Any thread; counts those of all. */
 uint64_t alloc_fail_at(uint64_t n);
+/* The same, counting only those that may fail: who gets NULL must go on. */
+uint64_t alloc_fail_try_at(uint64_t n);
 
 #endif

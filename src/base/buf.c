@@ -31,8 +31,9 @@ bool buf_sane(const struct buf *b)
     return b->start <= b->end && b->end <= b->cap && (b->start != b->end || b->start == 0);
 }
 
-/* False when there is no memory. Moves what is there to the front, in the old memory if it fits. */
-static bool buf_grow(struct buf *b, size_t len)
+/* False when there is no memory; `must`: then it ends the process. Moves what is there to the front, in the
+ * old memory if it fits. */
+static bool buf_grow(struct buf *b, size_t len, bool must)
 {
     size_t used = buf_len(b);
     if (b->start > 0 && b->cap - used >= len && b->start >= used) {
@@ -45,7 +46,7 @@ static bool buf_grow(struct buf *b, size_t len)
             }
             cap *= 2;
         }
-        char *mem = alloc_try(cap);
+        char *mem = must ? xmalloc(cap) : alloc_try(cap);
         if (mem == NULL) {
             return false;
         }
@@ -63,7 +64,7 @@ static bool buf_grow(struct buf *b, size_t len)
 
 char *buf_try_reserve(struct buf *b, size_t len)
 {
-    if (b->cap - b->end < len && !buf_grow(b, len)) {
+    if (b->cap - b->end < len && !buf_grow(b, len, false)) {
         return NULL;
     }
     return b->mem + b->end;
@@ -71,11 +72,10 @@ char *buf_try_reserve(struct buf *b, size_t len)
 
 char *buf_reserve(struct buf *b, size_t len)
 {
-    char *room = buf_try_reserve(b, len);
-    if (room == NULL) {
+    if (b->cap - b->end < len && !buf_grow(b, len, true)) {
         alloc_failed(len);
     }
-    return room;
+    return b->mem + b->end;
 }
 
 void buf_commit(struct buf *b, size_t len)

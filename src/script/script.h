@@ -76,7 +76,8 @@ struct script_host {
     bool (*beat)(void *arg);
 };
 
-/* `memory_max`: bytes that Lua may hold; what needs more fails with "not enough memory". */
+/* `memory_max`: bytes that Lua may hold; what needs more fails with "not enough memory". NULL: there is no memory
+ * even for an empty one. */
 struct script_vm *script_vm_create(const struct script_host *host, void *arg, size_t memory_max);
 void script_vm_destroy(struct script_vm **vm);
 /* Compiles and keeps the script under its SHA1. False with an error text ("ERR ...") at the end of `error`. */

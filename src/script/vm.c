@@ -91,8 +91,9 @@ struct script_vm *script_vm_create(const struct script_host *host, void *arg, si
     vm->memory_max = memory_max;
     script_random_seed(vm, 0x1234abcd);
     vm->lua = lua_newstate(resize, vm);
-    check(vm->lua != NULL);
-    check(lua_cpcall(vm->lua, open_protected, NULL) == 0);
+    if (vm->lua == NULL || lua_cpcall(vm->lua, open_protected, NULL) != 0) {
+        script_vm_destroy(&vm);
+    }
     return vm;
 }
 
@@ -102,7 +103,9 @@ void script_vm_destroy(struct script_vm **vmp)
     if (vm == NULL) {
         return;
     }
-    lua_close(vm->lua);
+    if (vm->lua != NULL) {
+        lua_close(vm->lua);
+    }
     strbuf_settle(vm);
     buf_fini(&vm->text);
     free(vm->argv);

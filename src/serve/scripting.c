@@ -253,14 +253,31 @@ static const struct script_host host = {
 
 /* --- finding and compiling ---------------------------------------------------------------------- */
 
-/* The worker's, with no script in it that has been flushed elsewhere. */
-static struct scripting *scripting_of(struct worker *w)
+static void reply_no_memory(struct resp_client *c)
 {
-    if (w->scripting == NULL) {
-        struct scripting *s = xcalloc(1, sizeof(*s));
-        s->vm = script_vm_create(&host, s, w->server->started_with->limits.script_memory);
-        s->inner = detached_create(w);
-        w->scripting = s;
+    resp_error(&c->conn.out, "OOM no memory for the script; limits.script_memory is the bound");
+}
+
+static struct scripting *scripting_create(struct worker *w)
+{
+    struct scripting *s = xcalloc(1, sizeof(*s));
+    s->vm = script_vm_create(&host, s, w->server->started_with->limits.script_memory);
+    if (s->vm == NULL) {
+        free(s);
+        return NULL;
+    }
+    s->inner = detached_create(w);
+    return s;
+}
+
+/* The worker's, with no script in it that has been flushed elsewhere; NULL after replying that there is no
+ * memory. */
+static struct scripting *scripting_of(struct resp_client *c)
+{
+    struct worker *w = c->worker;
+    if (w->scripting == NULL && (w->scripting = scripting_create(w)) == NULL) {
+        reply_no_memory(c);
+        return NULL;
     }
     struct scripting *s = w->scripting;
     uint64_t generation = script_sources_generation(w->server->scripting->sources);
@@ -318,15 +335,19 @@ static bool prepare(struct scripting *s, struct resp_client *c, const struct scr
     }
     bool ok =
         call->source.ptr != NULL ? compile(s, c, sha, call->source) : compile_known(s, c, sha);
-    return ok && script_vm_find(s->vm, sha, ret_flags);
+    if (!ok || script_vm_find(s->vm, sha, ret_flags)) {
+        return ok;
+    }
+    reply_no_memory(c);
+    return false;
 }
 
 void scripting_load(struct resp_client *c, struct slice source)
 {
-    struct scripting *s = scripting_of(c->worker);
+    struct scripting *s = scripting_of(c);
     char sha[SCRIPT_SHA_SIZE];
     uint32_t flags = 0;
-    if (prepare(s, c, &(struct scripting_call){.source = source}, sha, &flags)) {
+    if (s != NULL && prepare(s, c, &(struct scripting_call){.source = source}, sha, &flags)) {
         script_sources_add(state_of(s)->sources, sha, source);
         tell_memory(s);
         resp_bulk_str(&c->conn.out, sha);
@@ -373,10 +394,10 @@ static void end(struct scripting *s)
 
 void scripting_run(struct resp_client *c, const struct scripting_call *call)
 {
-    struct scripting *s = scripting_of(c->worker);
+    struct scripting *s = scripting_of(c);
     char sha[SCRIPT_SHA_SIZE];
     uint32_t flags = 0;
-    if (!prepare(s, c, call, sha, &flags)) {
+    if (s == NULL || !prepare(s, c, call, sha, &flags)) {
         return;
     }
     if (call->read_only && (flags & (SCRIPT_NO_WRITES | SCRIPT_OLD_STYLE)) == 0) {

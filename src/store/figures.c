@@ -68,12 +68,14 @@ static uint64_t count_nodes(const struct slab *s)
     return nodes;
 }
 
-/* Live items in the runs of a pool, each of them in its table; all nodes in one of their trees or in limbo. */
+/* Live items in the runs of a pool, each of them in its table; all nodes in one of their trees or in limbo; what
+ * is accounted is what they occupy. */
 static uint64_t validate_items(struct shard *sh, struct pool *p)
 {
     struct slab *s = &p->slab;
     uint64_t items = 0;
     uint64_t nodes = node_limbo_count(s);
+    uint64_t bytes = node_limbo_bytes(s);
     for (uint32_t page = 1; page < s->pages.top; page += s->pages.page[page].len) {
         if (!slab_run_has_items(s, page)) {
             continue;
@@ -85,6 +87,7 @@ static uint64_t validate_items(struct shard *sh, struct pool *p)
             check(t->slab == s);
             check(item_size(it) <= slab_run_slot_bytes(s, page));
             nodes += coll_validate(s, it);
+            bytes += entry_bytes(p, it);
             uint64_t expiry = item_expiry(it) >> 10;
             check(item_expiry(it) == 0 || expiry >= soonest || expiry >= PAGE_NEVER);
             struct table_at where = table_find(t, hash_slice(item_key(it)), item_key(it));
@@ -92,6 +95,7 @@ static uint64_t validate_items(struct shard *sh, struct pool *p)
         }
     }
     check(nodes == count_nodes(s) && p->building == 0);
+    check(bytes == s->bytes);
     return items;
 }
 

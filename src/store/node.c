@@ -133,6 +133,16 @@ uint64_t node_limbo_count(struct slab *s)
     return count;
 }
 
+uint64_t node_limbo_bytes(struct slab *s)
+{
+    uint64_t bytes = 0;
+    for (uint32_t at = container_of(s, struct pool, slab)->limbo; at != 0;) {
+        bytes += node_bytes(s, node_at(s, at));
+        at = node_at(s, at)->next;
+    }
+    return bytes;
+}
+
 /* --- moving ------------------------------------------------------------------------------------- */
 
 static void tell_list(struct slab *s, const struct node *n, uint32_t ref)

@@ -107,5 +107,7 @@ struct node *node_list_take(struct slab *s, uint32_t *head);
 bool node_limbo_free(struct slab *s, uint32_t most);
 /* How many nodes are in limbo, checking them. */
 uint64_t node_limbo_count(struct slab *s);
+/* And their bytes. */
+uint64_t node_limbo_bytes(struct slab *s);
 
 #endif

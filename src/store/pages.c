@@ -235,6 +235,9 @@ static void mark_used(struct pages *p, uint32_t page, uint32_t len, enum page_ki
 
 uint32_t pages_take(struct pages *p, uint32_t len, enum page_kind kind)
 {
+    if (pages_refuses(p)) {
+        return 0;
+    }
     uint32_t page = unused_find(p, &p->free_bins, len);
     if (page != 0) {
         unused_cut(p, page, len);
@@ -296,7 +299,7 @@ bool pages_resize(struct pages *p, uint32_t page, uint32_t len)
 {
     uint32_t old = p->page[page].len;
     if (len > old) {
-        if (!lengthen(p, page, len - old)) {
+        if (pages_refuses(p) || !lengthen(p, page, len - old)) {
             return false;
         }
         for (uint32_t i = old; i < len; i++) {

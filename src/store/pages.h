@@ -67,12 +67,24 @@ struct pages {
     uint32_t hollow;   /* pages */
     uint32_t free;     /* pages */
     uint32_t keep;     /* free pages worth keeping when the space is short */
+    uint32_t refuse;   /* tests: pages_refuses(), 0: never */
     struct page_bins free_bins;
     struct page_bins hollow_bins;
 };
 
 void pages_init(struct pages *p, struct space *space);
 void pages_fini(struct pages *p);
+
+/* For tests, which set `refuse` to n: the n-th wish for pages or a slot from now on finds no room, nor does any
+ * after it. Whoever hands out memory asks. */
+static inline bool pages_refuses(struct pages *p)
+{
+    if (__builtin_expect(p->refuse > 1, 0)) {
+        p->refuse--;
+        return false;
+    }
+    return __builtin_expect(p->refuse == 1, 0);
+}
 
 /* The first page of a run of `len`; 0 when the budget has no room. Content is undefined. */
 uint32_t pages_take(struct pages *p, uint32_t len, enum page_kind kind);

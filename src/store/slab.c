@@ -146,6 +146,9 @@ void *slab_alloc(struct slab *s, size_t size)
     if (size > SLAB_MAX) {
         return large_alloc(s, size);
     }
+    if (pages_refuses(&s->pages)) {
+        return NULL;
+    }
     uint32_t class = class_of(size, s->merge);
     if (s->partial[class] == 0 && !run_add(s, class)) {
         class = class_with_room(s, class);
@@ -158,7 +161,7 @@ void *slab_alloc(struct slab *s, size_t size)
 
 void *slab_alloc_bucket(struct slab *s)
 {
-    if (s->partial[SLAB_BUCKET] == 0 && !run_add(s, SLAB_BUCKET)) {
+    if (pages_refuses(&s->pages) || (s->partial[SLAB_BUCKET] == 0 && !run_add(s, SLAB_BUCKET))) {
         return NULL;
     }
     return slot_take(s, s->partial[SLAB_BUCKET]);

@@ -16,6 +16,7 @@
 #include "serve/cmd/rdb.h"
 #include "serve/edit.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -414,6 +415,14 @@ static void debug_nothing(struct resp_client *c, const struct slice *argv, uint3
     reply_ok(c);
 }
 
+static void debug_fail_alloc(struct resp_client *c, const struct slice *argv, uint32_t argc)
+{
+    int64_t n;
+    if (arg_integer_between(c, argv[2], 0, INT64_MAX, &n)) {
+        reply_integer(c, (int64_t)alloc_fail_try_at((uint64_t)n));
+    }
+}
+
 /* --- the subcommands ---------------------------------------------------------------------------- */
 
 static void debug_help(struct resp_client *c, const struct slice *argv, uint32_t argc);
@@ -433,6 +442,7 @@ static const struct subcommand {
     {"digest", 2, 2, debug_digest, "DIGEST", "    A digest of everything stored, as Redis has it."},
     {"digest-value", 3, UINT32_MAX, debug_digest_value, "DIGEST-VALUE <key> [<key> ...]", "    Digests of values."},
     {"error", 3, 3, debug_error, "ERROR <string>", "    Reply an error with this text."},
+    {"fail-alloc", 3, 3, debug_fail_alloc, "FAIL-ALLOC <n>", "    Let the n-th allocation of those that may fail do so; 0: none. Replies how many were still to come."},
     {"help", 2, 2, debug_help, NULL, NULL},
     {"loadaof", 2, 2, debug_reload, "LOADAOF", "    The same as RELOAD."},
     {"log", 3, 3, debug_log, "LOG <message>", "    Write a line to the log."},
