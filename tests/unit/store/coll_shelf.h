@@ -21,6 +21,7 @@ struct shelf { /* what a key must hold */
     size_t count;
     size_t cap;
     struct coll_stream info;
+    uint64_t expiry_ms; /* 0: none */
     bool present;
 };
 
@@ -37,6 +38,7 @@ static inline void shelf_clear(struct shelf *s)
     }
     s->count = 0;
     s->present = false;
+    s->expiry_ms = 0;
     s->info = (struct coll_stream){.added = 0};
 }
 
@@ -66,6 +68,7 @@ static inline void shelf_remove(struct shelf *s, enum store_kind kind, size_t at
     memmove(s->elem + at, s->elem + at + 1, (s->count - at - 1) * sizeof(*s->elem));
     s->count--;
     s->present = s->count > 0 || kind == STORE_STREAM;
+    s->expiry_ms = s->present ? s->expiry_ms : 0;
 }
 
 static inline struct slice name_of(const struct elem *e)

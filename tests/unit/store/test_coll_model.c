@@ -4,172 +4,13 @@
  *
  * Three stores: a roomy one, which must agree exactly; a tight evicting one, where a key may be gone as a
  * whole but never in part; a tight one that never evicts, where a write may fail and must then have changed
- * nothing. The tight ones move nodes all the time. The seed is printed.
+ * nothing. Sparse runs are gathered, so items and nodes move. Keys expire in between. Every few steps the whole
+ * store is validated, memory accounts included.
+ *
+ * The seed is printed; SEED repeats one, EACH=1 validates after each step. A run that did not see what it is
+ * for (both forms of each kind, nodes that moved, nodes in limbo, keys that expired) fails.
  */
-#include "coll_shelf.h"
-
-enum { KEYS = 3, KINDS = 5, NAMES = 4000, NAME_MAX = 3000, STEPS = 15000 };
-
-enum room { ROOMY, EVICTING, FULL };
-
-struct model {
-    struct rig rig;
-    enum room room;
-    uint32_t db;
-    uint64_t random;
-    uint64_t refused;
-    uint64_t lost;
-    bool grows;
-    struct shelf shelf[KINDS][KEYS];
-};
-
-static const enum store_kind KIND[KINDS] = {STORE_LIST, STORE_SET, STORE_ZSET, STORE_HASH,
-                                            STORE_STREAM};
-
-static uint32_t pick(struct model *m, uint32_t below)
-{
-    return (uint32_t)(test_random(&m->random) % below);
-}
-
-/* --- random things ------------------------------------------------------------------------------ */
-
-/* Number `n` of the names: mostly short, some long, a few very long; the empty one too. */
-static struct slice make_name(uint32_t n, char out[NAME_MAX])
-{
-    if (n == 0) {
-        return (struct slice){out, 0};
-    }
-    size_t len = (size_t)snprintf(out, NAME_MAX, "%u", n);
-    size_t want = n % 97 == 0 ? 1000 + n % 1900 : n % 11 == 0 ? 150 + n % 400 : len + n % 20;
-    while (len < want) {
-        out[len] = (char)('a' + len % 26);
-        len++;
-    }
-    return (struct slice){out, len};
-}
-
-static struct slice some_name(struct model *m, char out[NAME_MAX])
-{
-    return make_name(pick(m, NAMES), out);
-}
-
-static double some_score(struct model *m)
-{
-    static const double odd[] = {0.0, -0.0, 1.0, 1.0, -1.5, 1e300, -1e300, 1.0 / 0.0, -1.0 / 0.0};
-    return pick(m, 3) == 0 ? odd[pick(m, array_len(odd))] : (double)pick(m, 500) / 4 - 60;
-}
-
-static struct slice key_of(uint32_t kind, uint32_t k, char out[16])
-{
-    return (struct slice){out, (size_t)snprintf(out, 16, "%c%u", "lszhx"[kind], k)};
-}
-
-/* --- holding ------------------------------------------------------------------------------------ */
-
-/* Holds the key; in an evicting store it may have gone, as a whole. */
-static struct store_item *hold(struct model *m, uint32_t kind, uint32_t k, struct store_hold *h,
-                               char key[16])
-{
-    struct shelf *s = &m->shelf[kind][k];
-    rig_hold(&m->rig, m->db, key_of(kind, k, key), h);
-    struct store_item *it = store_peek(h, NULL);
-    if (m->room == EVICTING && it == NULL && s->present) {
-        shelf_clear(s);
-        m->lost++;
-    }
-    assert_int_equal(it != NULL, s->present);
-    return it;
-}
-
-/* Did the write happen? Only a full store may refuse. */
-static bool done(struct model *m, enum err e)
-{
-    if (e != ERR_OK) {
-        assert_int_equal(e, ERR_NOSPACE);
-        assert_int_not_equal(m->room, ROOMY);
-        m->refused++;
-    }
-    return e == ERR_OK;
-}
-
-/* --- checking ----------------------------------------------------------------------------------- */
-
-static void assert_elem(enum store_kind kind, const struct elem *want, const struct coll_element *e)
-{
-    if (kind == STORE_STREAM) {
-        struct slice rest = e->name;
-        struct slice text;
-        assert_int_equal(coll_field_count(rest), 2);
-        assert_true(coll_field_next(&rest, &text) && slice_is(text, "field"));
-        assert_true(coll_field_next(&rest, &text) && slice_eq(text, name_of(want)));
-        assert_int_equal(e->id.ms, want->ms);
-        return;
-    }
-    assert_true(slice_eq(e->name, name_of(want)));
-    if (kind == STORE_HASH) {
-        assert_true(slice_eq(e->value, (struct slice){want->value, want->value_len}));
-    } else if (kind == STORE_ZSET) {
-        assert_memory_equal(&e->score, &want->score, sizeof(e->score));
-    }
-}
-
-static void check_ordered(const struct store_hold *h, const struct store_item *it,
-                          const struct shelf *s)
-{
-    enum store_kind kind = store_item_kind(it);
-    struct coll_walk w;
-    struct coll_element e;
-    size_t i = 0;
-    coll_walk_begin(h, it, 0, false, &w);
-    for (; coll_walk_next(&w, &e); i++) {
-        assert_elem(kind, &s->elem[i], &e);
-    }
-    assert_int_equal(i, s->count);
-    coll_walk_begin(h, it, s->count - 1, true, &w);
-    for (; coll_walk_next(&w, &e); i--) {
-        assert_elem(kind, &s->elem[i - 1], &e);
-    }
-    assert_int_equal(i, 0);
-}
-
-static void check_unordered(const struct store_hold *h, const struct store_item *it,
-                            const struct shelf *s)
-{
-    struct coll_walk w;
-    struct coll_element e;
-    size_t seen = 0;
-    coll_walk_begin(h, it, 0, false, &w);
-    while (coll_walk_next(&w, &e)) {
-        seen++;
-    }
-    assert_int_equal(seen, s->count);
-    for (size_t i = 0; i < s->count; i++) {
-        assert_true(coll_find(h, it, name_of(&s->elem[i]), &e));
-        assert_elem(store_item_kind(it), &s->elem[i], &e);
-    }
-}
-
-static void check_key(struct model *m, uint32_t kind, uint32_t k)
-{
-    char key[16];
-    struct store_hold h;
-    const struct shelf *s = &m->shelf[kind][k];
-    const struct store_item *it = hold(m, kind, k, &h, key);
-    if (it != NULL) {
-        assert_int_equal(store_item_kind(it), KIND[kind]);
-        assert_int_equal(coll_count(it), s->count);
-        if (KIND[kind] == STORE_SET || KIND[kind] == STORE_HASH) {
-            check_unordered(&h, it, s);
-        } else {
-            check_ordered(&h, it, s);
-        }
-        if (KIND[kind] == STORE_STREAM) {
-            struct coll_stream info = coll_stream_info(it);
-            assert_memory_equal(&info, &s->info, sizeof(info));
-        }
-    }
-    store_drop(&h);
-}
+#include "coll_model.h"
 
 /* --- steps: by name ----------------------------------------------------------------------------- */
 
@@ -434,8 +275,10 @@ static void step_expire(struct model *m, uint32_t kind, uint32_t k)
     struct shelf *s = &m->shelf[kind][k];
     (void)hold(m, kind, k, &h, key);
     bool is_present = s->present;
-    if (done(m, store_expire(&h, pick(m, 2) == 0 ? 0 : m->rig.now_ms + 1000, &found))) {
+    uint64_t expiry_ms = pick(m, 2) == 0 ? 0 : m->rig.now_ms + 1 + pick(m, 3000);
+    if (done(m, store_expire(&h, expiry_ms, &found))) {
         assert_int_equal(found, is_present);
+        s->expiry_ms = is_present ? expiry_ms : 0;
     }
     store_drop(&h);
 }
@@ -468,6 +311,7 @@ static void step_transfer(struct model *m, uint32_t kind, uint32_t k)
 static void step_drop(struct model *m, uint32_t kind, uint32_t k)
 {
     char key[16];
+    note_expired(m, &m->shelf[kind][k]);
     assert_true(m->room == EVICTING ||
                 rig_remove(&m->rig, m->db, key_of(kind, k, key)) == m->shelf[kind][k].present);
     if (m->room == EVICTING) {
@@ -481,13 +325,75 @@ static void step_string(struct model *m)
 {
     char key[32];
     char value[NAME_MAX];
-    size_t len = (size_t)snprintf(key, sizeof(key), "string %u", pick(m, 400));
+    size_t len = (size_t)snprintf(key, sizeof(key), "string %u", pick(m, STRINGS));
     struct slice text = some_name(m, value);
+    uint64_t expiry_ms = pick(m, 10) == 0 ? m->rig.now_ms + 1 + pick(m, 3000) : 0;
     if (pick(m, 2) == 0) {
-        (void)done(m, rig_put(&m->rig, m->db, (struct slice){key, len}, text, 0));
+        (void)done(m, rig_put(&m->rig, m->db, (struct slice){key, len}, text, expiry_ms));
     } else {
         (void)rig_remove(&m->rig, m->db, (struct slice){key, len});
     }
+}
+
+/* Gathers what lies in sparse runs, as a write does that needs memory; nodes in limbo are freed first. */
+static void tidy(struct shard *sh, struct pool *p)
+{
+    struct need n = {.now_ms = 0};
+    while (p->limbo != 0 || slab_find_spread(&p->slab) != 0) {
+        assert_true(evict_step(sh, p, &n));
+    }
+}
+
+/* Where the item and some of its leaves lie; 0: absent. */
+static uint64_t place_of(struct model *m, uint32_t kind, uint32_t k)
+{
+    char key[16];
+    struct store_hold h;
+    struct store_item *it = hold(m, kind, k, &h, key);
+    uint64_t place = (uint64_t)(uintptr_t)it;
+    uint64_t count = it != NULL ? coll_count(it) : 0;
+    for (uint64_t i = 0; i < 16 && count > 0; i++) {
+        struct coll_walk w;
+        struct coll_element e;
+        coll_walk_begin(&h, it, i * count / 16, false, &w);
+        (void)coll_walk_next(&w, &e);
+        place = place * 31 + (uint64_t)(uintptr_t)e.name.ptr;
+    }
+    store_drop(&h);
+    return place;
+}
+
+/* Most strings go at once, and what is left is gathered. */
+static void step_thin_out(struct model *m)
+{
+    char key[32];
+    for (uint32_t i = 0; i < STRINGS; i++) {
+        size_t len = (size_t)snprintf(key, sizeof(key), "string %u", i);
+        if (pick(m, 4) != 0) {
+            (void)rig_remove(&m->rig, m->db, (struct slice){key, len});
+        }
+    }
+    uint64_t before[KINDS * KEYS];
+    for (uint32_t i = 0; i < KINDS * KEYS; i++) {
+        before[i] = place_of(m, i / KEYS, i % KEYS);
+    }
+    store_own(m->rig.store, m->rig.gate);
+    for (uint32_t i = 0; i < m->rig.store->shard_count; i++) {
+        struct shard *sh = &m->rig.store->shards[i];
+        tidy(sh, &sh->pools[m->db == 3 ? 1 : 0]);
+    }
+    store_disown(m->rig.store, m->rig.gate);
+    for (uint32_t i = 0; i < KINDS * KEYS; i++) {
+        m->moved += before[i] != place_of(m, i / KEYS, i % KEYS);
+    }
+}
+
+static void step_validate(struct model *m)
+{
+    for (uint32_t i = 0; i < m->rig.store->shard_count; i++) {
+        m->in_limbo += m->rig.store->shards[i].pools[m->db == 3 ? 1 : 0].limbo != 0;
+    }
+    rig_validate(&m->rig);
 }
 
 /* --- running ------------------------------------------------------------------------------------ */
@@ -518,38 +424,57 @@ static void step_of_kind(struct model *m, uint32_t kind, uint32_t k)
     }
 }
 
-static void run(enum room room, uint64_t budget, uint32_t steps, const char *what)
+static void step(struct model *m)
+{
+    uint32_t kind = pick(m, KINDS);
+    uint32_t k = pick(m, KEYS);
+    uint32_t rare = pick(m, 200);
+    if (rare == 0) {
+        step_transfer(m, kind, k);
+    } else if (rare == 1 && pick(m, 4) == 0) {
+        step_drop(m, kind, k);
+    } else if (rare < 5) {
+        step_expire(m, kind, k);
+    } else if (rare < 8) {
+        m->rig.now_ms += pick(m, 100);
+    } else if (rare < 12) {
+        step_thin_out(m);
+    } else if (rare < 60) {
+        step_string(m);
+    } else {
+        step_of_kind(m, kind, k);
+    }
+}
+
+/* Did the run see what it is for? */
+static void judge(const struct model *m)
+{
+    assert_true(m->room == ROOMY || m->refused + m->lost > 0);
+    assert_true(m->moved > 10);
+    assert_true(m->in_limbo > 0 && m->expired > 0);
+    for (uint32_t kind = 0; kind < KINDS; kind++) {
+        assert_true(m->packed[kind] > 0 && m->trees[kind] > 0);
+    }
+}
+
+static void run(enum room room, uint64_t budget, uint32_t steps, uint64_t seed)
 {
     static struct model m;
     memset(&m, 0, sizeof(m));
     m.room = room;
-    m.random = test_seed(what);
+    m.random = seed;
     m.db = room == FULL ? 3 : 0;
     rig_open(&m.rig, budget, true, NULL);
     for (uint32_t i = 0; i < steps; i++) {
-        uint32_t kind = pick(&m, KINDS);
-        uint32_t k = pick(&m, KEYS);
-        m.grows = i / 1500 % 3 < 2;
-        uint32_t rare = pick(&m, 200);
-        if (rare == 0) {
-            step_transfer(&m, kind, k);
-        } else if (rare == 1 && pick(&m, 4) == 0) {
-            step_drop(&m, kind, k);
-        } else if (rare < 5) {
-            step_expire(&m, kind, k);
-        } else if (rare < 40) {
-            step_string(&m);
-        } else {
-            step_of_kind(&m, kind, k);
+        m.grows = i / PHASE % 3 < 2;
+        step(&m);
+        if (i % LOOK_EVERY == 0 || getenv("EACH") != NULL) {
+            check_key(&m, pick(&m, KINDS), pick(&m, KEYS));
         }
-        if (getenv("EACH") != NULL) {
-            rig_validate(&m.rig);
+        if (i % VALIDATE_EVERY == 0 || getenv("EACH") != NULL) {
+            step_validate(&m);
         }
-        if (i % 100 == 0 || getenv("EACH") != NULL) {
-            check_key(&m, kind, k);
-        }
-        if (i % 1000 == 0) {
-            rig_validate(&m.rig);
+        if (i % (VALIDATE_EVERY * 10) == 0) {
             (void)store_expire_some(m.rig.store, m.rig.gate, m.rig.now_ms);
         }
     }
@@ -558,31 +483,40 @@ static void run(enum room room, uint64_t budget, uint32_t steps, const char *wha
         shelf_clear(&m.shelf[i / KEYS][i % KEYS]);
         free(m.shelf[i / KEYS][i % KEYS].elem);
     }
-    print_message("# %s: %u steps agree, %llu refused, %llu lost\n", what, steps,
-                  (unsigned long long)m.refused, (unsigned long long)m.lost);
-    assert_true(room == ROOMY || m.refused + m.lost > 0);
+    print_message("# %u steps agree, %llu refused, %llu lost, %llu expired, %llu moved\n", steps,
+                  (unsigned long long)m.refused, (unsigned long long)m.lost,
+                  (unsigned long long)m.expired, (unsigned long long)m.moved);
+    judge(&m);
     store_own(m.rig.store, m.rig.gate);
     store_db_flush(m.rig.store, m.db);
     store_disown(m.rig.store, m.rig.gate);
     rig_close(&m.rig);
 }
 
+static void run_seeds(enum room room, uint64_t budget, uint32_t steps, const char *what)
+{
+    uint64_t seed = test_seed(what);
+    for (uint64_t i = 0; i < SEEDS; i++) {
+        run(room, budget, steps, seed + i);
+    }
+}
+
 static void roomy_store_agrees(void **state)
 {
     (void)state;
-    run(ROOMY, 64 * MB, STEPS * 2, "roomy");
+    run_seeds(ROOMY, 64 * MB, STEPS * 2, "roomy");
 }
 
 static void evicting_store_loses_keys_only_whole(void **state)
 {
     (void)state;
-    run(EVICTING, 400 * 1024, STEPS, "evicting");
+    run_seeds(EVICTING, 256 * 1024, STEPS, "evicting");
 }
 
 static void full_store_refuses_without_a_trace(void **state)
 {
     (void)state;
-    run(FULL, 400 * 1024, STEPS, "full");
+    run_seeds(FULL, 256 * 1024, STEPS, "full");
 }
 
 int main(void)

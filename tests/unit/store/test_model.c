@@ -7,7 +7,7 @@
  */
 #include "store_test.h"
 
-enum { KEYS = 3000, DBS = 3, STEPS = 120000, VALUE_MAX = 3000 };
+enum { KEYS = 3000, DBS = 3, STEPS = 120000, VALUE_MAX = 3000, VALIDATE_EVERY = 1000 };
 
 struct model_item {
     bool present;
@@ -268,7 +268,7 @@ static void run(const char *what, uint64_t budget, bool is_tight, uint64_t seed)
         step(m);
         struct store_space_stats stats = rig_stats(&m->rig, 0);
         assert_true(stats.used_bytes <= stats.budget_bytes);
-        if (i % 4000 == 0) {
+        if (i % VALIDATE_EVERY == 0 || getenv("EACH") != NULL) {
             rig_validate(&m->rig);
         }
     }
