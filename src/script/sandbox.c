@@ -16,7 +16,7 @@
  * crash Lua; X3. a function in C that can run for long without Lua code is bounded by its own.
  *
  * Not there: io, os (but os.clock), package, require, module, debug, print, dofile, loadfile, newproxy, getfenv,
- * setfenv, string.dump.
+ * setfenv.
  * Threads: the vm's.
  */
 #include "script/priv.h"
@@ -278,12 +278,31 @@ static int base_load(lua_State *lua)
     return load_text(lua, whole, name);
 }
 
+/* Lua's own counts the results in an int, which overflows; compiled by gcc it then writes beyond the stack. */
+static int base_unpack(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    int first = luaL_optint(lua, 2, 1);
+    int last = lua_isnoneornil(lua, 3) ? (int)lua_objlen(lua, 1) : luaL_checkint(lua, 3);
+    int64_t count = (int64_t)last - first + 1;
+    if (count <= 0) {
+        return 0;
+    }
+    if (count > LUAI_MAXCSTACK || !lua_checkstack(lua, (int)count)) {
+        return luaL_error(lua, "too many results to unpack");
+    }
+    for (int64_t i = 0; i < count; i++) {
+        lua_rawgeti(lua, 1, (int)(first + i));
+    }
+    return (int)count;
+}
+
 static const luaL_Reg base_functions[] = {
     {"rawset", base_rawset}, {"rawget", base_rawget},
     {"next", base_next},     {"setmetatable", base_setmetatable},
     {"pcall", base_pcall},   {"loadstring", base_loadstring},
     {"load", base_load},     {"getmetatable", base_getmetatable},
-    {"xpcall", base_xpcall},
+    {"xpcall", base_xpcall}, {"unpack", base_unpack},
 };
 
 /* --- functions of other libraries ----------------------------------------------------------------- */
@@ -297,8 +316,13 @@ static int unless_view(lua_State *lua, enum script_original which)
     return vm_of(lua)->original[which](lua);
 }
 
+/* Lua's moves every element between the last and a position, however far below zero that is (X3). */
 static int table_insert(lua_State *lua)
 {
+    enum { POSITION_MIN = -1000000 };
+    if (lua_gettop(lua) == 3 && lua_isnumber(lua, 2) && luaL_checkint(lua, 2) < POSITION_MIN) {
+        return luaL_argerror(lua, 2, "position out of bounds");
+    }
     return unless_view(lua, ORIGINAL_INSERT);
 }
 
@@ -321,6 +345,42 @@ static int string_rep(lua_State *lua)
         return 1;
     }
     return vm_of(lua)->original[ORIGINAL_REP](lua);
+}
+
+/* Lua's matcher calls itself for each item of a pattern, so that a long enough one overflows the C stack. */
+static void check_pattern(lua_State *lua)
+{
+    enum { PATTERN_MAX = 10000 };
+    size_t len = 0;
+    const char *pattern = lua_tolstring(lua, 2, &len);
+    if (pattern != NULL && len > PATTERN_MAX && !lua_toboolean(lua, 4) &&
+        strpbrk(pattern, "^$*+?.([%-") != NULL) {
+        (void)luaL_error(lua, "pattern too complex");
+    }
+}
+
+static int string_find(lua_State *lua)
+{
+    check_pattern(lua);
+    return vm_of(lua)->original[ORIGINAL_FIND](lua);
+}
+
+static int string_match(lua_State *lua)
+{
+    check_pattern(lua);
+    return vm_of(lua)->original[ORIGINAL_MATCH](lua);
+}
+
+static int string_gmatch(lua_State *lua)
+{
+    check_pattern(lua);
+    return vm_of(lua)->original[ORIGINAL_GMATCH](lua);
+}
+
+static int string_gsub(lua_State *lua)
+{
+    check_pattern(lua);
+    return vm_of(lua)->original[ORIGINAL_GSUB](lua);
 }
 
 /* bitop negates the number of digits, which does nothing to the lowest integer. */
@@ -391,11 +451,15 @@ static void open_base(lua_State *lua)
 
 static void open_string(lua_State *lua)
 {
-    static const char *const unwanted[] = {"dump"};
     open_library(lua, luaopen_string, LUA_STRLIBNAME);
     lua_getglobal(lua, "string");
-    remove_names(lua, unwanted, array_len(unwanted));
     replace(lua, "rep", ORIGINAL_REP, string_rep);
+    replace(lua, "find", ORIGINAL_FIND, string_find);
+    replace(lua, "match", ORIGINAL_MATCH, string_match);
+    replace(lua, "gmatch", ORIGINAL_GMATCH, string_gmatch);
+    replace(lua, "gsub", ORIGINAL_GSUB, string_gsub);
+    lua_pushnil(lua);
+    lua_setfield(lua, -2, "gfind");
     set_library(lua, "string");
     /* ("x"):len() reads the real table directly; getmetatable("") sees a read-only one. */
     lua_pushliteral(lua, "");

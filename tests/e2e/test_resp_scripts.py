@@ -2,7 +2,7 @@
 """EVAL and its relatives: every reply as redis-server gives it, to the byte, and what differs on purpose.
 
 Differences to redis-server 7.0 (which Debian has), because 7.2 is what freshet says it is: numbers are handed to
-commands in the shortest form ("1.1"), `os.clock` exists; because of safety: `string.dump` does not.
+commands in the shortest form ("1.1"), `os.clock` exists.
 """
 import socket
 
@@ -184,6 +184,14 @@ local t = setmetatable({}, {__index = function(t, k) return k .. '!' end}) retur
 local t = setmetatable({}, {__metatable = 'no'}) return getmetatable(t)
 local t = setmetatable({}, {__metatable = 'no'}) setmetatable(t, {})
 return loadstring('return 1 + 1')()
+return loadstring(string.dump(function() return 1 end))()
+return type(string.dump(function() return 1 end))
+return {unpack({1,2,3}, -2, 2147483647)}
+return {unpack({1,2,3}, 0, 2147483647)}
+return {unpack({1,2,3}, -2147483648, -2)}
+return {unpack({1,2,3}, -1, -2)}
+return {select('#', unpack({1,2,3}, -1, 5)), (select(3, unpack({1,2,3}, -1, 5)))}
+return select('#', unpack({1,2,3}, -2147483648, -2147483646))
 return load(function() end)
 return {loadstring('return return')}
 return {loadstring('error(1)', 'name')}
