@@ -62,11 +62,18 @@ static inline void shelf_insert(struct shelf *s, size_t at, struct slice name, s
     s->present = true;
 }
 
-static inline void shelf_remove(struct shelf *s, enum store_kind kind, size_t at)
+/* Something else comes in its place. */
+static inline void shelf_take(struct shelf *s, size_t at)
 {
     elem_free(&s->elem[at]);
     memmove(s->elem + at, s->elem + at + 1, (s->count - at - 1) * sizeof(*s->elem));
     s->count--;
+}
+
+/* The key goes with its last element. */
+static inline void shelf_remove(struct shelf *s, enum store_kind kind, size_t at)
+{
+    shelf_take(s, at);
     s->present = s->count > 0 || kind == STORE_STREAM;
     s->expiry_ms = s->present ? s->expiry_ms : 0;
 }

@@ -34,7 +34,7 @@ static void step_put(struct model *m, uint32_t kind, uint32_t k)
     if (done(m, coll_put(&h, KIND[kind], &e, &NO_META, &ret_was))) {
         assert_int_equal(ret_was, was);
         if (was) {
-            shelf_remove(s, KIND[kind], at);
+            shelf_take(s, at);
         }
         at = KIND[kind] == STORE_ZSET ? shelf_place(s, e.score, e.name) : s->count;
         shelf_insert(s, at, e.name, e.value, e.score, 0);
@@ -139,7 +139,7 @@ static void step_edit(struct model *m, uint32_t kind, uint32_t k)
         uint32_t at = pick(m, (uint32_t)s->count);
         if (pick(m, 2) == 0) {
             if (done(m, coll_replace(&h, at, value))) {
-                shelf_remove(s, KIND[kind], at);
+                shelf_take(s, at);
                 shelf_insert(s, at, value, SLICE(""), 0, 0);
             }
         } else {
