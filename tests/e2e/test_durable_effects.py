@@ -33,8 +33,8 @@ def values_of(rng):
             "s": lambda: rng.choice([-1.5, 0, 0.1, 1e300, 3, 7.25, "inf", "-inf", 1 / 3])}
 
 
-def random_line(rng, makers):
-    template = rng.choice(COMMANDS)
+def random_line(rng, makers, commands=COMMANDS):
+    template = rng.choice(commands)
     line = []
     for word in template.split():
         for name, make in makers.items():
