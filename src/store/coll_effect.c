@@ -66,7 +66,7 @@ static uint32_t args_per_element(enum store_kind kind)
 void coll_log_put(struct store_hold *h, enum store_kind kind, const struct coll_element *e)
 {
     if (effect_wanted(h)) {
-        begin(h, adder_of(kind), args_per_element(kind));
+        effect_more(h, adder_of(kind), args_per_element(kind));
         args_of(h, kind, e);
     }
 }
@@ -79,7 +79,7 @@ static const char *remover_of(enum store_kind kind)
 void coll_log_remove(struct store_hold *h, enum store_kind kind, struct slice name)
 {
     if (effect_wanted(h)) {
-        begin(h, remover_of(kind), 1);
+        effect_more(h, remover_of(kind), 1);
         effect_arg(h, name);
     }
 }

@@ -7,6 +7,9 @@
  * the shard. A shard whose lock was only tried (room.c) has no such thread: its items are not the hold's,
  * so their DEL goes to the journal at once, before anybody else can enter.
  *
+ * A command that more may join stays open until another begins; then its number of words is written again,
+ * which may have become longer by a digit.
+ *
  * Threads: the hold's.
  */
 #include "store/effect.h"
@@ -18,7 +21,7 @@
 
 #include <stdio.h>
 
-enum { KEEP_BYTES = 64 * 1024 };
+enum { KEEP_BYTES = 64 * 1024, WORDS_MAX = 1024 };
 
 static void put_head(struct buf *out, const char *name, uint32_t args)
 {
@@ -65,7 +68,63 @@ static void begin(struct store_gate *g, uint32_t db, const char *name, uint32_t 
     }
     g->effect_db = db;
     g->effect_count++;
+    g->effect_open.name = NULL;
+    g->effect_open.at = buf_len(&g->effects);
     put_head(&g->effects, name, args);
+}
+
+/* --- commands that grow --------------------------------------------------------------------------- */
+
+/* Does the text at this place of the unit begin with this argument? */
+static bool is_arg_at(const struct buf *effects, size_t at, struct slice arg)
+{
+    char head[NUMBER_MAX_LEN + 1] = "$";
+    size_t len = 1 + number_format_u64(head + 1, arg.len);
+    struct slice rest = slice_from(buf_readable(effects), at);
+    return rest.len >= len + 2 + arg.len && memcmp(rest.ptr, head, len) == 0 &&
+           rest.ptr[len] == '\r' && memcmp(rest.ptr + len + 2, arg.ptr, arg.len) == 0;
+}
+
+static bool may_join(const struct store_hold *h, const char *name, uint32_t args)
+{
+    const struct store_gate *g = h->gate;
+    return g->effect_open.name == name && g->effect_db == h->db &&
+           g->effect_open.words + args <= WORDS_MAX &&
+           is_arg_at(&g->effects, g->effect_open.key, h->key);
+}
+
+/* "*9" becomes "*12". */
+static void count_again(struct store_gate *g, size_t words)
+{
+    char was[NUMBER_MAX_LEN];
+    char now[NUMBER_MAX_LEN];
+    size_t was_len = number_format_u64(was, g->effect_open.words);
+    size_t now_len = number_format_u64(now, words);
+    size_t more = now_len - was_len;
+    if (more > 0) {
+        size_t from = g->effect_open.at + 1 + was_len;
+        size_t len = buf_len(&g->effects) - from;
+        buf_append(&g->effects, now, more); /* room */
+        char *digits_end = g->effects.mem + g->effects.start + from;
+        memmove(digits_end + more, digits_end, len);
+        g->effect_open.key += more;
+    }
+    memcpy(g->effects.mem + g->effects.start + g->effect_open.at + 1, now, now_len);
+    g->effect_open.words = words;
+}
+
+void effect_more(struct store_hold *h, const char *name, uint32_t args)
+{
+    struct store_gate *g = h->gate;
+    if (may_join(h, name, args)) {
+        count_again(g, g->effect_open.words + args);
+        return;
+    }
+    begin(g, h->db, name, args + 1);
+    g->effect_open.name = name;
+    g->effect_open.key = buf_len(&g->effects);
+    g->effect_open.words = args + 2;
+    effect_arg(h, h->key);
 }
 
 void effect_hand_over(struct store *s, struct store_gate *g)
@@ -75,6 +134,7 @@ void effect_hand_over(struct store *s, struct store_gate *g)
     buf_clear(&g->effects);
     buf_shrink(&g->effects, KEEP_BYTES);
     g->effect_count = 0;
+    g->effect_open.name = NULL;
     g->journalled = true;
 }
 

@@ -15,6 +15,11 @@
  *          effect_arg(h, h->key); ...
  *      }
  *
+ * Adding many elements to one key is one command of many words, as far as nothing else comes between:
+ *
+ *          effect_more(h, "SADD", 1);  then one of:
+ *          effect_arg(h, member);
+ *
  * Times in effects are absolute, Unix ms; in the store they are monotonic (effect_arg_time() converts).
  *
  * Threads: the hold's.
@@ -27,6 +32,9 @@
 /* Must changes of this hold's key be remembered? */
 bool effect_wanted(const struct store_hold *h);
 void effect_command(struct store_hold *h, const char *name, uint32_t args);
+/* A command on the hold's key with `args` arguments behind the key; joins the one before when that was the same. For
+ * commands that mean the same in one as in several. */
+void effect_more(struct store_hold *h, const char *name, uint32_t args);
 void effect_arg(struct store_hold *h, struct slice arg);
 void effect_arg_str(struct store_hold *h, const char *arg);
 void effect_arg_integer(struct store_hold *h, int64_t value);

@@ -78,7 +78,13 @@ struct store_gate {
     uint32_t effect_count;
     uint32_t effect_first_db;
     uint32_t effect_db; /* that of the last effect */
-    bool journalled;    /* a unit went to the journal since the thread last asked */
+    struct {            /* that effect, if more may join it; no name: it may not */
+        const char *name;
+        size_t at;  /* where it begins in `effects` */
+        size_t key; /* and its first argument */
+        size_t words;
+    } effect_open;
+    bool journalled; /* a unit went to the journal since the thread last asked */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct coll_limits;

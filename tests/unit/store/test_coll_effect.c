@@ -39,6 +39,7 @@ static const char *effects(struct store_hold *h)
     }
     *to = '\0';
     buf_clear(&h->gate->effects);
+    h->gate->effect_open.name = NULL;
     return text;
 }
 
@@ -82,8 +83,73 @@ static void by_name(void **state)
     e = element("b", "", 0);
     assert_int_equal(coll_put(&h, STORE_SET, &e, &NO_META, NULL), ERR_OK);
     coll_cut(&h, 0, 1);
-    assert_string_equal(effects(&h), "SADD k a; SADD k b; SREM k a");
+    assert_string_equal(effects(&h), "SADD k a b; SREM k a");
     store_drop(&h);
+    rig_close(&r);
+}
+
+static void put_member(struct store_hold *h, int number)
+{
+    char name[16];
+    (void)snprintf(name, sizeof(name), "%d", number);
+    struct coll_element e = element(name, "", number);
+    assert_int_equal(coll_put(h, STORE_ZSET, &e, &NO_META, NULL), ERR_OK);
+}
+
+/* What the unit would be, were it written at once. */
+static void expect_zadd(struct buf *out, const char *key, int from, int to)
+{
+    buf_printf(out, "*%d\r\n$4\r\nZADD\r\n$%zu\r\n%s\r\n", 2 + 2 * (to - from), strlen(key), key);
+    for (int i = from; i < to; i++) {
+        char text[16];
+        int len = snprintf(text, sizeof(text), "%d", i);
+        buf_printf(out, "$%d\r\n%s\r\n$%d\r\n%s\r\n", len, text, len, text);
+    }
+}
+
+/* Members added one after the other are one command, up to 1024 words; other keys and commands end it. */
+static void many_of_one_key(void **state)
+{
+    struct rig r;
+    open_durable(&r);
+    struct store_hold h;
+    struct buf expected;
+    buf_init(&expected);
+    for (int count = 1; count <= 1200; count += count < 60 ? 1 : 190) {
+        rig_hold(&r, 0, SLICE("k"), &h);
+        for (int i = 0; i < count; i++) {
+            put_member(&h, i);
+        }
+        buf_clear(&expected);
+        for (int from = 0; from < count; from += 511) {
+            expect_zadd(&expected, "k", from, from + 511 < count ? from + 511 : count);
+        }
+        assert_true(slice_eq(buf_readable(&h.gate->effects), buf_readable(&expected)));
+        assert_int_equal(h.gate->effect_count, (count + 510) / 511);
+        assert_true(store_remove(&h));
+        store_drop(&h);
+    }
+    buf_fini(&expected);
+    store_own(r.store, r.gate);
+    rig_hold(&r, 0, SLICE("k"), &h);
+    put_member(&h, 1);
+    store_drop(&h);
+    rig_hold(&r, 0, SLICE("key"), &h); /* begins with the other */
+    put_member(&h, 1);
+    store_drop(&h);
+    rig_hold(&r, 0, SLICE("k"), &h);
+    put_member(&h, 2);
+    store_drop(&h);
+    rig_hold(&r, 1, SLICE("k"), &h);
+    put_member(&h, 2);
+    assert_true(coll_remove(&h, SLICE("2")));
+    put_member(&h, 3);
+    assert_string_equal(effects(&h),
+                        "ZADD k 1 1; ZADD key 1 1; ZADD k 2 2; SELECT 1; ZADD k 2 2; ZREM k 2; "
+                        "ZADD k 3 3");
+    h.gate->effect_count = 0;
+    store_drop(&h);
+    store_disown(r.store, r.gate);
     rig_close(&r);
 }
 
@@ -179,10 +245,8 @@ int main(void)
 {
     hash_setup_seed(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_name),
-        cmocka_unit_test(lists),
-        cmocka_unit_test(streams),
-        cmocka_unit_test(whole_items),
+        cmocka_unit_test(by_name), cmocka_unit_test(many_of_one_key), cmocka_unit_test(lists),
+        cmocka_unit_test(streams), cmocka_unit_test(whole_items),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
