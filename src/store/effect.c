@@ -17,9 +17,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/real.h"
 #include "store/priv.h"
-
-#include <stdio.h>
 
 enum { KEEP_BYTES = 64 * 1024, WORDS_MAX = 1024 };
 
@@ -174,9 +173,8 @@ void effect_arg_unsigned(struct store_hold *h, uint64_t value)
 
 void effect_arg_double(struct store_hold *h, double value)
 {
-    char text[40];
-    int len = snprintf(text, sizeof(text), "%.17g", value);
-    effect_arg(h, (struct slice){text, (size_t)len});
+    char text[REAL_MAX_LEN];
+    effect_arg(h, (struct slice){text, real_format(text, value)});
 }
 
 void effect_arg_time(struct store_hold *h, uint64_t at_ms)
