@@ -2,23 +2,13 @@
 """Publish and subscribe: what clients see is what redis-server shows them, to the byte; and what a subscriber
 that does not read costs the others (nothing)."""
 import random
-import shutil
 
 import pytest
 
 from daemon import until
 from resp_client import Push, RespError
-from resp_helpers import PLAIN, RedisServer
+from resp_helpers import PLAIN
 from transcript import conversation
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
 
 
 def conversations(daemon, redis_server, script):

@@ -1,19 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What clients ask to find out what kind of server this is, and what COMMAND and INFO tell them."""
-import shutil
 
 import pytest
 
-from resp_helpers import PLAIN, RedisServer, plain
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
+from resp_helpers import PLAIN, plain
 
 
 @pytest.mark.parametrize("words", ["ROLE", "REPLICAOF no one", "SLAVEOF no one", "CLUSTER INFO", "CLUSTER SLOTS",

@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The server seen through the Redis face: CLIENT PAUSE, SLOWLOG, LATENCY, MONITOR, CONFIG."""
 import re
-import shutil
 import threading
 
 import pytest
 
 from daemon import until
 from resp_client import RespError
-from resp_helpers import PLAIN, RedisServer, plain
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
+from resp_helpers import PLAIN, plain
 
 
 def refusal(client, *words):

@@ -1,24 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Client-side caching: who has read a key is told when it changes, whoever changes it and however."""
-import shutil
 
 import pytest
 
 from daemon import until
 from resp_client import Push, RespError
-from resp_helpers import PLAIN, RedisServer
+from resp_helpers import PLAIN
 from transcript import conversation, frames
 
 THREE = PLAIN.replace("workers: 2", "workers: 3")
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
 
 
 CONVERSATIONS = {

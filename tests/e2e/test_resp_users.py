@@ -2,23 +2,13 @@
 """Users of the Redis face: what they may do, and what is said when they may not."""
 import hashlib
 import re
-import shutil
 import signal
 
 import pytest
 
 from daemon import cli, until
 from resp_client import RespError
-from resp_helpers import PLAIN, RedisServer, plain
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.stop()
+from resp_helpers import PLAIN, plain
 
 
 def said(client, *words):

@@ -10,6 +10,23 @@
 
 static const struct store_write NO_META = {.expiry_ms = 0};
 
+/* One durable space of 16 MB. */
+static inline void rig_open_durable(struct rig *r)
+{
+    struct store_space_options space = {.name = "queue", .budget_bytes = 16 * MB, .durable = true};
+    uint8_t db_space[TEST_DBS] = {0, 0, 0, 0};
+    struct store_options options = {
+        .threads = 1,
+        .space_count = 1,
+        .spaces = &space,
+        .db_count = TEST_DBS,
+        .db_space = db_space,
+    };
+    r->store = store_create(&options);
+    r->gate = store_gate_take(r->store);
+    r->now_ms = 1000 * 1000;
+}
+
 static inline struct coll_element element(const char *name, const char *value, double score)
 {
     return (struct coll_element){.name = slice_of(name), .value = slice_of(value), .score = score};

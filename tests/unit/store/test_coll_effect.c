@@ -4,22 +4,6 @@
 #include "coll_test.h"
 #include "store/priv.h"
 
-static void open_durable(struct rig *r)
-{
-    struct store_space_options space = {.name = "queue", .budget_bytes = 16 * MB, .durable = true};
-    uint8_t db_space[TEST_DBS] = {0, 0, 0, 0};
-    struct store_options options = {
-        .threads = 1,
-        .space_count = 1,
-        .spaces = &space,
-        .db_count = TEST_DBS,
-        .db_space = db_space,
-    };
-    r->store = store_create(&options);
-    r->gate = store_gate_take(r->store);
-    r->now_ms = 1000 * 1000;
-}
-
 /* The commands gathered in this hold, arguments separated by blanks, commands by "; ". */
 static const char *effects(struct store_hold *h)
 {
@@ -47,7 +31,7 @@ static void by_name(void **state)
 {
     (void)state;
     struct rig r;
-    open_durable(&r);
+    rig_open_durable(&r);
     struct store_hold h;
     struct store_write meta = {.expiry_ms = r.now_ms + 7};
     char expected[100];
@@ -157,7 +141,7 @@ static void lists(void **state)
 {
     (void)state;
     struct rig r;
-    open_durable(&r);
+    rig_open_durable(&r);
     struct store_hold h;
     struct slice values[] = {SLICE("a"), SLICE("b")};
     rig_hold(&r, 0, SLICE("k"), &h);
@@ -185,7 +169,7 @@ static void streams(void **state)
 {
     (void)state;
     struct rig r;
-    open_durable(&r);
+    rig_open_durable(&r);
     struct store_hold h;
     struct slice fields[] = {SLICE("f"), SLICE("v")};
     rig_hold(&r, 0, SLICE("k"), &h);
@@ -213,7 +197,7 @@ static void whole_items(void **state)
 {
     (void)state;
     struct rig r;
-    open_durable(&r);
+    rig_open_durable(&r);
     put(&r, "z", STORE_ZSET, "m", "", 1.5);
     put(&r, "z", STORE_ZSET, "n", "", 2);
     append(&r, "x", 5, 1, "f", "v");

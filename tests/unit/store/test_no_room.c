@@ -20,22 +20,6 @@ static char long_text[3000];
 
 /* --- the space ---------------------------------------------------------------------------------- */
 
-static void open_durable(struct rig *r)
-{
-    struct store_space_options space = {.name = "queue", .budget_bytes = 16 * MB, .durable = true};
-    uint8_t db_space[TEST_DBS] = {0, 0, 0, 0};
-    struct store_options options = {
-        .threads = 1,
-        .space_count = 1,
-        .spaces = &space,
-        .db_count = TEST_DBS,
-        .db_space = db_space,
-    };
-    r->store = store_create(&options);
-    r->gate = store_gate_take(r->store);
-    r->now_ms = 1000 * 1000;
-}
-
 static void add(struct rig *r, const char *key, enum store_kind kind, int i)
 {
     char name[32];
@@ -339,7 +323,7 @@ static void reopen(struct rig *r)
     if (r->store != NULL) {
         rig_close(r);
     }
-    open_durable(r);
+    rig_open_durable(r);
     fill(r);
 }
 
@@ -468,7 +452,7 @@ static void a_space_that_runs_full_holds_what_it_took(void **state)
     uint64_t random = test_seed("brim");
     uint32_t refused = 0;
     char name[32];
-    open_durable(&r);
+    rig_open_durable(&r);
     uint64_t held = 0;
     for (uint32_t i = 0; i < 6000; i++) {
         if (i % ROUNDS == 0) {
