@@ -11,7 +11,7 @@
 #include "cli/ask.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
+#include "cli/verbs.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -26,12 +26,8 @@
 
 const struct policy *ask_policy(const char *file)
 {
-    struct buf complaints;
-    buf_init(&complaints);
-    hash_setup();
-    const struct policy *p = policy_load(file, &complaints);
+    const struct policy *p = cli_policy(file);
     if (p == NULL) {
-        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
         (void)fprintf(stderr, "freshet: say with -c FILE which policy the daemon runs\n");
     } else if (p->listen.admin_count == 0) {
         (void)fprintf(
@@ -40,7 +36,6 @@ const struct policy *ask_policy(const char *file)
             file);
         policy_unload(&p);
     }
-    buf_fini(&complaints);
     return p;
 }
 

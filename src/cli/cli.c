@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "cli/verbs.h"
 #include "policy/policy.h"
 
@@ -40,6 +41,19 @@ const char *cli_option(int argc, char **argv, int *i, const char *name)
         return argv[++*i];
     }
     return NULL;
+}
+
+const struct policy *cli_policy(const char *file)
+{
+    struct buf complaints;
+    buf_init(&complaints);
+    hash_setup();
+    const struct policy *p = policy_load(file, &complaints);
+    if (p == NULL) {
+        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
+    }
+    buf_fini(&complaints);
+    return p;
 }
 
 static void help(FILE *to)

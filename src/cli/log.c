@@ -58,19 +58,14 @@ static int run(const char *what, const char *dir)
 
 static int run_with_policy(const char *what, const char *file)
 {
-    struct buf complaints;
-    buf_init(&complaints);
-    const struct policy *p = policy_load(file, &complaints);
+    const struct policy *p = cli_policy(file);
     int code = 1;
-    if (p == NULL) {
-        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
-    } else if (p->durable.dir == NULL) {
+    if (p != NULL && p->durable.dir == NULL) {
         (void)fprintf(stderr, "freshet log: %s has no `durable`: there is no log\n", file);
-    } else {
+    } else if (p != NULL) {
         code = run(what, p->durable.dir);
     }
     policy_unload(&p);
-    buf_fini(&complaints);
     return code;
 }
 

@@ -6,6 +6,10 @@
 /* The value of "--name value" or "--name=value"; NULL when argv[*i] is something else. */
 const char *cli_option(int argc, char **argv, int *i, const char *name);
 
+/* Loads FILE, as a verb that needs only what stands in it. NULL after printing its mistakes; the caller unloads. */
+struct policy;
+const struct policy *cli_policy(const char *file);
+
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_setup_sql(int argc, char **argv);

@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/number.h"
 #include "cli/verbs.h"
 #include "policy/policy.h"
@@ -112,26 +111,18 @@ static int parse(int argc, char **argv, struct verify_options *o, const char **r
 /* The promises; the shortest lease of all templates. */
 static bool read_policy(const char *file, struct verify_options *o)
 {
-    struct buf complaints;
-    buf_init(&complaints);
-    hash_setup();
-    const struct policy *p = policy_load(file, &complaints);
+    const struct policy *p = cli_policy(file);
     if (p == NULL) {
-        (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
-    } else {
-        o->max_stale_ms = p->database.max_stale_ms;
-        o->lease_ms = UINT32_MAX;
-        for (uint32_t i = 0; i < p->template_count; i++) {
-            uint32_t lease_ms = p->templates[i].implicit_lease_ms;
-            o->lease_ms = lease_ms < o->lease_ms ? lease_ms : o->lease_ms;
-        }
+        return false;
     }
-    bool ok = p != NULL;
-    if (ok) {
-        policy_unload(&p);
+    o->max_stale_ms = p->database.max_stale_ms;
+    o->lease_ms = UINT32_MAX;
+    for (uint32_t i = 0; i < p->template_count; i++) {
+        uint32_t lease_ms = p->templates[i].implicit_lease_ms;
+        o->lease_ms = lease_ms < o->lease_ms ? lease_ms : o->lease_ms;
     }
-    buf_fini(&complaints);
-    return ok;
+    policy_unload(&p);
+    return true;
 }
 
 int cli_verify(int argc, char **argv)

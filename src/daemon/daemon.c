@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Flat set-up, reverse tear-down. Signals are blocked in every thread and taken by this one with
- * sigwait(), so no handler ever runs in the middle of anything.
+ * The life of the process: flat set-up, reverse tear-down.
+ *
+ *      policy ─> threads, listeners (server_start) ─> log read back (server_load) ─> ready
+ *                       ─> SIGHUP: reload ... SIGTERM, SIGINT, SHUTDOWN ─> drain ─> stop
+ *
+ * Signals are blocked in every thread and taken by this one with sigwait(), so no handler ever runs
+ * in the middle of anything. What keeps the process from starting is one line on standard error and
+ * exit code 1; while it drains a second signal ends it at once, and a thread that does not end is
+ * left behind after TEARDOWN_S.
+ *
+ * Threads: main alone.
  */
 #include "daemon/daemon.h"
 
@@ -194,26 +203,17 @@ static void return_memory(void)
     (void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES);
 }
 
-int daemon_run(const struct daemon_options *options)
+/* Takes the reason. The exit code. */
+static int give_up(char *why)
 {
-    uint64_t began_us = clock_now_us();
-    return_memory();
-    open_standard_descriptors();
-    hash_setup();
-    struct buf complaints;
-    buf_init(&complaints);
-    const struct policy *policy = server_policy_load(options->file, &complaints);
-    (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
-    buf_fini(&complaints);
-    if (policy == NULL) {
-        return 1;
-    }
-    char wrong[LOG_SPEC_MAX];
-    if (!log_apply_over(&policy->log, options->log_level, wrong)) {
-        (void)fprintf(stderr, "freshet: --log-level: %s\n", wrong);
-        policy_unload(&policy);
-        return 1;
-    }
+    (void)fprintf(stderr, "freshet: %s\n", why);
+    free(why);
+    return 1;
+}
+
+/* From the policy to the exit code. */
+static int run(const struct policy *policy, const struct daemon_options *options, uint64_t began_us)
+{
     sigset_t set;
     crash_setup(crash_dir(policy));
     thread_enter("main", false);
@@ -231,23 +231,42 @@ int daemon_run(const struct daemon_options *options)
         },
         &why);
     if (server == NULL) {
-        (void)fprintf(stderr, "freshet: %s\n", why);
-        free(why);
-        policy_unload(&policy);
-        return 1;
+        return give_up(why);
     }
+    int code = 0;
     watchdog_start(policy->watchdog_ms);
-    bool is_loaded = server_load(server, &why);
-    if (is_loaded) {
+    if (server_load(server, &why)) {
         say_ready(server);
         wait_for_the_end(&set, server, options);
     } else if (why != NULL) {
-        (void)fprintf(stderr, "freshet: %s\n", why);
+        code = give_up(why);
     }
     stop(&server, &set);
     watchdog_stop();
+    return code;
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+    uint64_t began_us = clock_now_us();
+    return_memory();
+    open_standard_descriptors();
+    hash_setup();
+    struct buf complaints;
+    buf_init(&complaints);
+    const struct policy *policy = server_policy_load(options->file, &complaints);
+    (void)fwrite(buf_readable(&complaints).ptr, 1, buf_len(&complaints), stderr);
+    buf_fini(&complaints);
+    if (policy == NULL) {
+        return 1;
+    }
+    char wrong[LOG_SPEC_MAX];
+    int code = 1;
+    if (log_apply_over(&policy->log, options->log_level, wrong)) {
+        code = run(policy, options, began_us);
+    } else {
+        (void)fprintf(stderr, "freshet: --log-level: %s\n", wrong);
+    }
     policy_unload(&policy);
-    bool is_refused = why != NULL;
-    free(why);
-    return is_refused ? 1 : 0;
+    return code;
 }

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "serve/fill_times.h"
 #include "serve/problem.h"
 #include "serve/stats.h"
@@ -40,23 +41,29 @@ static bool allowed(const struct worker *w, const struct http_request *head)
            same_secret(slice_from(given, skip), slice_of(password));
 }
 
+/* Takes a database's number and a blank off the start of a key; without them it is 0. False: no number. */
+static bool take_db(struct slice *key, uint32_t *ret_db)
+{
+    const char *blank = memchr(key->ptr, ' ', key->len);
+    size_t len = blank != NULL ? (size_t)(blank - key->ptr) : 0;
+    uint64_t db = 0;
+    if (len >= 1 && len <= 2) {
+        if (!number_parse_u64((struct slice){key->ptr, len}, &db)) {
+            return false;
+        }
+        *key = slice_from(*key, len + 1);
+    }
+    *ret_db = (uint32_t)db;
+    return db < POLICY_DBS;
+}
+
 /* "key NAME", "key DB NAME" or "GET /path?query", as the command line says it. */
 static bool explain_target(struct worker *w, struct slice target, struct buf *text)
 {
     if (target.len > 4 && strncmp(target.ptr, "key ", 4) == 0) {
         struct slice key = slice_from(target, 4);
-        uint32_t db = 0;
-        const char *space = memchr(key.ptr, ' ', key.len);
-        if (space != NULL && space > key.ptr && space - key.ptr <= 2) {
-            for (const char *p = key.ptr; p < space; p++) {
-                if (*p < '0' || *p > '9') {
-                    return false;
-                }
-                db = db * 10 + (uint32_t)(*p - '0');
-            }
-            key = slice_from(key, (size_t)(space - key.ptr) + 1);
-        }
-        if (db >= POLICY_DBS) {
+        uint32_t db;
+        if (!take_db(&key, &db)) {
             return false;
         }
         explain_key(w, db, key, text);
