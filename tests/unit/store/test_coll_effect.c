@@ -95,7 +95,7 @@ static void expect_zadd(struct buf *out, const char *key, int from, int to)
 static void many_of_one_key(void **state)
 {
     struct rig r;
-    open_durable(&r);
+    rig_open_durable(&r);
     struct store_hold h;
     struct buf expected;
     buf_init(&expected);
