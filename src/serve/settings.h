@@ -33,6 +33,7 @@ struct server_settings {
     uint32_t percentile_count;      /* watch_lock: those that INFO latencystats tells */
     double percentiles[PERCENTILES_MAX];
     _Atomic uint64_t stream_node_max_entries; /* what leaves a stream at once: stream_trim.c */
+    _Atomic uint64_t stream_node_max_bytes;   /* the same, by size; 0: any */
     /* watch_lock: values without effect, as they were set; NULL: preset. */
     char *kept[SETTINGS_ALL_MAX];
 };

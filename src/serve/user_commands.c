@@ -13,6 +13,7 @@
 #include "serve/user.h"
 
 #include "serve/cmd/server.h"
+#include "serve/not_offered.h"
 
 static const char unknown_name[] = "Unknown command or category name in ACL";
 
@@ -87,8 +88,12 @@ static const char *allow_rule(struct user *u, struct slice word)
     }
     const struct command *cmd = command_find_full(name);
     const char *bar = name.len > 0 ? memrchr(name.ptr, '|', name.len) : NULL;
+    size_t whole = bar != NULL ? (size_t)(bar - name.ptr) : name.len;
+    if (cmd == NULL && not_offered((struct slice){name.ptr, whole}) != NULL) {
+        return NULL; /* rules written for Redis hold without it */
+    }
     if (cmd == NULL && may && bar != NULL) {
-        return allow_first(u, name, (size_t)(bar - name.ptr));
+        return allow_first(u, name, whole);
     }
     if (cmd == NULL) {
         return unknown_name;

@@ -18,7 +18,8 @@ struct stream_options {
     struct coll_id min_id;
     bool roughly;   /* ~ */
     uint64_t limit; /* how many may leave at once; 0: all */
-    uint64_t node;  /* how many leave together when trimming roughly */
+    uint64_t node;  /* how many leave together when trimming roughly, at most: */
+    uint64_t node_bytes; /* so many in so many bytes; 0: of any size */
     /* XADD only */
     bool must_exist; /* NOMKSTREAM */
     bool has_id;     /* not "*" */
