@@ -101,6 +101,30 @@ def test_rough_trimming_takes_whole_nodes_within_its_limit(both):
         client("CONFIG", "SET", "stream-node-max-entries", 100)
 
 
+@pytest.mark.parametrize("most, same_names", [(1, True), (20, False), (50, False), (200, True)])
+def test_rough_trimming_counts_the_bytes_of_nodes(both, most, same_names):
+    """Nodes of 4096 bytes, as Redis packs entries: after every XADD the streams are of one length."""
+    ours, theirs = both()
+    rng = random.Random(most)
+    names = ["event", "jobId", "returnvalue", "previous" * 20]
+    for i in range(500):
+        fields = []
+        for name in names[:3] if same_names else rng.sample(names, rng.randint(1, 4)):
+            fields += [name, rng.choice([rng.randint(-10, 10 ** rng.randint(0, 18)), "completed", "v" * rng.randint(0, 300)])]
+        trim = ["MAXLEN", "~", most] if rng.random() < 0.8 else []
+        lengths = []
+        for client in (ours, theirs):
+            client("XADD", "s", *trim, f"{i + 1}-{i % 3}", *fields)
+            lengths.append(client("XLEN", "s"))
+        assert lengths[0] == lengths[1], i
+    for client in (ours, theirs):
+        client("CONFIG", "SET", "stream-node-max-bytes", "1kb")
+        client.pipeline(*[["XADD", "t", f"{i}-1", "n", "v" * 90] for i in range(1, 60)])
+    assert ours("XTRIM", "t", "MAXLEN", "~", 25) == theirs("XTRIM", "t", "MAXLEN", "~", 25) > 0
+    for client in (ours, theirs):
+        client("CONFIG", "SET", "stream-node-max-bytes", "4096")
+
+
 def test_ids_of_the_server_rise_and_are_the_time(freshet):
     client = freshet(PLAIN).resp()
     ids = client.pipeline(*[["XADD", "s", "*", "n", i] for i in range(500)])

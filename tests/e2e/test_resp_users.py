@@ -390,3 +390,18 @@ def test_requirepass_is_the_password_of_default(freshet):
     assert client("AUTH", "new") == "OK"
     assert client("CONFIG", "SET", "requirepass", "") == "OK"
     assert daemon.resp()("PING") == "PONG"
+
+
+def test_rules_may_name_commands_of_redis_that_are_not_offered(freshet):
+    """Rules written for Redis are taken as they are; they allow nothing that is not there."""
+    admin = freshet(PLAIN).resp()
+    rules = ["+geoadd", "-bitop", "+fcall", "+pfadd", "+bitfield_ro"]
+    assert admin("ACL", "SETUSER", "joe", "on", "nopass", "~*", "+get", *rules) == "OK"
+    told = admin("ACL", "GETUSER", "joe")
+    assert told[told.index(b"commands") + 1] == b"-@all +get +geoadd -bitop +fcall +pfadd +bitfield_ro"
+    with pytest.raises(RespError, match="Unknown command or category name in ACL"):
+        admin("ACL", "SETUSER", "joe", "+geadd")
+    admin("AUTH", "joe", "any")
+    with pytest.raises(RespError, match="^ERR unknown command 'GEOADD'"):
+        admin("GEOADD", "g", 1, 2, "m")
+    assert admin("GET", "k") is None

@@ -2,27 +2,15 @@
 /*
  * MAXLEN and MINID, exactly or roughly (~).
  *
- * Roughly means in Redis: only whole nodes of its tree, which hold 100 entries (stream-node-max-entries) or
- * 4096 bytes (stream-node-max-bytes), whichever is full first, so that trimming costs next to nothing. Clients
- * see by the length how many entries too many did not leave; so here too they leave by the node: by the
- * hundred, counted from the first entry that the stream ever had, or fewer when as many as Redis would pack
- * into so many bytes are less. Without a LIMIT at most a hundred nodes leave at once.
- *
- * The bytes are counted as Redis packs them (a listpack: its head, names once if all entries have the same,
- * small integers short), from the first entry on. That is where a node begins unless entries were taken out of
- * the middle or trimmed exactly before.
+ * Roughly means: as Redis, by whole nodes of its tree (stream_node.h). Without a LIMIT at most a hundred nodes
+ * leave at once.
  */
 #include "serve/cmd/stream_trim.h"
 
-#include "base/number.h"
-#include "serve/cmd/rdb.h"
 #include "serve/cmd/stream_id.h"
+#include "serve/cmd/stream_node.h"
 
 enum { NODE_ENTRIES = 100, ROUGH_NODES = 100, ROUGH_LIMIT_MAX = 1000000 };
-enum {
-    LISTPACK_ENDS = 7,  /* bytes around its elements */
-    NUMBER_DIGITS = 20, /* what is longer is no number to a listpack */
-};
 
 /* --- options ---------------------------------------------------------------------------------- */
 
@@ -136,116 +124,6 @@ bool stream_options_parse(struct resp_client *c, const struct slice *argv, uint3
 
 /* --- trimming --------------------------------------------------------------------------------- */
 
-/* A number in a listpack, with what tells its length from behind. */
-static size_t integer_size(int64_t value)
-{
-    if (value >= 0 && value < 128) {
-        return 2;
-    }
-    if (value >= -4096 && value < 4096) {
-        return 3;
-    }
-    if (value >= INT16_MIN && value <= INT16_MAX) {
-        return 4;
-    }
-    if (value >= -(1 << 23) && value < 1 << 23) {
-        return 5;
-    }
-    return value >= INT32_MIN && value <= INT32_MAX ? 6 : 10;
-}
-
-static size_t text_size(struct slice text)
-{
-    int64_t number;
-    if (text.len <= NUMBER_DIGITS && number_parse_i64(text, &number)) {
-        return integer_size(number);
-    }
-    size_t size = text.len + (text.len < 64 ? 1 : text.len < 4096 ? 2 : 5);
-    return size + rdb_back_len(size);
-}
-
-/* Names and values, or one of the two; `ret_raw`: as they are, unpacked. */
-static size_t fields_size(struct slice fields, bool names, bool values, size_t *ret_raw)
-{
-    size_t size = 0;
-    struct slice text;
-    *ret_raw = 0;
-    for (bool is_name = true; coll_field_next(&fields, &text); is_name = !is_name) {
-        size += (is_name ? names : values) ? text_size(text) : 0;
-        *ret_raw += text.len;
-    }
-    return size;
-}
-
-static bool same_names(struct slice a, struct slice b)
-{
-    struct slice from_a;
-    struct slice from_b;
-    bool same = coll_field_count(a) == coll_field_count(b);
-    for (bool is_name = true; same && coll_field_next(&a, &from_a); is_name = !is_name) {
-        same = coll_field_next(&b, &from_b) && (!is_name || slice_eq(from_a, from_b));
-    }
-    return same;
-}
-
-/* A node of Redis's that is being filled. */
-struct node {
-    uint64_t entries;
-    size_t bytes;
-    struct coll_element first;
-};
-
-/* False: it begins a new node. */
-static bool node_takes(struct node *n, const struct coll_element *e, uint64_t entries_max,
-                       const struct stream_options *o)
-{
-    size_t raw;
-    bool same = n->entries > 0 && same_names(n->first.name, e->name);
-    int64_t fields = coll_field_count(e->name) / 2;
-    size_t size = fields_size(e->name, !same, true, &raw);
-    if (n->entries > 0 &&
-        (n->entries >= entries_max || (o->node_bytes > 0 && n->bytes + raw >= o->node_bytes))) {
-        return false;
-    }
-    if (n->entries == 0) {
-        size_t names = fields_size(e->name, true, false, &raw);
-        n->first = *e;
-        n->bytes = LISTPACK_ENDS + 3 * integer_size(0) + integer_size(fields) + names;
-        size -= names; /* they are the node's own */
-        same = true;
-    }
-    n->bytes += size + integer_size(0) + integer_size((int64_t)(e->id.ms - n->first.id.ms)) +
-                integer_size((int64_t)(e->id.seq - n->first.id.seq)) +
-                (same ? 0 : integer_size(fields)) + integer_size(fields);
-    n->entries++;
-    return true;
-}
-
-/* How many of the first `excess` entries are whole nodes. */
-static uint64_t whole_nodes(const struct store_hold *h, const struct store_item *item,
-                            uint64_t excess, const struct stream_options *o)
-{
-    uint64_t count = coll_count(item);
-    uint64_t gone = coll_stream_info(item).added - count; /* about, if some left the middle */
-    uint64_t entries_max = o->node - gone % o->node;
-    uint64_t removed = 0;
-    uint64_t most = o->limit > 0 && o->limit < excess ? o->limit : excess;
-    struct node node = {.entries = 0};
-    struct coll_walk walk;
-    struct coll_element e;
-    coll_walk_begin(h, item, 0, false, &walk);
-    while (removed + node.entries <= most && coll_walk_next(&walk, &e)) {
-        if (!node_takes(&node, &e, entries_max, o)) {
-            removed += node.entries;
-            node.entries = 0;
-            entries_max = o->node;
-            (void)node_takes(&node, &e, entries_max, o);
-        }
-    }
-    bool is_last = removed + node.entries == count && count <= most; /* whole, being the last */
-    return is_last ? count : removed;
-}
-
 uint64_t stream_trim(struct store_hold *h, const struct stream_options *o)
 {
     const struct store_item *item = store_peek(h, NULL);
@@ -260,7 +138,7 @@ uint64_t stream_trim(struct store_hold *h, const struct stream_options *o)
         excess = count - o->max_length;
     }
     if (o->roughly) {
-        excess = whole_nodes(h, item, excess, o);
+        excess = stream_whole_nodes(h, item, excess, o);
     }
     if (excess > 0) {
         coll_cut(h, 0, excess);

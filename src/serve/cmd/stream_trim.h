@@ -16,9 +16,9 @@ struct stream_options {
     enum stream_trim_by by;
     uint64_t max_length;
     struct coll_id min_id;
-    bool roughly;   /* ~ */
-    uint64_t limit; /* how many may leave at once; 0: all */
-    uint64_t node;  /* how many leave together when trimming roughly, at most: */
+    bool roughly;        /* ~ */
+    uint64_t limit;      /* how many may leave at once; 0: all */
+    uint64_t node;       /* how many leave together when trimming roughly, at most: */
     uint64_t node_bytes; /* so many in so many bytes; 0: of any size */
     /* XADD only */
     bool must_exist; /* NOMKSTREAM */
