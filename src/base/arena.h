@@ -16,6 +16,7 @@ struct arena {
     struct arena_block *head;
 };
 
+/* An arena that holds nothing needs no arena_fini(). */
 void arena_init(struct arena *a);
 void arena_fini(struct arena *a);
 /* Zeroed, aligned to 16. */

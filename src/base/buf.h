@@ -36,6 +36,7 @@ bool buf_sane(const struct buf *b);
 char *buf_reserve(struct buf *b, size_t len);
 /* The same for sizes that a client chooses: NULL, and nothing changed, when there is no memory. */
 char *buf_try_reserve(struct buf *b, size_t len);
+/* `len` bytes were written where buf_reserve() said; they become readable. */
 void buf_commit(struct buf *b, size_t len);
 void buf_consume(struct buf *b, size_t len);
 void buf_clear(struct buf *b);
@@ -44,6 +45,7 @@ void buf_truncate(struct buf *b, size_t len);
 /* Gives memory above `keep` bytes back when the buffer is empty. */
 void buf_shrink(struct buf *b, size_t keep);
 
+/* Copies. Aborts when there is no memory: what a client chooses goes through buf_try_reserve(). */
 void buf_append(struct buf *b, const void *ptr, size_t len);
 void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_str(struct buf *b, const char *text);

@@ -37,6 +37,7 @@ struct CAPABILITY("lock") lock {
     enum lock_rank rank;
 };
 
+/* Errors of the mutex are bugs of ours: they fail a check. */
 void lock_init(struct lock *l, enum lock_rank rank);
 void lock_fini(struct lock *l);
 void lock_acquire(struct lock *l) ACQUIRE(l);

@@ -93,6 +93,7 @@ struct log_field {
         .key = (name), .kind = LOG_FIELD_UNSIGNED, .number = (value)                               \
     }
 
+/* `module`: one of LOG_MODULES. Any thread; a line is whole, and is dropped rather than waited for. */
 bool log_enabled(enum log_level level, const char *module);
 void log_write(enum log_level level, const char *module, const char *message,
                const struct log_field *fields);

@@ -26,6 +26,7 @@ struct mailbox {
     int fd;            /* eventfd; readable when the queue may be non-empty */
 };
 
+/* A mailbox that ends is empty. */
 void mailbox_init(struct mailbox *mb);
 void mailbox_fini(struct mailbox *mb);
 /* Any thread. */

@@ -29,6 +29,7 @@ struct map {
     uint32_t count;        /* of nodes; read it, do not write it */
 };
 
+/* Empty, with room for 64 nodes. */
 void map_init(struct map *m);
 /* Nodes that are still in it are forgotten, not freed. After map_clear() it can be used again. */
 void map_fini(struct map *m);

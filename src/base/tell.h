@@ -29,6 +29,7 @@ struct tell { /* zeroed: nothing was told */
     uint64_t outage;
 };
 
+/* True: log it, and it counts as told. */
 bool tell_due(struct tell *t, const char *why, uint64_t now_ms);
 void tell_over(struct tell *t);
 

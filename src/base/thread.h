@@ -62,6 +62,7 @@ static inline void thread_rest(void)
     }
 }
 
+/* The loop begins a turn at this time of clock_now_us(). */
 void thread_turn(uint64_t now_us);
 
 /* While this is so the watchdog tells of a long turn, and does not end the process for it. */

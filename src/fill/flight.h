@@ -36,6 +36,7 @@ struct flight_answer {
     struct fresh_deps deps;
     struct buf value; /* as stored: see serve/answer.h */
 };
+/* One reference, the caller's. Any thread may count. */
 struct flight_answer *flight_answer_create(void);
 void flight_answer_ref(struct flight_answer *a);
 void flight_answer_unref(struct flight_answer **a);
@@ -58,6 +59,7 @@ struct flight_waiter {
     struct flight *flight;
 };
 
+/* Destroying needs all flights landed. */
 struct flights *flights_create(void);
 void flights_destroy(struct flights **fs);
 

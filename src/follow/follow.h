@@ -199,6 +199,7 @@ struct follow_status {
     uint64_t fence_waits; /* commits that were not visible at the first probe */
     char last_error[256]; /* with the next step; empty when none since FOLLOWING */
 };
+/* A copy of this moment. Any thread. */
 void follow_status(struct follow *f, struct follow_status *ret_status);
 /* The server has not answered for a second, nor refused: whoever else waits for it may look at his own
  * connections (pg_pool_doubt). Any thread. */

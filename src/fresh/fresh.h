@@ -61,6 +61,7 @@ struct fresh_options {
     bool break_late_marks; /* A advances before the marks are written */
 };
 
+/* 32 bytes of address space a slot, and memory where marks are raised. Destroying: nobody uses it any more. */
 struct fresh *fresh_create(const struct fresh_options *options);
 void fresh_destroy(struct fresh **f);
 
@@ -70,6 +71,7 @@ void fresh_destroy(struct fresh **f);
  * A newly made pair is raised to A, so only stamps taken after this call pass it. Takes a lock. */
 fresh_wide fresh_register(struct fresh *f, struct slice name);
 
+/* Raised by every change of what the pair governs; by changes whose values are not known. */
 fresh_dep fresh_dep_any(const struct fresh *f, fresh_wide wide);
 fresh_dep fresh_dep_all(const struct fresh *f, fresh_wide wide);
 /* The slot of a row, column value or rendered template: `hash` mixes what it is and its values. */
@@ -115,6 +117,7 @@ struct fresh_window {
     fresh_pos visible; /* V */
     fresh_pos applied; /* A >= V */
 };
+/* Now; any thread. */
 struct fresh_window fresh_window_open(struct fresh *f);
 /* The highest stamp p, V <= p <= A of the window, such that every applied commit in (V, p] is visible
  * in `snapshot` (text of pg_current_snapshot(), "xmin:xmax:xip,..."). Falls back to window->stamp. */
@@ -150,6 +153,8 @@ fresh_pos fresh_pos_of_lsn(struct fresh *f, uint64_t lsn);
 
 /* Tokens, as clients carry them: "epoch.lsn.n", lsn in hexadecimal. */
 enum { FRESH_TOKEN_MAX = 64 };
+/* NUL-terminated; returns the length. A position of an earlier epoch gets epoch 0, which
+ * is another one to everybody. */
 size_t fresh_token_format(struct fresh *f, fresh_pos pos, char out[FRESH_TOKEN_MAX]);
 enum fresh_token { FRESH_TOKEN_OK, FRESH_TOKEN_OTHER_EPOCH, FRESH_TOKEN_BAD };
 enum fresh_token fresh_token_parse(struct fresh *f, struct slice text, fresh_pos *ret_pos);

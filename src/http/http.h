@@ -115,9 +115,11 @@ bool http_query_next(struct slice *rest, struct slice *ret_name, struct slice *r
 
 /* --- composing ---------------------------------------------------------------------------------- */
 
+/* The reason phrase (RFC 9110, 15); "Unknown" for a status that this server never sends. Static. */
 const char *http_status_text(int status);
 /* "HTTP/1.1 200 OK\r\n" and a Date header (cached per second per thread). */
 void http_put_status(struct buf *out, int status, uint64_t wall_ms);
+/* One field; control characters in the value become spaces, so no value can end its line. */
 void http_put_header(struct buf *out, const char *name, struct slice value);
 void http_put_header_fmt(struct buf *out, const char *name, const char *fmt, ...) printf_like(3, 4);
 /* IMF-fixdate, 29 bytes and NUL. */

@@ -34,6 +34,8 @@
 
 struct loop;
 
+/* Fails a check when the system has no descriptors. Destroying closes its connections, as conn_close() does; not
+ * while loop_run() runs, and the mailbox must be empty. */
 struct loop *loop_create(void);
 void loop_destroy(struct loop **l);
 /* Runs until loop_stop(); returns after finishing the turn. */
@@ -75,6 +77,7 @@ struct loop_source {
     loop_source_fn *handle;
     struct loop *loop; /* NULL while not watched */
 };
+/* From now on `handle` is called for these events, and for hang-ups. Not twice without loop_unwatch(). */
 void loop_watch(struct loop *l, struct loop_source *src, int fd, unsigned events,
                 loop_source_fn *handle);
 void loop_rewatch(struct loop_source *src, unsigned events); /* no system call when unchanged */

@@ -78,6 +78,7 @@ bool persist_admits(struct persist *p, size_t bytes);
 void persist_trouble(const struct persist *p, struct buf *out);
 
 enum persist_answer { PERSIST_STARTED, PERSIST_RUNNING, PERSIST_NOT_NOW };
+/* Begins a rewriting of the log, as it begins by itself. Any thread. */
 enum persist_answer persist_rewrite(struct persist *p);
 
 struct persist_figures {
@@ -96,6 +97,7 @@ struct persist_figures {
     bool is_rewriting;
     bool last_rewrite_failed;
 };
+/* Any thread; each figure is of its own moment. */
 void persist_figures(const struct persist *p, struct persist_figures *ret_figures);
 
 /* --- for the command line: no daemon uses the directory meanwhile --------------------------------- */

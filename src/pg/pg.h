@@ -79,6 +79,7 @@ struct pg_pool_options {
 };
 
 struct pg_pool;
+/* Copies the options. Opens no connection yet, and never fails: a DSN that cannot work is what each job hears. */
 struct pg_pool *pg_pool_create(struct loop *l, const struct pg_pool_options *options);
 /* Fails every job with ERR_NO_DATABASE, then frees. */
 void pg_pool_destroy(struct pg_pool **p);
@@ -87,6 +88,7 @@ void pg_pool_destroy(struct pg_pool **p);
  * ERR_NO_DATABASE, and what is not sent yet fails at once, until a connection is answered again. Call it a few
  * times a second while it is true. */
 void pg_pool_doubt(struct pg_pool *p, bool doubted);
+/* `done` is called later, whatever happens. The job and its parameters stay put until then. */
 void pg_submit(struct pg_pool *p, struct pg_job *job);
 struct pg_pool_stats {
     uint32_t open;
@@ -112,11 +114,13 @@ struct pg_session_face {
     /* CopyBoth (replication): one message of the stream. NULL for plain sessions. */
     void (*copy)(void *arg, struct slice message);
 };
+/* Not connected; borrows the face. Destroying closes it without a word to the face. */
 struct pg_session *pg_session_create(struct loop *l, const struct pg_session_face *face, void *arg);
 void pg_session_destroy(struct pg_session **s);
 /* `extra` is appended to the DSN as key=value settings, e.g. "replication=database". */
 void pg_session_connect(struct pg_session *s, const char *dsn, const char *extra,
                         uint32_t timeout_ms);
+/* At once, and without failed(). */
 void pg_session_close(struct pg_session *s);
 bool pg_session_idle(const struct pg_session *s);
 /* Session must be idle. Simple protocol. */

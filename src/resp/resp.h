@@ -51,6 +51,7 @@ struct resp_parser {
     char error_text[32];
 };
 
+/* Borrows the limits; `p->limits` may be exchanged for others between commands. */
 void resp_parser_init(struct resp_parser *p, const struct resp_limits *limits);
 void resp_parser_fini(struct resp_parser *p);
 /* Memory that the parser holds for long or unfinished commands. */

@@ -45,6 +45,7 @@ bool script_source_read(struct slice source, uint32_t *ret_flags, struct slice *
 
 struct script_sources;
 
+/* Control memory. Destroying needs all vms gone. */
 struct script_sources *script_sources_create(void);
 void script_sources_destroy(struct script_sources **s);
 /* Remembers a source that compiles. */
@@ -54,6 +55,7 @@ bool script_sources_has(struct script_sources *s, const char *sha);
 bool script_sources_get(struct script_sources *s, const char *sha, struct buf *out);
 /* Forgets all of them; vms notice by the generation. */
 void script_sources_flush(struct script_sources *s);
+/* How often they were flushed (acquire); how many there are, and their bytes. */
 uint64_t script_sources_generation(const struct script_sources *s);
 uint32_t script_sources_count(struct script_sources *s);
 uint64_t script_sources_bytes(struct script_sources *s);

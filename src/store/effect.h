@@ -35,6 +35,7 @@ void effect_command(struct store_hold *h, const char *name, uint32_t args);
 /* A command on the hold's key with `args` arguments behind the key; joins the one before when that was the same. For
  * commands that mean the same in one as in several. */
 void effect_more(struct store_hold *h, const char *name, uint32_t args);
+/* The next argument; copied. */
 void effect_arg(struct store_hold *h, struct slice arg);
 void effect_arg_str(struct store_hold *h, const char *arg);
 void effect_arg_integer(struct store_hold *h, int64_t value);

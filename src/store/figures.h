@@ -28,6 +28,7 @@ enum { STORE_NEAR_FULL = 80, STORE_NEAR_FULL_OVER = 75 };
 /* True once each time the space has come to STORE_NEAR_FULL percent of its budget; not again before it has
  * fallen below STORE_NEAR_FULL_OVER. For one thread, a few times a second: whoever warns. */
 bool store_space_crossed(struct store *s, uint32_t space);
+/* Any thread, no lock. */
 void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats);
 
 #endif

@@ -22,6 +22,7 @@
 
 struct journal;
 
+/* Control memory; grows with what has not been taken. */
 struct journal *journal_create(void);
 void journal_destroy(struct journal **j);
 

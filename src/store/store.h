@@ -70,6 +70,7 @@ struct store_options {
     const uint8_t *db_space; /* db number -> index into spaces */
 };
 
+/* Copies the options; `fresh` and the names of spaces are borrowed. Destroying: nobody uses it any more. */
 struct store *store_create(const struct store_options *options);
 void store_destroy(struct store **s);
 
@@ -92,6 +93,8 @@ struct store_hold {
     bool is_draft; /* of a store_draft: nobody is told */
 };
 
+/* May wait: for the key's shard, and at the gate for whoever owns the store (who must not, passes it with
+ * store_gate_try() before). One at a time, except inside store_own(). Dropping ends it, and hands its effects on. */
 void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice key,
                 uint64_t now_ms, struct store_hold *ret_hold);
 void store_drop(struct store_hold *h);
