@@ -53,9 +53,10 @@ static struct slice sendable(const struct conn *c)
 static void want(struct conn *c)
 {
     bool waiting_out = sendable(c).len > 0;
-    bool reading = c->lingering || (!c->held && !c->closing && !conn_full(c) &&
-                                    !(c->paused && buf_len(&c->in) > 0));
-    /* Asked for with reading, too, so that parking costs no system call. */
+    bool reading =
+        c->lingering || (!c->closing && !conn_full(c) && !(c->paused && buf_len(&c->in) > 0));
+    /* Asked for with reading, too, so that parking costs no system call. Nor does holding: what comes while held is
+     * not read, and then no longer asked for (conn_ready()). */
     loop_rewatch(&c->source, (reading ? LOOP_READ : 0U) | (waiting_out ? LOOP_WRITE : 0U) |
                                  (reading || c->parked ? LOOP_PEER_SHUT : 0U));
 }
