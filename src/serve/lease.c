@@ -24,12 +24,13 @@
  *
  * Threads: any; each of 64 stripes has a lock, never held together with a shard.
  */
+#include "serve/lease.h"
+
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/trace.h"
-#include "serve/serve.h"
 
 #include <stdlib.h>
 

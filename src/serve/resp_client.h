@@ -3,7 +3,7 @@
  * One Redis connection, and what every command needs: reading a key, writing a key, parsing a
  * number.
  *
- * A command reads a key like this; an absent key has then been reported to the leases (serve.h):
+ * A command reads a key like this; an absent key has then been reported to the leases (lease.h):
  *
  *      if (!client_read(c, key, &hold, &item)) { absent } else { use item; store_drop(&hold); }
  *
@@ -23,7 +23,7 @@
 
 #include "resp/resp.h"
 #include "serve/command.h"
-#include "serve/serve.h"
+#include "serve/lease.h"
 
 struct resp_watch;
 struct herd_waiter;

@@ -8,6 +8,8 @@
 
 #include "serve/serve.h"
 
+/* Text of `freshet stats`: lines "name value". Appends. */
+void stats_text(struct worker *w, struct buf *out);
 /* One JSON object, the names as in stats_text(). */
 void stats_json(struct worker *w, struct buf *out);
 /* Prometheus text format 0.0.4. Worker's thread. */

@@ -11,7 +11,7 @@
 #ifndef SERVE_TAGS_H
 #define SERVE_TAGS_H
 
-#include "serve/serve.h"
+#include "serve/lease.h"
 
 struct tags *tags_create(void);
 void tags_destroy(struct tags **t);

@@ -3,6 +3,7 @@
  * FRESHET.EXPLAIN and FRESHET.STATS. Tokens are in cmd/fill.c, tags in cmd/tag.c.
  */
 #include "serve/resp_client.h"
+#include "serve/stats.h"
 
 static void reply_text(struct resp_client *c, struct buf *text)
 {
