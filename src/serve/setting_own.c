@@ -12,26 +12,116 @@
 #include "serve/cmd/server.h"
 #include "serve/events.h"
 #include "serve/roll_call.h"
+#include "store/figures.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* --- settings with functions of their own ---------------------------------------------------------- */
 
-/* Redis's name for what a space does when it is full. */
-const char *eviction_name(const struct policy_space *space)
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* A policy without `spaces` has one, and then the settings of Redis mean that one. */
+static bool has_one_space(const struct server *s)
 {
-    return space->evict ? "allkeys-lfu" : "noeviction";
+    return s->started_with->space_count == 1;
+}
+
+const char *eviction_name(const struct server *s, const struct policy_space *space)
+{
+    bool evicts = store_space_evicts(s->store, (uint32_t)(space - s->started_with->spaces));
+    return evicts ? "allkeys-lfu" : "noeviction";
+}
+
+uint64_t memory_limit(const struct server *s)
+{
+    struct store_space_stats st;
+    if (!has_one_space(s)) {
+        return s->started_with->memory;
+    }
+    store_space_stats(s->store, 0, &st);
+    return st.budget_bytes;
 }
 
 void setting_print_policy(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
-    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", eviction_name(c->space));
+    (void)snprintf(ret_text, SETTING_TEXT_MAX, "%s", eviction_name(c->worker->server, c->space));
+}
+
+static bool refuse_memory(const char *what, char ret_why[SETTING_TEXT_MAX])
+{
+    (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                   "can't set immutable config: each space has its own `%s` in the policy", what);
+    return false;
+}
+
+/* What never evicts by the policy does not begin to. */
+bool setting_set_policy(struct resp_client *c, struct slice value, bool apply,
+                        char ret_why[SETTING_TEXT_MAX])
+{
+    static const char words[] = "volatile-lru volatile-lfu volatile-random volatile-ttl "
+                                "allkeys-lru allkeys-lfu allkeys-random noeviction";
+    struct server *s = c->worker->server;
+    char *choice = NULL;
+    if (!setting_choose(words, value, &choice, ret_why)) {
+        return false;
+    }
+    bool evicts = strcmp(choice, "noeviction") != 0;
+    bool is_volatile = strncmp(choice, "volatile", strlen("volatile")) == 0;
+    free(choice);
+    bool changes = strcmp(eviction_name(s, c->space), "noeviction") == 0 ? evicts : !evicts;
+    if (is_volatile) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                       "a space evicts what it needs least, with an expiry or without: give what "
+                       "must stay a space of its own with `evict: never` in the policy");
+        return false;
+    }
+    if (changes && (!has_one_space(s) || !s->started_with->spaces[0].evict)) {
+        return refuse_memory("evict", ret_why);
+    }
+    if (apply && changes) {
+        client_own(c);
+        store_space_set_evict(client_store(c), 0, evicts);
+        client_disown(c);
+    }
+    return true;
 }
 
 void setting_print_memory(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])
 {
     (void)snprintf(ret_text, SETTING_TEXT_MAX, "%llu",
-                   (unsigned long long)c->worker->plan->policy->memory);
+                   (unsigned long long)memory_limit(c->worker->server));
+}
+
+/* Less than the policy's, for now; 0: all of that again. In steps, so that other workers go on. */
+bool setting_set_memory(struct resp_client *c, struct slice value, bool apply,
+                        char ret_why[SETTING_TEXT_MAX])
+{
+    struct server *s = c->worker->server;
+    uint64_t bytes;
+    if (!setting_parse_bytes(value, &bytes)) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX, "argument must be a memory value");
+        return false;
+    }
+    if (!has_one_space(s) && bytes != memory_limit(s)) {
+        return refuse_memory("memory", ret_why);
+    }
+    if (bytes > s->started_with->memory) {
+        (void)snprintf(ret_why, SETTING_TEXT_MAX,
+                       "argument must be between 0 and %llu, the `memory` of the policy",
+                       (unsigned long long)s->started_with->memory);
+        return false;
+    }
+    bool goes_on = apply && has_one_space(s);
+    for (bool is_first = true; goes_on; is_first = false) {
+        client_own(c);
+        if (is_first) {
+            store_space_limit(client_store(c), 0, bytes);
+        }
+        goes_on = store_shrink(client_store(c), 0, client_now(c));
+        client_disown(c);
+    }
+    return true;
 }
 
 void setting_print_bulk_max(const struct resp_client *c, char ret_text[SETTING_TEXT_MAX])

@@ -14,7 +14,9 @@ typedef bool setting_set_fn(struct resp_client *c, struct slice value, bool appl
                             char ret_why[SETTING_TEXT_MAX]);
 
 setting_print_fn setting_print_policy;
+setting_set_fn setting_set_policy;
 setting_print_fn setting_print_memory;
+setting_set_fn setting_set_memory;
 setting_print_fn setting_print_bulk_max;
 setting_print_fn setting_print_connections;
 setting_print_fn setting_print_log_level;

@@ -29,7 +29,7 @@ enum {
 static uint32_t hand_next(struct pool *p, struct need *n)
 {
     const struct slab *s = &p->slab;
-    uint64_t circles = s->pages.space->evict ? IDLE_CIRCLES : 1;
+    uint64_t circles = space_evicts(s->pages.space) ? IDLE_CIRCLES : 1;
     while (n->idle < s->pages.top * circles) {
         uint32_t at = p->evict.hand;
         if (at == 0 || at >= s->pages.top) {
@@ -151,13 +151,13 @@ static uint32_t drop_cold(struct shard *sh, struct pool *p, uint32_t page)
 static uint32_t visit(struct shard *sh, struct pool *p, uint32_t page, uint64_t now_ms)
 {
     uint32_t dropped = drop_dead(sh, p, page, now_ms);
-    return dropped > 0 || !p->slab.pages.space->evict ? dropped : drop_cold(sh, p, page);
+    return dropped > 0 || !space_evicts(p->slab.pages.space) ? dropped : drop_cold(sh, p, page);
 }
 
 bool clock_step(struct shard *sh, struct pool *p, struct need *n)
 {
     for (uint32_t page; (page = hand_next(p, n)) != 0;) {
-        if (!p->slab.pages.space->evict && ++n->visits > NEVER_VISITS) {
+        if (!space_evicts(p->slab.pages.space) && ++n->visits > NEVER_VISITS) {
             return false;
         }
         if (visit(sh, p, page, n->now_ms) > 0) {

@@ -244,7 +244,7 @@ static void run_empty(struct shard *sh, struct pool *p, uint32_t page)
 static bool drop_living(struct shard *sh, struct pool *p, struct need *n)
 {
     struct evict *e = &p->evict;
-    if (!p->slab.pages.space->evict) {
+    if (!space_evicts(p->slab.pages.space)) {
         return clock_step(sh, p, n);
     }
     if (clock_sweep(sh, p, n)) {

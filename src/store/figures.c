@@ -17,7 +17,7 @@ void store_space_stats(struct store *s, uint32_t space, struct store_space_stats
 {
     check(space < s->space_count);
     struct store_space_stats sum = {
-        .budget_bytes = s->spaces[space].budget,
+        .budget_bytes = space_limit(&s->spaces[space]),
         .used_bytes = space_used(&s->spaces[space]),
         .near_full = atomic_load_explicit(&s->spaces[space].near_full, memory_order_relaxed),
         .crossings = figure(&s->spaces[space].crossings),
@@ -40,7 +40,7 @@ bool store_space_crossed(struct store *s, uint32_t space)
     struct space *sp = &s->spaces[space];
     bool was = atomic_load_explicit(&sp->near_full, memory_order_relaxed);
     uint64_t percent = was ? STORE_NEAR_FULL_OVER : STORE_NEAR_FULL;
-    bool is = space_used(sp) >= sp->budget / 100 * percent;
+    bool is = space_used(sp) >= space_limit(sp) / 100 * percent;
     atomic_store_explicit(&sp->near_full, is, memory_order_relaxed);
     if (is && !was) {
         figure_add(&sp->crossings, 1);
@@ -51,7 +51,9 @@ bool store_space_crossed(struct store *s, uint32_t space)
 bool store_is_full(const struct store *s, uint32_t db)
 {
     const struct space *sp = &s->spaces[s->table_space[store_table_of(s, db)]];
-    return atomic_load_explicit(&sp->is_full, memory_order_relaxed);
+    bool is_lowered = space_limit(sp) < sp->budget;
+    return atomic_load_explicit(&sp->is_full, memory_order_relaxed) ||
+           (__builtin_expect(is_lowered, 0) && space_used(sp) > space_limit(sp));
 }
 
 /* Nodes in the runs of a pool. */

@@ -12,9 +12,9 @@
 #include "store/store.h"
 
 struct store_space_stats {
-    uint64_t budget_bytes;
-    uint64_t used_bytes; /* pages owned, index included */
-    uint64_t item_bytes; /* inside items */
+    uint64_t budget_bytes; /* or the limit, if that is lower */
+    uint64_t used_bytes;   /* pages owned, index included */
+    uint64_t item_bytes;   /* inside items */
     uint64_t keys;
     uint64_t evicted;
     uint64_t expired;
@@ -30,5 +30,15 @@ enum { STORE_NEAR_FULL = 80, STORE_NEAR_FULL_OVER = 75 };
 bool store_space_crossed(struct store *s, uint32_t space);
 /* Any thread, no lock. */
 void store_space_stats(struct store *s, uint32_t space, struct store_space_stats *ret_stats);
+
+/* What a space may use from now on, bytes: never more than its budget; 0: all of that. What it uses beyond leaves by
+ * store_shrink(). Needs store_own(). */
+void store_space_limit(struct store *s, uint32_t space, uint64_t bytes);
+/* Whether it evicts when it is full; changing that needs store_own(). */
+bool store_space_evicts(const struct store *s, uint32_t space);
+void store_space_set_evict(struct store *s, uint32_t space, bool evicts);
+/* A bounded step down to the limit, at the cost of entries if the space evicts. False: it is there, or nothing is left
+ * that could leave. Needs store_own(). */
+bool store_shrink(struct store *s, uint32_t space, uint64_t now_ms);
 
 #endif

@@ -170,7 +170,8 @@ static bool charge(struct pages *p, uint64_t bytes)
     }
     uint64_t used = space_used(p->space);
     uint64_t own = (uint64_t)p->free * STORE_PAGE;
-    if (used > p->space->budget + own || bytes > p->space->budget + own - used) {
+    uint64_t limit = space_limit(p->space);
+    if (used > limit + own || bytes > limit + own - used) {
         return false;
     }
     while (p->free > 0) {
@@ -268,7 +269,7 @@ void pages_give(struct pages *p, uint32_t page)
     p->page[page].kind = PAGE_INSIDE;
     unused_join(p, page, len, PAGE_FREE);
     const struct space *s = p->space;
-    if (p->free > p->keep && space_used(s) > s->budget - s->budget / SHORT_SHARE) {
+    if (p->free > p->keep && space_used(s) > space_limit(s) - space_limit(s) / SHORT_SHARE) {
         pages_trim(p, p->keep); /* another shard may need it more */
     }
 }

@@ -8,12 +8,13 @@
  *
  * Threads: the shard's lock, as the hold says.
  */
+#include "store/figures.h"
 #include "store/priv.h"
 
 #include "base/check.h"
 
 /* Whoever is refused so little speaks for all. */
-enum { SMALL = STORE_PAGE };
+enum { SMALL = STORE_PAGE, SHRINK_STEPS = 16 };
 
 /* What is wanted of the hold's pool, about how many bytes, and how to see whether it can be had now. */
 struct wish {
@@ -68,7 +69,7 @@ static void note_refusal(const struct wish *w)
     struct pool *p = hold_pool(w->hold);
     struct space *space = p->slab.pages.space;
     figure_add(&p->figures.refused, 1);
-    if (!space->evict && w->size <= SMALL) {
+    if (!space_evicts(space) && w->size <= SMALL) {
         atomic_store_explicit(&space->is_full, true, memory_order_relaxed);
     }
 }
@@ -77,7 +78,7 @@ bool room_make(struct store_hold *h, struct need *n, size_t size, room_try_fn *t
 {
     struct wish w = {.hold = h, .size = size, .try_it = try_it, .arg = arg};
     bool done = wish_try(&w);
-    if (done || size > hold_pool(h)->slab.pages.space->budget) {
+    if (done || size > space_limit(hold_pool(h)->slab.pages.space)) {
         return done;
     }
     while (!done && evict_step(h->shard, hold_pool(h), n)) {
@@ -129,4 +130,46 @@ struct table_at room_for_place(struct store_hold *h, struct need *n)
     n->visits = 0;
     (void)room_make(h, n, 0, try_place, &p);
     return p.at;
+}
+
+/* --- shrinking -------------------------------------------------------------------------------- */
+
+void store_space_limit(struct store *s, uint32_t space, uint64_t bytes)
+{
+    struct space *sp = &s->spaces[space];
+    bool is_all = bytes == 0 || bytes > sp->budget;
+    atomic_store_explicit(&sp->limit, is_all ? sp->budget : bytes, memory_order_relaxed);
+    space_note_room(sp);
+}
+
+bool store_space_evicts(const struct store *s, uint32_t space)
+{
+    return space_evicts(&s->spaces[space]);
+}
+
+void store_space_set_evict(struct store *s, uint32_t space, bool evicts)
+{
+    atomic_store_explicit(&s->spaces[space].evict, evicts, memory_order_relaxed);
+    space_note_room(&s->spaces[space]);
+}
+
+bool store_shrink(struct store *s, uint32_t space, uint64_t now_ms)
+{
+    struct space *sp = &s->spaces[space];
+    bool freed = false;
+    for (uint32_t i = 0; i < s->shard_count; i++) {
+        struct pool *p = &s->shards[i].pools[space];
+        struct need n = {.now_ms = now_ms};
+        for (uint32_t step = 0; step < SHRINK_STEPS; step++) {
+            pages_trim(&p->slab.pages, 0);
+            if (space_used(sp) <= space_limit(sp)) {
+                return false;
+            }
+            if (!evict_step(&s->shards[i], p, &n)) {
+                break;
+            }
+            freed = true;
+        }
+    }
+    return freed;
 }

@@ -4,7 +4,8 @@
  *
  * Every page, page descriptor and directory entry is taken from here before it is used and given
  * back when the operating system has it again, so S1 (used <= budget) holds at every instant, not
- * on average. A take that does not fit changes nothing.
+ * on average. A take that does not fit changes nothing. A limit below the budget holds for takes only: what is used
+ * already comes down to it as store_shrink() frees it.
  *
  * Threads: any. `used` is the only thing that shards of a space share; it is touched once per page,
  * never per item. Relaxed: it guards no other memory.
@@ -20,9 +21,10 @@ struct space {
     /* immutable after create */
     const char *name;
     uint64_t budget;
-    bool evict;
     bool durable;
-    /* atomic, relaxed */
+    /* atomic, relaxed; the first two are an owner's to change */
+    _Atomic uint64_t limit; /* what may be used now; at most the budget */
+    _Atomic bool evict;
     _Atomic bool is_full;   /* refused a small write; nothing written or removed since */
     _Atomic bool near_full; /* the rest: written by one thread only */
     _Atomic uint64_t crossings;
@@ -32,6 +34,16 @@ struct space {
 static inline uint64_t space_used(const struct space *s)
 {
     return atomic_load_explicit(&s->used, memory_order_relaxed);
+}
+
+static inline uint64_t space_limit(const struct space *s)
+{
+    return atomic_load_explicit(&s->limit, memory_order_relaxed);
+}
+
+static inline bool space_evicts(const struct space *s)
+{
+    return atomic_load_explicit(&s->evict, memory_order_relaxed);
 }
 
 /* Something was written or removed: the next write may find room. */
@@ -45,8 +57,9 @@ static inline void space_note_room(struct space *s)
 static inline bool space_take(struct space *s, uint64_t bytes)
 {
     uint64_t used = space_used(s);
+    uint64_t limit = space_limit(s);
     do {
-        if (bytes > s->budget || used > s->budget - bytes) {
+        if (bytes > limit || used > limit - bytes) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&s->used, &used, used + bytes,

@@ -89,7 +89,8 @@ struct store *store_create(const struct store_options *o)
     for (uint32_t i = 0; i < o->space_count; i++) {
         s->spaces[i].name = o->spaces[i].name;
         s->spaces[i].budget = o->spaces[i].budget_bytes;
-        s->spaces[i].evict = o->spaces[i].evict;
+        atomic_init(&s->spaces[i].limit, o->spaces[i].budget_bytes);
+        atomic_init(&s->spaces[i].evict, o->spaces[i].evict);
         s->spaces[i].durable = o->spaces[i].durable;
     }
     for (uint32_t i = 0; i < o->db_count; i++) {

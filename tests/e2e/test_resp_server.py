@@ -244,6 +244,42 @@ def test_settings_of_the_policy_say_what_to_do_instead(freshet):
         assert what in said and client("CONFIG", "GET", "hz")[1] == b"10"
 
 
+OOM = "OOM command not allowed when used memory > 'maxmemory'."
+
+
+def test_maxmemory_limits_the_one_space_of_a_policy_without_spaces(freshet):
+    client = freshet(PLAIN).resp()
+    client.pipeline(*[["SET", f"k{i}", "x" * 1000] for i in range(10000)])
+    assert client("CONFIG", "SET", "maxmemory", "5mb", "hz", "10") == "OK"
+    memory = info(client, "memory")
+    assert int(memory["used_memory"]) <= 5 << 20 == int(memory["maxmemory"])
+    kept = client("DBSIZE")
+    assert 1000 < kept < 10000 and int(info(client)["evicted_keys"]) == 10000 - kept
+    client("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    answers = client.pipeline(*[["SET", f"n{i}", "x" * 1000] for i in range(5000)])
+    assert str(answers[-1]).startswith(OOM) and info(client)["maxmemory_policy"] == "noeviction"
+    client("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert client("SET", "n", "v") == "OK"
+    client("CONFIG", "SET", "maxmemory", "1")
+    for words in (["SET", "a", "b"], ["EVAL", "return redis.call('SET', 'a', 'b')", "0"]):
+        assert refusal(client, *words).startswith(OOM)
+    assert client("DBSIZE") == 0 and client("DEL", "a") == 0
+    client("CONFIG", "SET", "maxmemory", "0")
+    assert client("SET", "a", "b") == "OK" and client("CONFIG", "GET", "maxmemory")[1] == str(64 << 20).encode()
+    client("DEBUG", "VALIDATE")
+
+
+def test_memory_beyond_the_policy_or_of_several_spaces_is_refused(freshet):
+    one = freshet(PLAIN).resp()
+    assert "the `memory` of the policy" in refusal(one, "CONFIG", "SET", "hz", "50", "maxmemory", "1gb")
+    assert "`evict: never`" in refusal(one, "CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    assert one("CONFIG", "GET", "hz")[1] == b"10"
+    some = freshet(PLAIN + "spaces: { a: { db: 0, memory: 16MB, evict: never }, b: { db: 1, memory: 16MB } }\n").resp()
+    assert "each space has its own `memory`" in refusal(some, "CONFIG", "SET", "maxmemory", "1mb")
+    assert "each space has its own `evict`" in refusal(some, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert some("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "64mb") == "OK"
+
+
 def test_log_levels_have_redis_s_names_too(freshet):
     client = freshet(PLAIN).resp()
     for name, level in (("verbose", b"debug"), ("warning", b"warn"), ("notice", b"info"), ("debug", b"debug")):

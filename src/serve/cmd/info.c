@@ -198,7 +198,7 @@ static void info_memory(const struct resp_client *c, struct buf *out)
         used += st.used_bytes;
         items += st.item_bytes;
     }
-    uint64_t budgets = s->started_with->memory;
+    uint64_t budgets = memory_limit(s);
     uint64_t resident = resident_bytes();
     struct rusage self;
     (void)getrusage(RUSAGE_SELF, &self);
@@ -217,7 +217,7 @@ static void info_memory(const struct resp_client *c, struct buf *out)
     put_scripts(s, out);
     put_bytes(out, "maxmemory", budgets);
     buf_printf(out, "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\n",
-               eviction_name(c->space), used > 0 ? (double)resident / (double)used : 1.0);
+               eviction_name(s, c->space), used > 0 ? (double)resident / (double)used : 1.0);
     buf_printf(out, "mem_fragmentation_bytes:%" PRId64 "\r\n", (int64_t)(resident - used));
     struct net_figures net;
     net_figures(s, &net);

@@ -19,10 +19,12 @@ bool command_category_exists(struct slice name);
 bool command_has_category(const struct command *cmd, struct slice name);
 
 struct policy_space;
-/* "noeviction" or what comes nearest. */
-const char *eviction_name(const struct policy_space *space);
-
 struct server;
+/* "noeviction" or what comes nearest. */
+const char *eviction_name(const struct server *s, const struct policy_space *space);
+/* What CONFIG and INFO call maxmemory, bytes: the one space's limit, or all budgets together. */
+uint64_t memory_limit(const struct server *s);
+
 struct buf;
 /* The section Persistence. */
 void info_durable(const struct server *s, struct buf *out);

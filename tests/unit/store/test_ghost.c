@@ -22,7 +22,7 @@ static void the_latest_are_remembered_once_and_the_oldest_not(void **state)
 {
     (void)state;
     enum { ITEMS = 8 * GHOST_PAGE_ITEMS, LEFT = 10 * ITEMS };
-    struct space space = {.name = "s", .budget = 4ULL * MB};
+    struct space space = {.name = "s", .budget = 4ULL * MB, .limit = 4ULL * MB};
     struct pages p;
     pages_init(&p, &space);
     struct ghost g = {0};
@@ -46,7 +46,7 @@ static void growing_forgets_nothing(void **state)
 {
     (void)state;
     enum { NOTED = 500 };
-    struct space space = {.name = "s", .budget = 4ULL * MB};
+    struct space space = {.name = "s", .budget = 4ULL * MB, .limit = 4ULL * MB};
     struct pages p;
     pages_init(&p, &space);
     struct ghost g = {0};
@@ -69,7 +69,7 @@ static void a_small_pool_has_a_short_memory(void **state)
 {
     (void)state;
     enum { ITEMS = 250, LEFT = 5000 };
-    struct space space = {.name = "s", .budget = 4ULL * MB};
+    struct space space = {.name = "s", .budget = 4ULL * MB, .limit = 4ULL * MB};
     struct pages p;
     pages_init(&p, &space);
     struct ghost g = {0};

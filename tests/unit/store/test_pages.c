@@ -8,7 +8,8 @@ enum { RUNS = 200 };
 
 static struct space space_of(uint64_t pages)
 {
-    return (struct space){.name = "test", .budget = pages * (STORE_PAGE + sizeof(struct page))};
+    uint64_t bytes = pages * (STORE_PAGE + sizeof(struct page));
+    return (struct space){.name = "test", .budget = bytes, .limit = bytes};
 }
 
 static void an_untouched_heap_owns_nothing(void **state)
@@ -48,7 +49,7 @@ static void fragmentation_costs_addresses_not_budget(void **state)
 {
     (void)state;
     struct space space = space_of(1000);
-    space.budget += 500 * sizeof(struct page); /* addresses have descriptors */
+    space.budget = space.limit += 500 * sizeof(struct page); /* addresses have descriptors */
     struct pages p;
     pages_init(&p, &space);
     uint32_t page[1000];

@@ -108,10 +108,74 @@ static void a_write_without_room_changes_nothing_wherever_it_runs_out(void **sta
     }
 }
 
+static uint64_t used(const struct rig *r)
+{
+    struct store_space_stats st;
+    store_space_stats(r->store, 0, &st);
+    return st.used_bytes;
+}
+
+static void limit(struct rig *r, uint64_t bytes)
+{
+    store_own(r->store, r->gate);
+    store_space_limit(r->store, 0, bytes);
+    while (store_shrink(r->store, 0, r->now_ms)) {
+    }
+    store_disown(r->store, r->gate);
+}
+
+static void fill(struct rig *r, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char key[16];
+        struct store_write w = {.value = {bytes, 1000}};
+        int len = snprintf(key, sizeof(key), "%u", i);
+        (void)rig_write(r, 0, (struct slice){key, (size_t)len}, &w);
+    }
+}
+
+static void a_lower_limit_is_reached_by_evicting_and_kept(void **state)
+{
+    struct rig r;
+    rig_open(&r, 16 * MB, true, NULL);
+    fill(&r, 8000);
+    assert_true(used(&r) > 7 * MB);
+    limit(&r, 2 * MB);
+    assert_true(used(&r) <= 2 * MB);
+    assert_in_range(store_db_size(r.store, 0), 500, 2000);
+    assert_false(store_is_full(r.store, 0));
+    fill(&r, 8000);
+    assert_true(used(&r) <= 2 * MB);
+    limit(&r, 1);
+    assert_int_equal(store_db_size(r.store, 0), 0);
+    limit(&r, 0);
+    fill(&r, 8000);
+    assert_int_equal(store_db_size(r.store, 0), 8000);
+    rig_close(&r);
+}
+
+static void beyond_a_lower_limit_what_does_not_evict_is_full(void **state)
+{
+    struct rig r;
+    rig_open(&r, 16 * MB, false, NULL);
+    fill(&r, 4000);
+    limit(&r, 1 * MB);
+    assert_int_equal(store_db_size(r.store, 0), 4000);
+    assert_true(store_is_full(r.store, 0));
+    assert_false(store_is_full(r.store, 3));
+    limit(&r, 100ULL * MB);
+    assert_false(store_is_full(r.store, 0));
+    fill(&r, 8000);
+    assert_int_equal(store_db_size(r.store, 0), 8000);
+    rig_close(&r);
+}
+
 int main(void)
 {
     hash_setup();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lower_limit_is_reached_by_evicting_and_kept),
+        cmocka_unit_test(beyond_a_lower_limit_what_does_not_evict_is_full),
         cmocka_unit_test(a_write_without_room_changes_nothing_wherever_it_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

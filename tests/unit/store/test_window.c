@@ -7,7 +7,7 @@
 static void what_goes_in_first_comes_out_first_over_any_number_of_pages(void **state)
 {
     (void)state;
-    struct space space = {.name = "s", .budget = 4ULL * MB};
+    struct space space = {.name = "s", .budget = 4ULL * MB, .limit = 4ULL * MB};
     struct pages p;
     pages_init(&p, &space);
     struct window w = {0};
@@ -38,7 +38,7 @@ static void what_goes_in_first_comes_out_first_over_any_number_of_pages(void **s
 static void a_queue_of_steady_length_needs_no_memory(void **state)
 {
     (void)state;
-    struct space space = {.name = "s", .budget = 1ULL * MB};
+    struct space space = {.name = "s", .budget = 1ULL * MB, .limit = 1ULL * MB};
     struct pages p;
     pages_init(&p, &space);
     struct window w = {0};
