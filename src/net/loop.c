@@ -224,6 +224,7 @@ void loop_run(struct loop *l)
         int wait_ms = list_empty(&l->deferred) ? timers_wait_ms(l) : 0;
         thread_rest();
         int count = epoll_wait(l->epoll, batch.ready, LOOP_BATCH, wait_ms);
+        count = gather_more(l, count);
         check(count >= 0 || errno == EINTR);
         uint64_t now_us = clock_now_us();
         l->now_ms = now_us / 1000;

@@ -2,7 +2,7 @@
 /*
  * net: one epoll loop per thread, its timers, its connections, its listeners.
  *
- * A turn of the loop has fixed phases, in this order: 1. wait; 2. sources (sockets, mailboxes) that
+ * A turn of the loop has fixed phases, in this order: 1. wait (gather.c: and gather); 2. sources (sockets, mailboxes) that
  * are ready; 3. timers that are due; 4. deferred work: connections with output left are flushed, each
  * with one write; closed ones are freed. So a connection that was closed in phases 2-3 is still
  * valid memory until the turn ends.

@@ -33,6 +33,12 @@ struct loop_ahead {
     size_t used; /* of the scratch buffer */
 };
 
+/* Turns in which gather_more() does not try, and how many it will be next time. */
+struct gather {
+    uint32_t rest;
+    uint32_t pause;
+};
+
 struct loop {
     int epoll;
     _Atomic bool stop; /* release: loop_stop(); acquire: loop_run() */
@@ -40,6 +46,7 @@ struct loop {
     struct mailbox mailbox;
     struct loop_source mail_source;
 
+    struct gather gather;
     struct loop_batch *batch; /* of the turn; loop_turn_within() has one of its own */
 
     struct timer **heap; /* min-heap by due_ms; heap[i]->slot == i + 1 */
@@ -70,6 +77,9 @@ void conn_keep_time(struct conn *c); /* output that waits has a shorter patience
 void conn_uncount(struct conn *c);
 void conn_note_waiting(struct conn *c); /* the system takes no more output now */
 void conn_watch_idle(struct conn *c);
+
+/* gather.c: `count` sources are ready; returns how many are after others have had the processor. */
+int gather_more(struct loop *l, int count);
 
 /* Milliseconds until the next timer, 0 when due, -1 when none. */
 int timers_wait_ms(const struct loop *l);
