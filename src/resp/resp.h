@@ -60,9 +60,11 @@ size_t resp_parser_bytes(const struct resp_parser *p);
  * argv. On RESP_MORE nothing may be consumed and the same bytes must be offered again with more. */
 enum resp_result resp_parse(struct resp_parser *p, struct slice in, size_t *ret_used);
 
-/* The second words of the complete multibulk commands at the start of `in`, at most `max`: the keys that
- * a pipeline will ask for, as a hint. Touches no parser. */
-uint32_t resp_peek_keys(struct slice in, struct slice *ret_keys, uint32_t max);
+/* What a pipeline will ask for, as a hint: of each complete multibulk command at the start of `in`, at most
+ * `max`, the words behind its name, RESP_PEEK_WORDS places a command. The first is likely a key; places
+ * without a word have a NULL pointer. Touches no parser. */
+enum { RESP_PEEK_WORDS = 3 };
+uint32_t resp_peek(struct slice in, struct slice *ret_words, uint32_t max);
 
 /* --- composing: append to `out`. `proto` is 2 or 3 where it matters --------------------------------- */
 

@@ -179,31 +179,33 @@ static bool may_go_on(const struct resp_client *c)
     return !c->conn.dead && !c->conn.closing && !c->conn.paused && !conn_full(&c->conn);
 }
 
+_Static_assert((int)RESP_PEEK_WORDS == (int)STORE_WARM_WORDS, "what is seen ahead is what warms");
+
 /* Lets the waits for memory of the coming commands overlap; returns how many follow the first of them. */
 static uint32_t warm_ahead(struct resp_client *c, struct slice in)
 {
-    struct slice keys[STORE_WARM_MAX];
-    uint32_t count = resp_peek_keys(in, keys, STORE_WARM_MAX);
+    struct slice words[STORE_WARM_MAX * RESP_PEEK_WORDS] __attribute__((uninitialized));
+    uint32_t count = resp_peek(in, words, STORE_WARM_MAX);
     if (count > 1) {
-        store_warm(client_store(c), c->worker->gate, c->db, keys, count);
+        store_warm(client_store(c), c->worker->gate, c->db, words, count);
     }
     return count > 0 ? count - 1 : 0;
 }
 
-/* The first key that each of the connections asks for. */
+/* What each of the connections asks for first. */
 static void ahead(struct conn *const *conns, const struct slice *in, uint32_t count)
 {
-    struct slice keys[STORE_WARM_MAX];
+    struct slice words[STORE_WARM_MAX * RESP_PEEK_WORDS] __attribute__((uninitialized));
     uint32_t found = 0;
     const struct resp_client *first = container_of(conns[0], struct resp_client, conn);
     for (uint32_t i = 0; i < count && found < STORE_WARM_MAX; i++) {
         const struct resp_client *c = container_of(conns[i], struct resp_client, conn);
         if (c->db == first->db) {
-            found += resp_peek_keys(in[i], &keys[found], 1);
+            found += resp_peek(in[i], &words[(size_t)found * RESP_PEEK_WORDS], 1);
         }
     }
     if (found > 1) {
-        store_warm(client_store(first), first->worker->gate, first->db, keys, found);
+        store_warm(client_store(first), first->worker->gate, first->db, words, found);
     }
 }
 

@@ -43,6 +43,22 @@ uint64_t coll_node_bytes(const struct store_item *it)
     return coll_is_tree(it) ? ((const struct coll_root *)item_value(it).ptr)->bytes : 0;
 }
 
+/* Of a set or a hash the word behind the key is a name. Of a zset too, unless there is one more: then that one,
+ * and the first is its score. */
+void coll_warm(struct slab *s, struct store_item *it, const struct slice *words)
+{
+    enum { LINE = 64, WARM_LINES = 2 };
+    if (!coll_is_tree(it)) {
+        size_t size = item_size(it);
+        for (size_t at = (size_t)WARM_LINES * LINE; at < size && at < NODE_MAX; at += LINE) {
+            __builtin_prefetch((const char *)it + at);
+        }
+    } else if (it->kind == STORE_SET || it->kind == STORE_HASH || it->kind == STORE_ZSET) {
+        struct tree t = tree_by_name(s, it);
+        tree_warm(&t, words[it->kind == STORE_ZSET && words[1].ptr != NULL ? 1 : 0]);
+    }
+}
+
 /* --- checking ----------------------------------------------------------------------------------- */
 
 static void validate_packed(const struct store_item *it)

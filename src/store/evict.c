@@ -137,7 +137,7 @@ void evict_inserted(struct shard *sh, struct pool *p, struct store_item *it, uin
         return;
     }
     ghost_fit(&e->ghost, pages, figure(&p->figures.keys));
-    if (ghost_take(&e->ghost, pages, ghost_hash(hash, it))) {
+    if (e->has_evicted && ghost_take(&e->ghost, pages, ghost_hash(hash, it))) {
         it->worth = (uint8_t)((it->worth & ~ITEM_HITS) | GHOST_HITS);
         return;
     }

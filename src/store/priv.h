@@ -160,6 +160,9 @@ void store_leave(struct store_gate *g, struct shard *sh);
 void coll_release(struct slab *s, struct store_item *it);
 /* The item's bytes have come to another place. */
 void coll_moved(struct slab *s, struct store_item *it);
+/* It will be asked for an element, or given one, by a command with these words behind its key: asks for the
+ * memory of the place. */
+void coll_warm(struct slab *s, struct store_item *it, const struct slice *words);
 /* Bytes of its nodes. O(1). */
 uint64_t coll_node_bytes(const struct store_item *it);
 /* Checks the item's trees; returns how many nodes they have. */

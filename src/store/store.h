@@ -99,10 +99,11 @@ void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice
                 uint64_t now_ms, struct store_hold *ret_hold);
 void store_drop(struct store_hold *h);
 
-/* A hint: these keys will be looked up next. Overlaps the waits for memory that their lookups would have
- * one after the other; at most STORE_WARM_MAX of them. Not while something is held. */
-enum { STORE_WARM_MAX = 16 };
-void store_warm(struct store *s, struct store_gate *g, uint32_t db, const struct slice *keys,
+/* A hint: this is looked up next. Overlaps the waits for memory that the lookups would have one after the
+ * other. Of each there are STORE_WARM_WORDS: the key, and what may name an element in it (NULL pointers: there
+ * is none); at most STORE_WARM_MAX of them count. Not while something is held. */
+enum { STORE_WARM_MAX = 16, STORE_WARM_WORDS = 3 };
+void store_warm(struct store *s, struct store_gate *g, uint32_t db, const struct slice *words,
                 uint32_t count);
 
 /* Passes the thread's own gate for many holds to come; only a shard's lock is left to them. False: the gate

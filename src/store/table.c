@@ -69,17 +69,23 @@ void table_warm_bucket(const struct table *t, uint64_t hash)
     }
 }
 
-void table_warm_item(const struct table *t, uint64_t hash)
+struct store_item *table_warm_item(const struct table *t, uint64_t hash)
 {
     if (t->chunk == NULL) {
-        return;
+        return NULL;
     }
+    struct store_item *guess = NULL;
     const struct bucket *b = bucket_at(t, bucket_index(t, hash));
-    for (uint32_t m = tag_matches(b, tag_of(hash)); m != 0; m &= m - 1) {
-        const char *item = slab_at(t->slab, b->ref[__builtin_ctz(m)]);
-        __builtin_prefetch(item);
-        __builtin_prefetch(item + sizeof(*b)); /* the next line: most of a small value */
+    uint8_t tag = tag_of(hash);
+    for (uint32_t m = tag_matches(b, tag); m != 0; m &= m - 1) {
+        uint32_t slot = (uint32_t)__builtin_ctz(m);
+        if (b->tag[slot] == tag) {
+            guess = slab_at(t->slab, b->ref[slot]);
+            __builtin_prefetch(guess);
+            __builtin_prefetch((const char *)guess + sizeof(*b)); /* most of a small value */
+        }
     }
+    return guess;
 }
 
 struct table_at table_find_item(const struct table *t, uint64_t hash, const struct store_item *it)

@@ -76,7 +76,8 @@ static inline struct store_item *table_item(const struct table *t, struct table_
 
 /* Asks for the memory that table_find() will touch: first the bucket, and once that has come, the item. */
 void table_warm_bucket(const struct table *t, uint64_t hash);
-void table_warm_item(const struct table *t, uint64_t hash);
+/* Returns the item that it probably is, not looked at; NULL: the bucket has none. */
+struct store_item *table_warm_item(const struct table *t, uint64_t hash);
 struct table_at table_find(const struct table *t, uint64_t hash, struct slice key);
 /* The place that refers to exactly this item. */
 struct table_at table_find_item(const struct table *t, uint64_t hash, const struct store_item *it);

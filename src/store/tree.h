@@ -92,6 +92,8 @@ void tree_seek(const struct tree *t, uint64_t rank, struct tree_at *ret_at);
 void tree_seek_bound(const struct tree *t, const struct tree_bound *b, struct tree_at *ret_at);
 /* The leaf that owns the hash, its end. */
 void tree_seek_hash(const struct tree *t, uint64_t hash, struct tree_at *ret_at);
+/* Asks for the memory in which tree_find() will look for the name. By hash only. */
+void tree_warm(const struct tree *t, struct slice name);
 /* False, and where it belongs, when there is none of this name. By hash only. */
 bool tree_find(const struct tree *t, struct slice name, struct tree_at *ret_at);
 /* The leaf after or before; NULL at the end. */

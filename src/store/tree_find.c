@@ -224,17 +224,13 @@ static inline void warm_leaf(const struct node *leaf)
     }
 }
 
-/* Ranks are not asked for here. */
-void tree_seek_hash(const struct tree *t, uint64_t hash, struct tree_at *ret_at)
+/* Down to the leaf that owns the hash, which is asked for, not looked at. NULL: the tree is empty. */
+static inline struct node *go_to_leaf(const struct tree *t, uint64_t hash, struct tree_at *at)
 {
-    struct tree_at *at = ret_at;
     struct node *n = begin(t, at);
-    if (n == NULL) {
-        return;
-    }
     uint64_t low = 0;
     uint64_t high = UINT64_MAX;
-    for (uint32_t level = n->level; level > 0; level--) {
+    for (uint32_t level = n != NULL ? n->level : 0; level > 0; level--) {
         uint32_t i = guess_child(n, hash, low, high);
         struct node *down = go_down(t, at, n, i);
         if (level == 1) {
@@ -244,9 +240,24 @@ void tree_seek_hash(const struct tree *t, uint64_t hash, struct tree_at *ret_at)
         high = i + 1 < n->count ? n->child[i + 1].key : high;
         n = down;
     }
-    at->leaf = n;
-    at->index = n->count;
-    at->offset = n->used;
+    return n;
+}
+
+void tree_warm(const struct tree *t, struct slice name)
+{
+    struct tree_at at;
+    (void)go_to_leaf(t, hash_slice(name), &at);
+}
+
+/* Ranks are not asked for here. */
+void tree_seek_hash(const struct tree *t, uint64_t hash, struct tree_at *ret_at)
+{
+    struct node *n = go_to_leaf(t, hash, ret_at);
+    if (n != NULL) {
+        ret_at->leaf = n;
+        ret_at->index = n->count;
+        ret_at->offset = n->used;
+    }
 }
 
 bool tree_find(const struct tree *t, struct slice name, struct tree_at *ret_at)

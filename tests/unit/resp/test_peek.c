@@ -15,11 +15,13 @@
 
 static const struct {
     const char *in;
-    const char *want; /* keys, each with a bar behind it */
+    const char *want; /* words, a bar behind each command's */
 } rows[] = {
     {"", ""},
     {GET_A, "a|"},
-    {GET_A SET_KEY GET_A, "a|key|a|"},
+    {GET_A SET_KEY GET_A, "a|key value|a|"},
+    {"*4\r\n$4\r\nZADD\r\n$1\r\nz\r\n$1\r\n5\r\n$0\r\n\r\n" GET_A, "z 5 |a|"},
+    {"*5\r\n$4\r\nHSET\r\n$1\r\nh\r\n$1\r\nf\r\n$1\r\nv\r\n$1\r\ng\r\n" GET_A, "h f v|a|"},
     {GET_A "*2\r\n$3\r\nGET\r\n$0\r\n\r\n" GET_A, "a||a|"},
     {GET_A "*1\r\n$4\r\nPING\r\n" GET_A, "a|"},
     {GET_A "PING\r\n" GET_A, "a|"},
@@ -34,23 +36,30 @@ static const struct {
 
 static void look(struct slice in, struct buf *out)
 {
-    struct slice keys[8];
+    struct slice words[8 * RESP_PEEK_WORDS];
     char *copy = xmalloc(in.len + 1);
     char *exact =
         copy + 1; /* so that the allocation ends where the input does, even an empty one */
     if (in.len > 0) {
         memcpy(exact, in.ptr, in.len);
     }
-    uint32_t count = resp_peek_keys((struct slice){exact, in.len}, keys, array_len(keys));
-    for (uint32_t i = 0; i < count; i++) {
-        buf_append_slice(out, keys[i]);
-        buf_append_char(out, '|');
+    uint32_t count = resp_peek((struct slice){exact, in.len}, words, 8);
+    for (uint32_t i = 0; i < count * RESP_PEEK_WORDS; i++) {
+        if (words[i].ptr != NULL) {
+            if (i % RESP_PEEK_WORDS != 0) {
+                buf_append_char(out, ' ');
+            }
+            buf_append_slice(out, words[i]);
+        }
+        if ((i + 1) % RESP_PEEK_WORDS == 0) {
+            buf_append_char(out, '|');
+        }
     }
     buf_append_char(out, '\0');
     free(copy);
 }
 
-static void sees_keys_until_something_else_comes(void **state)
+static void sees_words_until_something_else_comes(void **state)
 {
     for (size_t i = 0; i < array_len(rows); i++) {
         struct buf out;
@@ -68,7 +77,7 @@ static void cut_anywhere_sees_what_is_whole(void **state)
         struct buf out;
         buf_init(&out);
         look((struct slice){in.ptr, len}, &out);
-        const char *want = len == in.len ? "a|key|" : len >= sizeof(GET_A) - 1 ? "a|" : "";
+        const char *want = len == in.len ? "a|key value|" : len >= sizeof(GET_A) - 1 ? "a|" : "";
         assert_string_equal(buf_readable(&out).ptr, want);
         buf_fini(&out);
     }
@@ -76,14 +85,14 @@ static void cut_anywhere_sees_what_is_whole(void **state)
 
 static void stops_at_the_number_asked_for(void **state)
 {
-    struct slice keys[2];
-    assert_int_equal(resp_peek_keys(SLICE(GET_A GET_A GET_A), keys, 2), 2);
+    struct slice words[2 * RESP_PEEK_WORDS];
+    assert_int_equal(resp_peek(SLICE(GET_A GET_A GET_A), words, 2), 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sees_keys_until_something_else_comes),
+        cmocka_unit_test(sees_words_until_something_else_comes),
         cmocka_unit_test(cut_anywhere_sees_what_is_whole),
         cmocka_unit_test(stops_at_the_number_asked_for),
     };
