@@ -6,6 +6,9 @@
  * dependency has a *mark*, the position it last changed at. An entry may be served only while its
  * stamp is at or above every mark it depends on.
  *
+ *      mark of product 7    90                    120 (a commit)
+ *      entry, stamp         ... 100, a hit ...    outdated: 100 < 120      read again, stamp 121: a hit
+ *
  * Positions (64 bit)
  *
  *      63      62 ....................................... 12 11 ....... 0

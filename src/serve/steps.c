@@ -22,6 +22,13 @@
  *
  * A step returns the next one, or STEP_PARKED after it has arranged to be called back; the callback
  * sets request->step and calls steps_run(). Nothing here blocks.
+ *
+ * What the words mean: a *plan* is what PostgreSQL said that each statement depends on (fill/plan.h), a
+ * *flight* is one fill and all who wait for it (fill/flight.h), a *stamp* the position that an answer is
+ * true as of (fresh/fresh.h), a *hold* a key locked in the store (store/store.h). A request's fields are in
+ * request.h, its bytes are http_face.c's. Redis commands do not come here: resp_face.c draws their lane.
+ *
+ * Threads: the connection's worker, also for what was parked.
  */
 #include "base/check.h"
 #include "base/clock.h"
