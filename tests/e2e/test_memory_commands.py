@@ -14,6 +14,26 @@ def test_stats_add_up(freshet):
     assert stats[b"overhead.total"] == stats[b"total.allocated"] - stats[b"dataset.bytes"]
     assert stats[b"keys.bytes-per-key"] == space[b"used"] // 1000
     assert 50 < stats[b"dataset.percentage"] <= 100
+    assert stats[b"allocator.active"] == space[b"used"] <= stats[b"allocator.resident"] <= stats[b"peak.allocated"]
+    assert stats[b"fragmentation.bytes"] == stats[b"allocator.resident"] - space[b"used"]
+
+
+def test_stats_have_the_names_of_redis(both):
+    """Clients take the reply apart by name, and expect numbers."""
+    for protocol in (2, 3):
+        ours, theirs = both(protocol)
+        names = []
+        for client in (ours, theirs):
+            reply = client("MEMORY", "STATS")
+            stats = reply if protocol == 3 else dict(zip(reply[::2], reply[1::2]))
+            names.append({k: type(v) for k, v in stats.items() if not k.startswith((b"db.", b"space."))})
+        assert names[0] == names[1]
+
+
+def test_malloc_stats_tell_of_every_space(freshet):
+    redis = freshet(PLAIN).resp()
+    redis("SET", "k", "v")
+    assert b"\ndefault: budget:67108864 active:" in redis("MEMORY", "MALLOC-STATS")
 
 
 def test_usage_counts_a_whole_collection(freshet):

@@ -142,21 +142,6 @@ static void info_clients(const struct resp_client *c, struct buf *out)
     put(out, "total_blocking_keys_on_nokey", 0);
 }
 
-/* Pages that the kernel has given us: the second number of /proc/self/statm. */
-static uint64_t resident_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f != NULL) {
-        /* NOLINTNEXTLINE(cert-err34-c): the kernel's own number */
-        if (fscanf(f, "%*u %llu", &pages) != 1) {
-            pages = 0;
-        }
-        (void)fclose(f);
-    }
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void put_bytes(struct buf *out, const char *name, uint64_t bytes)
 {
     static const char units[] = "BKMGT";
@@ -199,7 +184,7 @@ static void info_memory(const struct resp_client *c, struct buf *out)
         items += st.item_bytes;
     }
     uint64_t budgets = memory_limit(s);
-    uint64_t resident = resident_bytes();
+    uint64_t resident = memory_resident_bytes();
     struct rusage self;
     (void)getrusage(RUSAGE_SELF, &self);
     put_bytes(out, "used_memory", used);

@@ -28,6 +28,8 @@ uint64_t memory_limit(const struct server *s);
 struct buf;
 /* The section Persistence. */
 void info_durable(const struct server *s, struct buf *out);
+/* Pages that the kernel has given us, in bytes; 0: not known. Any thread. */
+uint64_t memory_resident_bytes(void);
 /* INFO counts from now on (CONFIG RESETSTAT). Any worker. */
 void info_reset(struct server *s);
 
