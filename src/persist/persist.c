@@ -165,7 +165,7 @@ static bool reopen(struct loading *l, const struct group_reader *r)
         *l->ret_why = xasprintf("%s cannot be written: %s", l->path, strerror(errno));
         return false;
     }
-    (void)ftruncate(fd, (off_t)r->at); /* what was reserved behind it goes too */
+    (void)!ftruncate(fd, (off_t)r->at); /* what was reserved behind it goes too */
     p->old_bytes = l->done_bytes;
     writer_use(p, fd, r->nonce, r->at);
     return true;

@@ -103,7 +103,7 @@ static bool cut_over(struct persist *p, int fd, uint64_t nonce, uint64_t size)
         writer_sync(p, true);
         old = p->fd;
         p->old_bytes += p->size;
-        (void)ftruncate(p->fd, (off_t)p->size);
+        (void)!ftruncate(p->fd, (off_t)p->size);
         writer_use(p, fd, nonce, size);
         ok = true;
     }

@@ -397,7 +397,7 @@ void persist_stop(struct persist **pp)
         }
         lock_release(&p->file);
         writer_sync(p, true);
-        (void)ftruncate(p->fd, (off_t)p->size); /* gives back what was reserved */
+        (void)!ftruncate(p->fd, (off_t)p->size); /* gives back what was reserved */
     }
     rewrite_fini(p);
     if (p->fd >= 0) {

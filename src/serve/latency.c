@@ -19,7 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EVENTS_MAX = 8, SAMPLES = 160, GRAPH_ROWS = 4, GRAPH_COLUMNS = 80, GRAPH_LEVELS = 3 };
+enum {
+    EVENTS_MAX = 8,
+    SAMPLES = 160,
+    GRAPH_ROWS = 4,
+    GRAPH_COLUMNS = 80,
+    GRAPH_LEVELS = 3,
+    AGE_TEXT = 24
+};
 
 struct sample {
     uint64_t at_s;
@@ -171,7 +178,7 @@ void cmd_latency_reset(struct resp_client *c, const struct slice *argv, uint32_t
 
 /* --- GRAPH -------------------------------------------------------------------------------------- */
 
-static void print_age(char ret_text[16], uint64_t seconds)
+static void print_age(char ret_text[AGE_TEXT], uint64_t seconds)
 {
     static const struct {
         uint64_t seconds;
@@ -181,7 +188,7 @@ static void print_age(char ret_text[16], uint64_t seconds)
     while (i + 1 < array_len(units) && seconds < units[i].seconds) {
         i++;
     }
-    (void)snprintf(ret_text, 16, "%llu%c", (unsigned long long)(seconds / units[i].seconds),
+    (void)snprintf(ret_text, AGE_TEXT, "%llu%c", (unsigned long long)(seconds / units[i].seconds),
                    units[i].letter);
 }
 
@@ -219,7 +226,7 @@ static void draw(struct buf *out, const struct sample *samples, uint32_t count, 
         struct buf line;
         buf_init(&line);
         for (uint32_t i = 0; i < count; i++) {
-            char age[16];
+            char age[AGE_TEXT];
             print_age(age, now_s - samples[i].at_s);
             bool has = row < strlen(age);
             buf_append_char(&line, has ? age[row] : ' ');

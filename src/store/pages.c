@@ -8,7 +8,8 @@
  * same kind by their boundary marks. All of it is constant time but for a bounded look through an
  * octave's bin.
  *
- * The reservation is inaccessible memory and costs nothing; it is opened 256 KB at a time.
+ * The reservation is inaccessible memory and costs nothing; it is opened 256 KB at a time. It has no huge
+ * pages: what a space holds must be what is resident.
  * Descriptors have their own reservation and are charged as the top rises.
  *
  * Not done: moving runs. Items are moved by whoever knows their references (evict.c).
@@ -197,6 +198,8 @@ static bool reserve(struct pages *p)
         (void)munmap(desc, p->limit * sizeof(struct page));
         return false;
     }
+    /* Huge pages would be filled again behind our back where runs are hollow. EINVAL: the system has none. */
+    (void)madvise(base, (size_t)p->limit * STORE_PAGE, MADV_NOHUGEPAGE);
     p->page = desc;
     p->base = base;
     return true;
