@@ -211,6 +211,9 @@ void convert_send_error(struct buf *out, struct slice text)
     while (text.len > 0 && strchr("\r\n", text.ptr[text.len - 1]) != NULL) {
         text.len--;
     }
+    if (buf_try_reserve(out, text.len + 3) == NULL) {
+        text = SLICE("ERR no memory for the text of the error");
+    }
     append_line(out, '-', text);
 }
 

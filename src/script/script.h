@@ -48,8 +48,8 @@ struct script_sources;
 /* Control memory. Destroying needs all vms gone. */
 struct script_sources *script_sources_create(void);
 void script_sources_destroy(struct script_sources **s);
-/* Remembers a source that compiles. */
-void script_sources_add(struct script_sources *s, const char *sha, struct slice source);
+/* Remembers a source that compiles. False: there is no memory. */
+bool script_sources_add(struct script_sources *s, const char *sha, struct slice source);
 bool script_sources_has(struct script_sources *s, const char *sha);
 /* A copy at the end of `out`; false when there is none. */
 bool script_sources_get(struct script_sources *s, const char *sha, struct buf *out);

@@ -168,11 +168,12 @@ static const struct entry *find_locked(const struct script_sources *s, const cha
     return NULL;
 }
 
-void script_sources_add(struct script_sources *s, const char *sha, struct slice source)
+bool script_sources_add(struct script_sources *s, const char *sha, struct slice source)
 {
     lock_acquire(&s->lock);
-    if (find_locked(s, sha) == NULL) {
-        struct entry *e = xmalloc(sizeof(*e) + source.len + 1);
+    bool is_new = find_locked(s, sha) == NULL;
+    struct entry *e = is_new ? alloc_try(sizeof(*e) + source.len + 1) : NULL;
+    if (e != NULL) {
         memcpy(e->sha, sha, SCRIPT_SHA_SIZE);
         e->len = source.len;
         memcpy(e->text, source.len > 0 ? source.ptr : "", source.len);
@@ -180,6 +181,7 @@ void script_sources_add(struct script_sources *s, const char *sha, struct slice 
         s->bytes += sizeof(*e) + source.len;
     }
     lock_release(&s->lock);
+    return !is_new || e != NULL;
 }
 
 bool script_sources_has(struct script_sources *s, const char *sha)

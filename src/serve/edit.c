@@ -11,6 +11,11 @@ void reply_wrong_kind(struct resp_client *c)
     resp_error(&c->conn.out, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
+void reply_no_memory(struct resp_client *c)
+{
+    resp_error(&c->conn.out, "OOM no memory to bring the result together; ask for less at once");
+}
+
 const char *kind_name(enum store_kind kind)
 {
     static const char *const names[] = {

@@ -82,6 +82,8 @@ void client_event_taken(struct resp_client *c, uint32_t class, const char *event
                         bool was_last);
 
 void reply_wrong_kind(struct resp_client *c);
+/* There is no memory for what the command makes on its way. */
+void reply_no_memory(struct resp_client *c);
 /* "string", "list" ..., as TYPE says; "" above STORE_STREAM. */
 const char *kind_name(enum store_kind kind);
 /* The word of OBJECT ENCODING for a live item of any kind, strings too. */

@@ -253,7 +253,7 @@ static const struct script_host host = {
 
 /* --- finding and compiling ---------------------------------------------------------------------- */
 
-static void reply_no_memory(struct resp_client *c)
+static void reply_no_script_memory(struct resp_client *c)
 {
     resp_error(&c->conn.out, "OOM no memory for the script; limits.script_memory is the bound");
 }
@@ -276,7 +276,7 @@ static struct scripting *scripting_of(struct resp_client *c)
 {
     struct worker *w = c->worker;
     if (w->scripting == NULL && (w->scripting = scripting_create(w)) == NULL) {
-        reply_no_memory(c);
+        reply_no_script_memory(c);
         return NULL;
     }
     struct scripting *s = w->scripting;
@@ -293,12 +293,13 @@ static bool compile(struct scripting *s, struct resp_client *c, const char *sha,
 {
     struct buf error;
     buf_init(&error);
-    bool ok = script_vm_load(s->vm, sha, source, &error);
-    if (ok) {
-        script_sources_add(state_of(s)->sources, sha, source);
-    } else {
+    bool compiles = script_vm_load(s->vm, sha, source, &error);
+    bool ok = compiles && script_sources_add(state_of(s)->sources, sha, source);
+    if (!compiles) {
         struct slice text = buf_readable(&error);
         resp_error(&c->conn.out, "%.*s", (int)text.len, text.ptr);
+    } else if (!ok) {
+        reply_no_script_memory(c);
     }
     buf_fini(&error);
     return ok;
@@ -338,7 +339,7 @@ static bool prepare(struct scripting *s, struct resp_client *c, const struct scr
     if (!ok || script_vm_find(s->vm, sha, ret_flags)) {
         return ok;
     }
-    reply_no_memory(c);
+    reply_no_script_memory(c);
     return false;
 }
 
@@ -348,7 +349,10 @@ void scripting_load(struct resp_client *c, struct slice source)
     char sha[SCRIPT_SHA_SIZE];
     uint32_t flags = 0;
     if (s != NULL && prepare(s, c, &(struct scripting_call){.source = source}, sha, &flags)) {
-        script_sources_add(state_of(s)->sources, sha, source);
+        if (!script_sources_add(state_of(s)->sources, sha, source)) {
+            reply_no_script_memory(c);
+            return;
+        }
         tell_memory(s);
         resp_bulk_str(&c->conn.out, sha);
     }

@@ -128,7 +128,8 @@ enum err coll_replace(struct store_hold *h, uint64_t rank, struct slice value);
 /* Before or after the first element equal to `pivot`. `ret_found` false: no such. Effect: LINSERT. */
 enum err coll_insert(struct store_hold *h, struct slice pivot, bool after, struct slice value,
                      bool *ret_found);
-/* LREM: up to |count| elements equal to `value`, from the head or (negative) the tail; 0: all. */
+/* LREM: up to |count| elements equal to `value`, which is not the store's, from the head or (negative) the
+ * tail; 0: all. */
 uint64_t coll_remove_equal(struct store_hold *h, int64_t count, struct slice value);
 
 /* --- any kind: by rank -------------------------------------------------------------------------- */

@@ -77,6 +77,9 @@ enum err coll_push(struct store_hold *h, enum coll_end end, const struct slice *
     }
     struct coll_write w;
     coll_write_begin(h, STORE_LIST, meta, &w);
+    if (!coll_write_reserve(&w, size)) {
+        return ERR_NOSPACE;
+    }
     bool is_small = coll_write_is_small(&w, 0, size, count);
     bool turned = is_small && end == COLL_HEAD; /* a packed one takes them all at once */
     for (uint32_t i = 0; i < count; i++) {
@@ -116,6 +119,9 @@ enum err coll_replace(struct store_hold *h, uint64_t rank, struct slice value)
     struct coll_write w;
     coll_write_begin(h, STORE_LIST, NULL, &w);
     check(rank < coll_count(w.item));
+    if (!coll_write_reserve(&w, pack_size(STORE_LIST, &e))) {
+        return ERR_NOSPACE;
+    }
     pack_append(w.scratch, STORE_LIST, &e);
     size_t at = 0;
     size_t cut = 0;
@@ -178,6 +184,7 @@ enum err coll_insert(struct store_hold *h, struct slice pivot, bool after, struc
                      bool *ret_found)
 {
     struct coll_element e = {.name = value};
+    struct coll_element own_pivot = {.name = pivot}; /* it may move */
     if (value.len > ITEM_VALUE_MAX || pack_size(STORE_LIST, &e) > ITEM_VALUE_MAX) {
         return ERR_TOO_BIG;
     }
@@ -189,9 +196,12 @@ enum err coll_insert(struct store_hold *h, struct slice pivot, bool after, struc
         return ERR_OK;
     }
     rank += after;
+    if (!coll_write_reserve(&w, pack_size(STORE_LIST, &e) + pack_size(STORE_LIST, &own_pivot))) {
+        return ERR_NOSPACE;
+    }
     pack_append(w.scratch, STORE_LIST, &e);
     size_t len = coll_write_new(&w).len;
-    pack_append(w.scratch, STORE_LIST, &(struct coll_element){.name = pivot}); /* it may move */
+    pack_append(w.scratch, STORE_LIST, &own_pivot);
     size_t whole = buf_len(w.scratch);
     buf_truncate(w.scratch, COLL_PREFIX + len);
     bool is_tree;
@@ -235,15 +245,12 @@ uint64_t coll_remove_equal(struct store_hold *h, int64_t count, struct slice val
     }
     struct coll_write w;
     coll_write_begin(h, STORE_LIST, NULL, &w);
-    struct buf own; /* the value may lie in what is removed */
-    buf_init(&own);
-    buf_append_slice(&own, value);
     bool backward = count < 0;
     uint64_t most = count == 0 ? UINT64_MAX : backward ? -(uint64_t)count : (uint64_t)count;
     uint64_t gone = 0;
     uint64_t rank = backward ? coll_count(w.item) - 1 : 0;
     while (gone < most && w.item != NULL) {
-        rank = find_equal(&w, rank, backward, buf_readable(&own));
+        rank = find_equal(&w, rank, backward, value);
         if (rank == coll_count(w.item)) {
             break;
         }
@@ -257,9 +264,8 @@ uint64_t coll_remove_equal(struct store_hold *h, int64_t count, struct slice val
         effect_command(h, "LREM", 3);
         effect_arg(h, h->key);
         effect_arg_integer(h, count);
-        effect_arg(h, buf_readable(&own));
+        effect_arg(h, value);
     }
-    buf_fini(&own);
     return gone;
 }
 

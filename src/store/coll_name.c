@@ -100,6 +100,9 @@ enum err coll_put(struct store_hold *h, enum store_kind kind, const struct coll_
     }
     struct coll_write w;
     coll_write_begin(h, kind, meta, &w);
+    if (!coll_write_reserve(&w, 2 * pack_size(kind, e) + 2 * sizeof(e->score))) {
+        return ERR_NOSPACE; /* a zset's tree by name takes the member once more */
+    }
     pack_append(w.scratch, kind, e);
     struct coll_element now;
     (void)pack_read(kind, coll_write_new(&w).ptr, &now);

@@ -108,6 +108,8 @@ struct coll_write {
 /* Begins a write of the hold's key: it must be of this kind, or absent with a `meta`. */
 void coll_write_begin(struct store_hold *h, enum store_kind kind, const struct store_write *meta,
                       struct coll_write *ret_write);
+/* Room in the scratch for so many bytes of new elements: their size is a client's choice. False: no memory. */
+bool coll_write_reserve(struct coll_write *w, size_t bytes);
 /* The new elements as they lie in the scratch, until the next coll_write_begin(). */
 struct slice coll_write_new(const struct coll_write *w);
 /* Will it be packed when `cut` bytes have gone and `add` bytes, `added` elements more, have come? */

@@ -52,6 +52,9 @@ enum err coll_append(struct store_hold *h, struct coll_id id, const struct slice
         at = coll_view_of(w.item).packed.len;
     }
     check(pack_id_below(info.last, id));
+    if (!coll_write_reserve(&w, pack_entry_size(fields, count))) {
+        return ERR_NOSPACE;
+    }
     pack_append_entry(w.scratch, id, fields, count);
     bool is_tree;
     enum err e = coll_write_form(&w, 0, coll_write_new(&w).len, 1, &is_tree);

@@ -131,6 +131,11 @@ void coll_write_begin(struct store_hold *h, enum store_kind kind, const struct s
     ret_write->node_bytes = it != NULL ? coll_node_bytes(it) : 0;
 }
 
+bool coll_write_reserve(struct coll_write *w, size_t bytes)
+{
+    return buf_try_reserve(w->scratch, bytes) != NULL;
+}
+
 struct slice coll_write_new(const struct coll_write *w)
 {
     return slice_from(buf_readable(w->scratch), COLL_PREFIX);

@@ -132,14 +132,25 @@ void pack_append(struct buf *out, enum store_kind kind, const struct coll_elemen
     buf_commit(out, (size_t)(pack_write(kind, begin, e) - begin));
 }
 
-void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *fields,
-                       uint32_t count)
+static size_t fields_size(const struct slice *fields, uint32_t count)
 {
     size_t len = 0;
     for (uint32_t i = 0; i < count; i++) {
         len += leb_size(fields[i].len) + fields[i].len;
     }
-    char *begin = buf_reserve(out, len + sizeof(id) + (size_t)2 * LEB_MAX);
+    return len;
+}
+
+size_t pack_entry_size(const struct slice *fields, uint32_t count)
+{
+    return fields_size(fields, count) + sizeof(struct coll_id) + (size_t)2 * LEB_MAX;
+}
+
+void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *fields,
+                       uint32_t count)
+{
+    size_t len = fields_size(fields, count);
+    char *begin = buf_reserve(out, pack_entry_size(fields, count));
     char *at = leb_write(begin, len);
     at = bytes_write(at, &id, sizeof(id));
     for (uint32_t i = 0; i < count; i++) {

@@ -33,6 +33,7 @@ char *pack_write(enum store_kind kind, char *at, const struct coll_element *e);
 /* A stream's element from loose texts. */
 void pack_append_entry(struct buf *out, struct coll_id id, const struct slice *fields,
                        uint32_t count);
+size_t pack_entry_size(const struct slice *fields, uint32_t count);
 /* Bytes that pack_append() would add. */
 size_t pack_size(enum store_kind kind, const struct coll_element *e);
 

@@ -29,9 +29,17 @@ void cmd_dump(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     buf_init(&payload);
-    rdb_write(&h, item, &payload);
+    /* What is written has about the size of what is stored. */
+    bool fits = buf_try_reserve(&payload, 2 * store_item_bytes(item)) != NULL;
+    if (fits) {
+        rdb_write(&h, item, &payload);
+    }
     store_drop(&h);
-    reply_bulk(c, buf_readable(&payload));
+    if (fits) {
+        reply_bulk(c, buf_readable(&payload));
+    } else {
+        reply_no_memory(c);
+    }
     buf_fini(&payload);
 }
 

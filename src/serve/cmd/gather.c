@@ -22,11 +22,6 @@ enum { FIRST_CAP = 64 };
 
 /* --- the keys it is made from ----------------------------------------------------------------- */
 
-static void reply_no_memory(struct resp_client *c)
-{
-    resp_error(&c->conn.out, "OOM no memory to bring the result together; ask for less at once");
-}
-
 static void note_stamp(struct gather_sources *s, const struct store_item *item)
 {
     fresh_pos stamp = store_item_stamp(item);

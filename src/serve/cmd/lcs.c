@@ -149,7 +149,7 @@ static void compute(struct resp_client *c, struct lcs *l)
     free(l->table);
 }
 
-/* Copies, since looking up the second key may remove or move something. */
+/* Copies, since looking up the second key may remove or move something. False after replying. */
 static bool take_string(struct resp_client *c, struct slice key, struct buf *ret_text)
 {
     struct store_hold h;
@@ -158,11 +158,17 @@ static bool take_string(struct resp_client *c, struct slice key, struct buf *ret
         return true;
     }
     bool is_string = store_item_kind(item) == STORE_STRING;
-    if (is_string) {
+    bool fits = is_string && buf_try_reserve(ret_text, store_item_value(item).len) != NULL;
+    if (fits) {
         buf_append_slice(ret_text, store_item_value(item));
     }
     store_drop(&h);
-    return is_string;
+    if (!is_string) {
+        resp_error(&c->conn.out, "ERR The specified keys must contain string values");
+    } else if (!fits) {
+        reply_no_memory(c);
+    }
+    return fits;
 }
 
 /* False after replying. */
@@ -200,14 +206,11 @@ void cmd_lcs(struct resp_client *c, const struct slice *argv, uint32_t argc)
     buf_init(&a);
     buf_init(&b);
     client_own(c);
-    bool a_fits = take_string(c, argv[1], &a);
-    bool strings = take_string(c, argv[2], &b) && a_fits;
+    bool have = take_string(c, argv[1], &a) && take_string(c, argv[2], &b);
     client_disown(c);
     l.a = buf_readable(&a);
     l.b = buf_readable(&b);
-    if (!strings) {
-        resp_error(&c->conn.out, "ERR The specified keys must contain string values");
-    } else if (parse(c, argv, argc, &l)) {
+    if (have && parse(c, argv, argc, &l)) {
         compute(c, &l);
     }
     buf_fini(&a);

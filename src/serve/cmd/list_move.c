@@ -20,7 +20,8 @@ struct move_args {
     enum coll_end to_end;
 };
 
-/* Copies the element that would move, and tells the source's stamp. */
+/* Copies the element that would move, and tells the source's stamp. CLIENT_WRONG_KIND after replying, for want of
+ * memory too. */
 static enum client_found look(struct resp_client *c, const struct move_args *m,
                               struct buf *ret_element, fresh_pos *ret_stamp)
 {
@@ -31,9 +32,16 @@ static enum client_found look(struct resp_client *c, const struct move_args *m,
         struct coll_element e;
         uint64_t rank = m->from_end == COLL_HEAD ? 0 : coll_count(item) - 1;
         check(coll_at(&h, item, rank, &e));
-        buf_append_slice(ret_element, e.name);
+        bool fits = buf_try_reserve(ret_element, e.name.len) != NULL;
+        if (fits) {
+            buf_append_slice(ret_element, e.name);
+        }
         *ret_stamp = store_item_stamp(item);
         store_drop(&h);
+        if (!fits) {
+            reply_no_memory(c);
+            return CLIENT_WRONG_KIND;
+        }
     }
     return found;
 }

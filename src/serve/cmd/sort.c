@@ -54,6 +54,7 @@ struct sort {
     uint64_t count;
     fresh_pos stamp; /* the oldest of what was read, 0: nothing of it follows the database */
     bool not_numbers;
+    bool failed; /* there was no memory */
 };
 
 /* --- options ------------------------------------------------------------------------------------ */
@@ -106,6 +107,10 @@ static bool parse(struct resp_client *c, const struct slice *argv, uint32_t argc
 static struct text keep_text(struct sort *s, struct slice value)
 {
     struct text t = {.at = buf_len(&s->texts), .len = value.len, .present = true};
+    if (s->failed || buf_try_reserve(&s->texts, value.len) == NULL) {
+        s->failed = true;
+        return (struct text){.present = false};
+    }
     buf_append_slice(&s->texts, value);
     return t;
 }
@@ -212,13 +217,14 @@ static void gather(struct sort *s, const struct store_hold *h, const struct stor
         s->o.limit = -1;
     }
     bool backward = s->o.keeps_order && s->o.descending && s->kind != STORE_SET;
-    s->elements = xcalloc(to - from + 1, sizeof(*s->elements));
     if (from == to) {
         return;
     }
+    s->elements = alloc_try((to - from) * sizeof(*s->elements));
+    s->failed = s->elements == NULL;
     coll_walk_begin(h, it, backward ? total - 1 - from : from, backward, &walk);
-    while (s->count < to - from && coll_walk_next(&walk, &e)) {
-        s->elements[s->count++].name = keep_text(s, e.name);
+    while (!s->failed && s->count < to - from && coll_walk_next(&walk, &e)) {
+        s->elements[s->count++] = (struct element){.name = keep_text(s, e.name)};
     }
 }
 
@@ -234,7 +240,7 @@ static bool as_score(struct slice text, double *ret_score)
 
 static void weigh(struct sort *s)
 {
-    for (uint64_t i = 0; i < s->count; i++) {
+    for (uint64_t i = 0; i < s->count && !s->failed; i++) {
         struct element *e = &s->elements[i];
         struct text weight = e->name;
         if (s->o.by.ptr != NULL) {
@@ -297,7 +303,7 @@ static void reply_elements(struct sort *s, uint64_t from, uint64_t to)
     struct resp_client *c = s->client;
     uint64_t columns = s->o.get_count > 0 ? s->o.get_count : 1;
     resp_array(&c->conn.out, (to - from) * columns);
-    for (uint64_t i = from; i < to && !c->reply_failed; i++) {
+    for (uint64_t i = from; i < to && !c->reply_failed && !s->failed; i++) {
         size_t keep = buf_len(&s->texts); /* values of other keys are needed for one reply only */
         if (s->o.get_count == 0) {
             reply_text(s, s->elements[i].name);
@@ -331,6 +337,20 @@ static void remove_old(struct sort *s)
     store_drop(&h);
 }
 
+/* The values of [from, to), each GET's: `found` has room for them, as `ret_values` has. */
+static void look_up_all(struct sort *s, uint64_t from, uint64_t count, struct text *found,
+                        struct slice *ret_values)
+{
+    uint64_t columns = s->o.get_count > 0 ? s->o.get_count : 1;
+    for (uint64_t i = 0; i < count && !s->failed; i++) {
+        struct text name = s->elements[from + i / columns].name;
+        found[i] = s->o.get_count > 0 ? look_up(s, s->o.gets[i % columns], name) : name;
+    }
+    for (uint64_t i = 0; i < count && !s->failed; i++) {
+        ret_values[i] = found[i].present ? text_of(s, found[i]) : SLICE("");
+    }
+}
+
 /* All values first, then the list in one push. */
 static enum err store_elements(struct sort *s, uint64_t from, uint64_t to, uint64_t *ret_count)
 {
@@ -339,18 +359,17 @@ static enum err store_elements(struct sort *s, uint64_t from, uint64_t to, uint6
     if (count > UINT32_MAX) {
         return ERR_TOO_BIG;
     }
-    struct text *found = xcalloc(count + 1, sizeof(*found));
-    struct slice *values = xcalloc(count + 1, sizeof(*values));
-    for (uint64_t i = 0; i < count; i++) {
-        struct text name = s->elements[from + i / columns].name;
-        found[i] = s->o.get_count > 0 ? look_up(s, s->o.gets[i % columns], name) : name;
+    struct text *found = alloc_try(count * sizeof(*found));
+    struct slice *values = alloc_try(count * sizeof(*values));
+    enum err err = ERR_OK;
+    s->failed = found == NULL || values == NULL;
+    if (!s->failed) {
+        look_up_all(s, from, count, found, values);
     }
-    for (uint64_t i = 0; i < count; i++) {
-        values[i] = found[i].present ? text_of(s, found[i]) : SLICE("");
-    }
-    enum err err = count > 0 ? put_list(s, values, (uint32_t)count) : ERR_OK;
     if (count == 0) {
         remove_old(s);
+    } else if (!s->failed) {
+        err = put_list(s, values, (uint32_t)count);
     }
     free(found);
     free(values);
@@ -399,6 +418,10 @@ static void run(struct sort *s, struct slice key)
     if (!s->o.keeps_order) {
         weigh(s);
     }
+    if (s->failed) {
+        reply_no_memory(c);
+        return;
+    }
     if (s->not_numbers) {
         resp_error(&c->conn.out, "ERR One or more scores can't be converted into double");
         return;
@@ -407,12 +430,19 @@ static void run(struct sort *s, struct slice key)
         qsort_r(s->elements, s->count, sizeof(*s->elements), compare, s);
     }
     limits(&s->o, s->count, &from, &to);
+    size_t before = buf_len(&c->conn.out);
     if (s->o.store.ptr == NULL) {
         reply_elements(s, from, to);
+        if (s->failed) {
+            buf_truncate(&c->conn.out, before);
+            reply_no_memory(c);
+        }
         return;
     }
     enum err err = store_elements(s, from, to, &stored);
-    if (err != ERR_OK) {
+    if (s->failed) {
+        reply_no_memory(c);
+    } else if (err != ERR_OK) {
         reply_err(c, err);
     } else {
         reply_integer(c, (int64_t)stored);

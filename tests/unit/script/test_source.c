@@ -79,8 +79,8 @@ static void sources_are_shared_until_a_flush(void **state)
         char text[32];
         int len = snprintf(text, sizeof(text), "return %d", i);
         script_sha1((struct slice){text, (size_t)len}, sha);
-        script_sources_add(s, sha, (struct slice){text, (size_t)len});
-        script_sources_add(s, sha, (struct slice){text, (size_t)len});
+        assert_true(script_sources_add(s, sha, (struct slice){text, (size_t)len}));
+        assert_true(script_sources_add(s, sha, (struct slice){text, (size_t)len}));
     }
     assert_int_equal(script_sources_count(s), MANY);
     struct buf out;
