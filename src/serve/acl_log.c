@@ -85,8 +85,8 @@ static void count_denial(struct worker *w, enum acl_log_reason reason)
     }
 }
 
-void acl_log_note(struct resp_client *c, enum acl_log_reason reason, struct slice object,
-                  struct slice user)
+void acl_log_note(struct resp_client *c, enum acl_log_context context, enum acl_log_reason reason,
+                  struct slice object, struct slice user)
 {
     static const char *const contexts[] = {"toplevel", "multi", "lua"};
     struct server *s = c->worker->server;
@@ -98,7 +98,7 @@ void acl_log_note(struct resp_client *c, enum acl_log_reason reason, struct slic
     client_describe(c, &client);
     list_init(&d->node);
     d->reason = reason;
-    d->context = contexts[c->detached ? 2 : c->in_exec ? 1 : 0];
+    d->context = contexts[context];
     d->object = xstrndup(object.len > 0 ? object.ptr : "", object.len);
     d->user = xstrndup(user.len > 0 ? user.ptr : "", user.len);
     d->client = xstrndup(buf_readable(&client).ptr, buf_len(&client));

@@ -32,6 +32,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "serve/user.h"
 
 #include <stdlib.h>
 
@@ -159,6 +160,7 @@ void waiter_leave(struct blocked *b, struct waiter *w)
 
 void waiter_free(struct waiter *w)
 {
+    user_unref(w->user);
     free(w->links);
     free(w->argv);
     buf_fini(&w->reply);

@@ -38,12 +38,14 @@ struct waiter {
     enum store_kind kind;
     bool silent; /* CLIENT REPLY says so */
     bool no_touch;
+    struct user *user;  /* a reference; NULL: may everything */
     struct slice *argv; /* with its bytes in the same piece of memory */
     uint32_t argc;
     struct wait_link *links; /* one for each different key */
     uint32_t link_count;
     enum wait_state state;      /* store's owner */
     struct buf reply;           /* from ENDED on */
+    uint64_t us;                /* the same: how long serving it took */
     struct resp_client *client; /* client's worker; NULL: gone */
     struct timer timer;         /* client's worker */
     _Atomic bool is_gone;       /* release: leave(); acquire: serve_waiter() */

@@ -10,7 +10,9 @@
  */
 #include "serve/blocked_priv.h"
 
+#include "base/clock.h"
 #include "serve/detached.h"
+#include "serve/users.h"
 
 bool blocked_may_feed_now(const struct worker *w, const struct command *cmd,
                           const struct slice *argv, uint32_t argc)
@@ -65,7 +67,11 @@ static bool serve_waiter(struct worker *at, struct waiter *w)
     hand->no_touch = w->no_touch;
     (void)client_select(hand, w->db);
     hand->would_block = false;
-    resp_perform(hand, w->cmd, w->argv, w->argc);
+    uint64_t began_us = clock_now_us();
+    if (users_still_admit(at->server, w->user, w->cmd, w->argv, w->argc, &hand->conn.out)) {
+        resp_perform(hand, w->cmd, w->argv, w->argc);
+    }
+    w->us = clock_now_us() - began_us;
     if (hand->would_block) {
         buf_clear(&hand->conn.out);
         return false;

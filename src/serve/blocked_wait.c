@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "serve/durable.h"
+#include "serve/user.h"
 
 enum { AGAIN_MS = 10 }; /* a timeout waits while a script owns the store */
 
@@ -24,6 +25,7 @@ static void deliver(struct waiter *w)
     timer_stop(&w->timer);
     if (c != NULL) {
         c->waiter = NULL;
+        resp_account_late(c, w->cmd, w->argv, w->argc, w->us, buf_readable(&w->reply));
         if (!w->silent) {
             buf_append_slice(&c->conn.out, buf_readable(&w->reply));
         }
@@ -153,6 +155,7 @@ static void wait_for(struct resp_client *c, const struct block *block)
     w->kind = block->kind;
     w->silent = c->reply == REPLY_OFF || c->reply == REPLY_SKIPPING;
     w->no_touch = c->no_touch;
+    w->user = user_ref(c->user);
     buf_init(&w->reply);
     waiter_enter(b, w, block);
     c->waiter = w;

@@ -120,6 +120,11 @@ void command_stats_ran(struct worker *w, const struct command *cmd, uint64_t us,
     }
 }
 
+void command_stats_failed(struct worker *w, const struct command *cmd)
+{
+    add(&block_of(w, cmd)->failed, 1);
+}
+
 void command_stats_rejected(struct worker *w, const struct command *cmd)
 {
     add(&block_of(w, cmd)->rejected, 1);

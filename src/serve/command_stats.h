@@ -29,6 +29,8 @@ void command_stats_destroy(struct command_stats **st);
 
 /* After a command: `us` is how long it took. */
 void command_stats_ran(struct worker *w, const struct command *cmd, uint64_t us, bool failed);
+/* One that ran, and waited, has failed in the end. */
+void command_stats_failed(struct worker *w, const struct command *cmd);
 void command_stats_rejected(struct worker *w, const struct command *cmd);
 /* `text` follows the minus sign of an error reply: its first word is counted. */
 void command_stats_error(struct worker *w, struct slice text);

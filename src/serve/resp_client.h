@@ -268,5 +268,8 @@ const struct command *resp_admit(struct resp_client *c, const struct slice *argv
 bool resp_is_for_subscribers(const struct command *cmd);
 /* Counts the reply that begins at `before` if it is an error, and says so. */
 bool resp_count_reply(struct resp_client *c, size_t before);
+/* A command that has waited was answered with this, in so many microseconds: counted, and kept if that was slow. */
+void resp_account_late(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                       uint32_t argc, uint64_t us, struct slice reply);
 
 #endif

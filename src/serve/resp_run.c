@@ -49,6 +49,9 @@ static void note_slow(struct resp_client *c, const struct command *cmd, const st
 {
     struct server *s = c->worker->server;
     int64_t slow_us = atomic_load_explicit(&s->settings.slowlog_us, memory_order_relaxed);
+    if (c->waiter != NULL) {
+        return; /* it has only begun to wait: resp_account_late() */
+    }
     if (slow_us >= 0 && us >= (uint64_t)slow_us && who_asked(c) != NULL &&
         (cmd->flags & COMMAND_SKIP_SLOWLOG) == 0 && setting_get(&s->settings.slowlog_max) > 0) {
         slowlog_note(who_asked(c), cmd, argv, argc, us);
@@ -56,6 +59,17 @@ static void note_slow(struct resp_client *c, const struct command *cmd, const st
     if (latency_is_slow(s, us / 1000) && cmd->run != cmd_exec) {
         latency_note(s, (cmd->flags & COMMAND_FAST) != 0 ? "fast-command" : "command", us / 1000);
     }
+}
+
+void resp_account_late(struct resp_client *c, const struct command *cmd, const struct slice *argv,
+                       uint32_t argc, uint64_t us, struct slice reply)
+{
+    if (reply.len > 0 && *reply.ptr == '-') {
+        serve_count(c->worker, resp_errors);
+        command_stats_error(c->worker, slice_from(reply, 1));
+        command_stats_failed(c->worker, cmd);
+    }
+    note_slow(c, cmd, argv, argc, us);
 }
 
 static inline void account(struct resp_client *c, const struct command *cmd,

@@ -114,15 +114,6 @@ static const struct command *find_command(const struct slice *argv, uint32_t arg
     return cmd;
 }
 
-/* May this user run the command? The one place that asks for scripts. */
-static bool user_may(const struct resp_client *caller, const struct command *cmd,
-                     const struct slice *argv, uint32_t argc)
-{
-    struct slice what;
-    return caller->authenticated &&
-           (caller->user == NULL || user_check(caller->user, cmd, argv, argc, &what) == USER_MAY);
-}
-
 /* Why the script may not run it, in Redis's words; NULL: it may. */
 static const char *refusal_of(const struct scripting *s, const struct command *cmd,
                               const struct slice *argv, uint32_t argc)
@@ -158,7 +149,7 @@ static struct slice run_command(struct scripting *s, const struct command *cmd,
     const char *why = refusal_of(s, cmd, argv, argc);
     if (why != NULL) {
         resp_error(&inner->conn.out, "%s", why);
-    } else if (!user_may(s->caller, cmd, argv, argc)) {
+    } else if (!users_admit_script(s->caller, cmd, argv, argc)) {
         resp_error(&inner->conn.out,
                    "ERR ACL failure in script: User %s has no permissions to run the '%s' "
                    "command",
@@ -188,7 +179,7 @@ static enum script_acl host_acl_check(void *arg, const struct slice *argv, uint3
     if (cmd == NULL) {
         return SCRIPT_ACL_NO_COMMAND;
     }
-    return user_may(s->caller, cmd, argv, argc) ? SCRIPT_ACL_ALLOWED : SCRIPT_ACL_DENIED;
+    return users_admit_script(s->caller, cmd, argv, argc) ? SCRIPT_ACL_ALLOWED : SCRIPT_ACL_DENIED;
 }
 
 static void host_log(void *arg, int level, struct slice text)

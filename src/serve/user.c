@@ -105,6 +105,14 @@ struct user *user_copy(const struct user *from)
     return u;
 }
 
+struct user *user_ref(struct user *u)
+{
+    if (u != NULL) {
+        (void)atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
+    }
+    return u;
+}
+
 void user_unref(struct user *u)
 {
     if (u == NULL || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) > 1) {

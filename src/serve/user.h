@@ -48,7 +48,8 @@ struct user {
 struct user *user_create(struct slice name);
 /* A user of its own, with the same name and rules. */
 struct user *user_copy(const struct user *u);
-/* NULL is fine. */
+/* Both: NULL is fine. */
+struct user *user_ref(struct user *u);
 void user_unref(struct user *u);
 /* One word. NULL, or why not, in Redis's words (static); then nothing has changed. */
 const char *user_apply(struct user *u, struct slice word);

@@ -33,18 +33,10 @@ static struct user *find_user(const struct users *t, struct slice name)
     return NULL;
 }
 
-static struct user *ref_user(struct user *u)
-{
-    if (u != NULL) {
-        (void)atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
-    }
-    return u;
-}
-
 struct user *users_take(struct server *s, struct slice name)
 {
     lock_acquire(&s->users->lock);
-    struct user *u = ref_user(find_user(s->users, name));
+    struct user *u = user_ref(find_user(s->users, name));
     lock_release(&s->users->lock);
     return u;
 }
@@ -172,12 +164,17 @@ static bool has_password(const struct resp_client *c, const struct user *u, stru
     return secret == NULL || memcmp(given, wanted, sizeof(given)) == 0;
 }
 
+static enum acl_log_context context_of(const struct resp_client *c)
+{
+    return c->in_exec || c->in_multi ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL;
+}
+
 bool users_authenticate(struct resp_client *c, struct slice name, struct slice password)
 {
     struct user *u = users_take(c->worker->server, name);
     if (u == NULL || !u->is_on || !has_password(c, u, password)) {
         user_unref(u);
-        acl_log_note(c, ACL_LOG_AUTH, SLICE("AUTH"), name);
+        acl_log_note(c, context_of(c), ACL_LOG_AUTH, SLICE("AUTH"), name);
         return false;
     }
     become(c, u);
@@ -255,27 +252,70 @@ const char *client_user_name(const struct resp_client *c)
     return c->user != NULL ? c->user->name : "default";
 }
 
+/* Why not, in Redis's words. */
+static void say_denial(struct buf *out, enum user_denial denial, const char *name,
+                       const struct command *cmd)
+{
+    if (denial == USER_NO_COMMAND) {
+        resp_error(out, "NOPERM User %s has no permissions to run the '%s' command", name,
+                   cmd->full_name);
+    } else {
+        resp_error(out, "NOPERM No permissions to access a %s",
+                   denial == USER_NO_KEY ? "key" : "channel");
+    }
+}
+
+static enum user_denial check_and_log(struct resp_client *c, enum acl_log_context context,
+                                      const struct command *cmd, const struct slice *argv,
+                                      uint32_t argc)
+{
+    static const enum acl_log_reason reasons[] = {[USER_NO_COMMAND] = ACL_LOG_COMMAND,
+                                                  [USER_NO_KEY] = ACL_LOG_KEY,
+                                                  [USER_NO_CHANNEL] = ACL_LOG_CHANNEL};
+    struct slice what = {NULL, 0};
+    enum user_denial denial = user_check(c->user, cmd, argv, argc, &what);
+    if (denial != USER_MAY) {
+        what = denial == USER_NO_COMMAND ? slice_of(cmd->full_name) : what;
+        acl_log_note(c, context, reasons[denial], what, slice_of(client_user_name(c)));
+    }
+    return denial;
+}
+
 bool users_admit(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                  uint32_t argc)
 {
-    struct slice what = {NULL, 0};
-    enum user_denial denial = user_check(c->user, cmd, argv, argc, &what);
-    switch (denial) {
-    case USER_MAY:
+    const struct command *before = c->last;
+    c->last = c->in_exec ? c->last : cmd; /* as the log tells it */
+    enum user_denial denial = check_and_log(c, context_of(c), cmd, argv, argc);
+    if (denial == USER_MAY) {
+        c->last = before;
         return true;
-    case USER_NO_COMMAND:
-        resp_error(&c->conn.out, "NOPERM User %s has no permissions to run the '%s' command",
-                   client_user_name(c), cmd->full_name);
-        acl_log_note(c, ACL_LOG_COMMAND, slice_of(cmd->full_name), slice_of(client_user_name(c)));
-        break;
-    case USER_NO_KEY:
-        resp_error(&c->conn.out, "NOPERM No permissions to access a key");
-        acl_log_note(c, ACL_LOG_KEY, what, slice_of(client_user_name(c)));
-        break;
-    case USER_NO_CHANNEL:
-        resp_error(&c->conn.out, "NOPERM No permissions to access a channel");
-        acl_log_note(c, ACL_LOG_CHANNEL, what, slice_of(client_user_name(c)));
-        break;
     }
+    say_denial(&c->conn.out, denial, client_user_name(c), cmd);
     return false;
+}
+
+bool users_admit_script(struct resp_client *caller, const struct command *cmd,
+                        const struct slice *argv, uint32_t argc)
+{
+    return caller->authenticated &&
+           (caller->user == NULL ||
+            check_and_log(caller, ACL_LOG_SCRIPT, cmd, argv, argc) == USER_MAY);
+}
+
+bool users_still_admit(struct server *s, const struct user *u, const struct command *cmd,
+                       const struct slice *argv, uint32_t argc, struct buf *out)
+{
+    uint32_t alert = atomic_load_explicit(&s->alert, memory_order_relaxed);
+    if (u == NULL || (alert & ALERT_USERS) == 0) {
+        return true;
+    }
+    struct slice ignored;
+    struct user *now = users_take(s, slice_of(u->name));
+    enum user_denial denial = now != NULL ? user_check(now, cmd, argv, argc, &ignored) : USER_MAY;
+    user_unref(now);
+    if (denial != USER_MAY) {
+        say_denial(out, denial, u->name, cmd);
+    }
+    return denial == USER_MAY;
 }

@@ -50,5 +50,12 @@ enum user_denial user_check(const struct user *u, const struct command *cmd,
 /* False after replying NOPERM. */
 bool users_admit(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                  uint32_t argc);
+/* What a script of this client wants to run; false, and nothing said. Client's worker. */
+bool users_admit_script(struct resp_client *caller, const struct command *cmd,
+                        const struct slice *argv, uint32_t argc);
+/* The user of this name as it is now, for a command that was admitted and has waited since: false after NOPERM was
+ * appended to `out`. NULL: may everything; a user that is gone is another's affair. Any worker. */
+bool users_still_admit(struct server *s, const struct user *u, const struct command *cmd,
+                       const struct slice *argv, uint32_t argc, struct buf *out);
 
 #endif

@@ -128,6 +128,31 @@ def test_only_what_is_slow_enough_is_kept(freshet):
     assert entries[0][2] >= 200_000
 
 
+def test_a_command_that_waited_is_slow_or_wrong_in_the_end(freshet):
+    daemon = freshet(PLAIN)
+    admin, client = daemon.resp(), daemon.resp()
+
+    def wait():
+        client.raw(client.encode("BLPOP", "l", "0"))
+        until(lambda: info(admin, "clients")["blocked_clients"] == "1", "the client to wait")
+    client("CLIENT", "SETNAME", "waiter")
+    number = client("CLIENT", "ID")
+    admin("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    admin("SLOWLOG", "RESET")
+    wait()
+    assert b"BLPOP" not in [e[3][0] for e in admin("SLOWLOG", "GET", "-1")]
+    admin("RPUSH", "l", "v")
+    assert client.reply() == [b"l", b"v"]
+    until(lambda: ([b"BLPOP", b"l", b"0"], b"waiter") in [(e[3], e[5]) for e in admin("SLOWLOG", "GET", "-1")], "its entry")
+    admin("CONFIG", "RESETSTAT")
+    wait()
+    admin("CLIENT", "UNBLOCK", number, "ERROR")
+    assert str(client.reply()) == "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+    told = info(admin)
+    assert told["errorstat_UNBLOCKED"] == "count=1" and told["total_error_replies"] == "1"
+    assert re.search("calls=1,.*rejected_calls=0,failed_calls=1", told["cmdstat_blpop"])
+
+
 # --- LATENCY ------------------------------------------------------------------------------------------
 
 def test_latency_notes_slow_moments_once_it_is_asked_to(freshet):

@@ -259,6 +259,47 @@ def test_denials_are_logged_and_counted_once_a_minute(freshet):
     assert admin("ACL", "LOG", "RESET") == "OK" and admin("ACL", "LOG") == []
 
 
+def test_denials_are_logged_with_where_and_what_they_were(freshet):
+    daemon = freshet(PLAIN)
+    admin = daemon.resp()
+    client = user(daemon, "ana", "~own:*", "+set", "+incr", "+multi", "+exec", "+eval")
+
+    def newest():
+        entry = dict(zip(*[iter(admin("ACL", "LOG", "1")[0])] * 2))
+        return entry[b"context"], entry[b"object"], re.search(rb" cmd=(\S+) ", entry[b"client-info"])[1]
+    said(client, "GET", "own:1")
+    assert newest() == (b"toplevel", b"get", b"get")
+    client("MULTI")
+    said(client, "MGET", "own:1")
+    said(client, "EXEC")
+    assert newest() == (b"multi", b"mget", b"mget")
+    client.pipeline(["MULTI"], ["INCR", "own:2"])
+    admin("ACL", "SETUSER", "ana", "-incr")
+    assert "'incr'" in str(client("EXEC")[0])
+    assert newest() == (b"multi", b"incr", b"exec")
+    said(client, "EVAL", "return redis.call('SET', 'other', 'v')", "0")
+    assert newest() == (b"lua", b"other", b"eval")
+
+
+def test_who_loses_a_right_while_waiting_is_refused_when_it_is_time(freshet):
+    daemon = freshet(PLAIN.replace("workers: 2", "workers: 3"))
+    admin = daemon.resp()
+    for name in ("loses", "keeps"):
+        admin("ACL", "SETUSER", name, "on", "nopass", "+@all", "allkeys")
+    waiting = [daemon.resp() for _ in range(4)]
+    for i, client in enumerate(waiting):
+        client("AUTH", ("loses", "keeps")[i % 2], "x")
+        client.raw(client.encode("BLPOP", "list", "0"))
+        until(lambda: b"blocked_clients:%d\r" % (i + 1) in admin("INFO", "clients"), "it to wait")
+    admin("ACL", "SETUSER", "loses", "resetkeys")
+    admin("CONFIG", "RESETSTAT")
+    admin("RPUSH", "list", "1", "2")
+    replies = [plain(client.reply()) for client in waiting]
+    denied = "-NOPERM No permissions to access a key"
+    assert replies == [denied, [b"list", b"1"], denied, [b"list", b"2"]]
+    assert b"errorstat_NOPERM:count=2\r" in admin("INFO", "errorstats")
+
+
 def test_random_passwords_are_as_long_as_asked(freshet):
     client = freshet(PLAIN).resp()
     assert [len(client("ACL", "GENPASS", *bits)) for bits in ([], ["5"], ["128"])] == [64, 2, 32]
