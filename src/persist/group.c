@@ -76,6 +76,11 @@ enum group_mark group_mark_of(struct slice commands)
                                                      : GROUP_NO_MARK;
 }
 
+void group_aside_key(uint64_t nonce, char ret_key[GROUP_ASIDE + 1])
+{
+    (void)snprintf(ret_key, GROUP_ASIDE + 1, "freshet.rewrite.%016" PRIx64, nonce);
+}
+
 /* --- reading ------------------------------------------------------------------------------------ */
 
 void group_reader_init(struct group_reader *r, struct slice all)

@@ -42,6 +42,10 @@ enum group_mark { GROUP_NO_MARK, GROUP_COMPLETE, GROUP_ENDED };
 void group_put_mark(struct buf *out, enum group_mark mark);
 enum group_mark group_mark_of(struct slice commands);
 
+/* The key under which a rewrite gathers the parts of a large collection, by the file's nonce; with a NUL. */
+enum { GROUP_ASIDE = 32 };
+void group_aside_key(uint64_t nonce, char ret_key[GROUP_ASIDE + 1]);
+
 enum group_result {
     GROUP_READ,
     GROUP_END,

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,11 +57,34 @@ struct loading {
     uint64_t all_bytes;
     uint64_t done_bytes; /* of the files before */
     uint64_t commands;
-    bool is_partial; /* the mark COMPLETE has not come yet */
-    bool is_ended;   /* the last group read was the mark ENDED */
-    uint32_t last;   /* index of the last file that was written to */
+    bool is_partial;             /* the mark COMPLETE has not come yet */
+    bool is_ended;               /* the last group read was the mark ENDED */
+    uint32_t last;               /* index of the last file that was written to */
+    char aside[GROUP_ASIDE + 1]; /* of this file */
+    bool has_parts;              /* of a large collection, perhaps not all */
     const char *path;
 };
+
+static bool is_aside(const struct resp_parser *parser, const char *aside)
+{
+    return parser->argc > 1 && parser->argv[1].len == GROUP_ASIDE &&
+           memcmp(parser->argv[1].ptr, aside, GROUP_ASIDE) == 0;
+}
+
+/* A rewrite that did not end may have left parts of a large collection. */
+static void throw_parts_away(struct loading *l)
+{
+    for (uint32_t i = 0; i < l->p->options.db_count && l->has_parts; i++) {
+        char db[NUMBER_MAX_LEN];
+        struct slice error;
+        struct slice select[] = {SLICE("SELECT"),
+                                 {db, number_format_u64(db, l->p->options.dbs[i])}};
+        struct slice del[] = {SLICE("DEL"), slice_of(l->aside)};
+        (void)l->reader->run(l->reader->arg, select, 2, &error);
+        (void)l->reader->run(l->reader->arg, del, 2, &error);
+    }
+    l->has_parts = false;
+}
 
 static bool run_group(struct loading *l, struct group_reader *r, struct slice rest)
 {
@@ -76,6 +100,7 @@ static bool run_group(struct loading *l, struct group_reader *r, struct slice re
         struct slice error = {"", 0};
         check(group_next_command(r, &rest));
         l->commands++;
+        l->has_parts |= is_aside(&r->parser, l->aside);
         if (!l->reader->run(l->reader->arg, r->parser.argv, r->parser.argc, &error) &&
             !l->is_partial) {
             *l->ret_why = xasprintf(
@@ -128,6 +153,7 @@ static enum persist_loaded read_groups(struct loading *l, struct group_reader *r
         switch (group_read(r, &commands)) {
         case GROUP_READ:
             l->is_partial |= r->groups == 1 && r->is_rewrite && l->done_bytes == 0;
+            group_aside_key(r->nonce, l->aside);
             if (!run_group(l, r, commands)) {
                 return PERSIST_REFUSED;
             }
@@ -196,6 +222,9 @@ static enum persist_loaded load_file(struct loading *l, uint32_t index)
     }
     if (result == PERSIST_LOADED && index == l->last && !reopen(l, &r)) {
         result = PERSIST_REFUSED;
+    }
+    if (result == PERSIST_LOADED) {
+        throw_parts_away(l);
     }
     l->done_bytes += map.bytes.len;
     group_reader_fini(&r);

@@ -8,6 +8,7 @@
 #include "persist/group.h"
 #include "persist/persist.h"
 #include "store/journal.h"
+#include "store/watch.h"
 
 #include <stdatomic.h>
 
@@ -20,7 +21,15 @@ struct rewrite {
     uint64_t keys;
     uint64_t began_us;
     uint64_t rest_until_ms; /* none begins before */
-    struct buf keys_found;
+    struct buf keys_found;  /* not dumped yet */
+    bool is_scanned;        /* the database: they are its last */
+    struct {
+        bool is_on;               /* a large collection is dumped in parts */
+        struct store_watch watch; /* on it: its key, and whether it has changed since */
+        uint64_t rank;            /* elements before it have been */
+        uint32_t tries;
+        char aside[GROUP_ASIDE + 1]; /* the key that has them */
+    } parts;
 };
 
 struct persist {

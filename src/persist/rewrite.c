@@ -18,25 +18,33 @@
  * both. When two databases changed places, the walk may have missed keys: the rewrite is given up in the
  * same way, and begun again.
  *
- * Bounded: a turn dumps TURN_BYTES or so, then the log's thread writes. Not bounded: one huge key is dumped
- * in one go, with its shard locked.
+ * Bounded: a turn dumps TURN_BYTES or so, then the log's thread writes. A large collection is dumped in parts, with
+ * its shard locked for one at a time: they gather under a key of the log's own, and behind the last one that takes the
+ * place of the collection, if it has not changed since the first; if it has, they are void, and it begins
+ * again. What always changes is dumped in one go after TRIES: that is not bounded. A crash between leaves
+ * parts in the log, which the reader throws away (persist.c).
  *
  * Threads: the log's.
  */
 #include "persist/persist_priv.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
     SCAN_KEYS = 64,
     TURN_BYTES = 512 * 1024,
-    REST_MS = 5000, /* after one that failed */
+    PARTS_BYTES = 128 * 1024, /* a collection that takes more is dumped in parts, */
+    PART_BYTES = 64 * 1024,   /* each about so large in the log; */
+    TRIES = 4,                /* so often */
+    REST_MS = 5000,           /* after one that failed */
     FILES_SPARE = 4,
 };
 
@@ -148,12 +156,66 @@ static void begin(struct persist *p)
     rw->is_running = true;
     rw->db_at = 0;
     rw->cursor = 0;
+    rw->is_scanned = false;
     rw->keys = 0;
+    group_aside_key(nonce, rw->parts.aside);
     rw->began_us = clock_now_us();
     persist_set(p->wants_rewrite, false);
     persist_set(p->is_rewriting, true);
     log_event(LOG_INFO, "persist", "rewriting the log", log_text("dir", p->options.dir),
               log_number("bytes", p->old_bytes));
+}
+
+/* --- a large collection, in parts ---------------------------------------------------------------- */
+
+static void begin_parts(struct rewrite *rw, struct store_hold *h)
+{
+    rw->parts.watch =
+        (struct store_watch){.key = xstrndup(h->key.ptr, h->key.len), .key_len = h->key.len};
+    store_watch_add(h, &rw->parts.watch);
+    rw->parts.is_on = true;
+    rw->parts.rank = 0;
+    rw->parts.tries = 0;
+}
+
+static void end_parts(struct persist *p)
+{
+    struct rewrite *rw = &p->rewrite;
+    store_watch_remove(p->options.store, p->options.gate, &rw->parts.watch);
+    free(rw->parts.watch.key);
+    rw->parts.is_on = false;
+}
+
+/* It has changed: from the beginning, and when it always does, in one go. True: nothing is left to do. */
+static bool begin_again(struct rewrite *rw, struct store_hold *h, bool is_large)
+{
+    if (rw->parts.rank > 0) {
+        store_dump_void(h, slice_of(rw->parts.aside));
+    }
+    rw->parts.watch.dirty = false;
+    rw->parts.rank = 0;
+    bool in_parts = is_large && ++rw->parts.tries < TRIES;
+    if (!in_parts) {
+        store_dump(h);
+    }
+    return !in_parts;
+}
+
+static void dump_part(struct persist *p, uint64_t now_ms)
+{
+    struct rewrite *rw = &p->rewrite;
+    struct slice key = {rw->parts.watch.key, rw->parts.watch.key_len};
+    struct store_hold h;
+    store_hold(p->options.store, p->options.gate, rw->parts.watch.db, key, now_ms, &h);
+    const struct store_item *it = store_peek(&h, NULL);
+    bool is_large = it != NULL && store_item_kind(it) != STORE_STRING;
+    bool done = is_large && !rw->parts.watch.dirty
+                    ? store_dump_part(&h, slice_of(rw->parts.aside), &rw->parts.rank, PART_BYTES)
+                    : begin_again(rw, &h, is_large);
+    store_drop(&h);
+    if (done) {
+        end_parts(p);
+    }
 }
 
 /* --- the walk ----------------------------------------------------------------------------------- */
@@ -166,29 +228,51 @@ static void collect(void *arg, const struct store_item *it)
     buf_append_slice(keys, key);
 }
 
+/* The next of them; the slice is good until more are found. */
+static struct slice take_key(struct rewrite *rw)
+{
+    size_t len;
+    memcpy(&len, buf_readable(&rw->keys_found).ptr, sizeof(len));
+    struct slice key = {buf_readable(&rw->keys_found).ptr + sizeof(len), len};
+    buf_consume(&rw->keys_found, sizeof(len) + len);
+    return key;
+}
+
 static void dump_key(struct persist *p, uint32_t db, struct slice key, uint64_t now_ms)
 {
     struct store_hold h;
     store_hold(p->options.store, p->options.gate, db, key, now_ms, &h);
-    store_dump(&h);
+    const struct store_item *it = store_peek(&h, NULL);
+    if (it != NULL && store_item_kind(it) != STORE_STRING && store_item_bytes(it) > PARTS_BYTES) {
+        begin_parts(&p->rewrite, &h);
+    } else {
+        store_dump(&h);
+    }
     store_drop(&h);
     p->rewrite.keys++;
 }
 
-static void dump_found(struct persist *p, uint32_t db, uint64_t now_ms)
+/* One step. It does not wait for a script: this thread has others' effects to write. */
+static void walk_step(struct persist *p)
 {
-    struct slice rest = buf_readable(&p->rewrite.keys_found);
-    while (rest.len > 0) {
-        size_t len;
-        memcpy(&len, rest.ptr, sizeof(len));
-        dump_key(p, db, (struct slice){rest.ptr + sizeof(len), len}, now_ms);
-        rest = slice_from(rest, sizeof(len) + len);
+    struct rewrite *rw = &p->rewrite;
+    uint32_t db = p->options.dbs[rw->db_at];
+    uint64_t now_ms = clock_now_ms();
+    if (rw->parts.is_on) {
+        dump_part(p, now_ms);
+    } else if (buf_len(&rw->keys_found) > 0) {
+        dump_key(p, db, take_key(rw), now_ms);
+    } else if (!rw->is_scanned) {
+        rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS,
+                                now_ms, collect, &rw->keys_found);
+        rw->is_scanned = rw->cursor == 0;
+    } else {
+        rw->is_scanned = false;
+        rw->db_at++;
     }
-    buf_clear(&p->rewrite.keys_found);
-    buf_shrink(&p->rewrite.keys_found, TURN_BYTES);
 }
 
-/* False: the walk is over. It does not wait for a script: this thread has others' effects to write. */
+/* False: the walk is over. */
 static bool walk_turn(struct persist *p)
 {
     struct rewrite *rw = &p->rewrite;
@@ -199,12 +283,7 @@ static bool walk_turn(struct persist *p)
     uint64_t stop = journal_end(p->journal) + TURN_BYTES;
     while (rw->db_at < p->options.db_count && journal_end(p->journal) < stop &&
            !store_own_is_wanted(p->options.store)) {
-        uint32_t db = p->options.dbs[rw->db_at];
-        uint64_t now_ms = clock_now_ms();
-        rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS,
-                                now_ms, collect, &rw->keys_found);
-        dump_found(p, db, now_ms);
-        rw->db_at += rw->cursor == 0;
+        walk_step(p);
     }
     store_gate_leave(p->options.store, p->options.gate);
     return rw->db_at < p->options.db_count;
@@ -265,6 +344,9 @@ void rewrite_turn(struct persist *p)
 
 void rewrite_fini(struct persist *p)
 {
+    if (p->rewrite.parts.is_on) {
+        end_parts(p);
+    }
     buf_fini(&p->rewrite.keys_found);
 }
 

@@ -194,36 +194,42 @@ void coll_log_stream(struct store_hold *h, const struct coll_stream *info, bool 
 
 /* --- whole items -------------------------------------------------------------------------------- */
 
-static void stream_item(struct store_hold *h, const struct store_item *it)
+/* Elements from `rank` on, until they take so many bytes. Returns the rank behind them. */
+static uint64_t elements(struct store_hold *h, const struct store_item *it, uint64_t rank,
+                         size_t max_bytes)
 {
-    struct coll_stream info = coll_stream_info(it);
+    enum store_kind kind = (enum store_kind)it->kind;
+    uint64_t total = coll_count(it);
+    size_t begun = buf_len(&h->gate->effects);
     struct coll_walk walk;
     struct coll_element e;
+    coll_walk_begin(h, it, rank, false, &walk);
+    while (rank < total && buf_len(&h->gate->effects) - begun < max_bytes) {
+        uint64_t left = total - rank;
+        uint64_t part = left < ELEMENTS_A_COMMAND ? left : ELEMENTS_A_COMMAND;
+        if (kind == STORE_STREAM) {
+            part = 1;
+            check(coll_walk_next(&walk, &e));
+            entry(h, &e);
+        } else {
+            begin(h, adder_of(kind), part * args_per_element(kind));
+            for (uint64_t i = 0; i < part; i++) {
+                check(coll_walk_next(&walk, &e));
+                args_of(h, kind, &e);
+            }
+        }
+        rank += part;
+    }
+    return rank;
+}
+
+static void stream_end(struct store_hold *h, const struct store_item *it)
+{
+    struct coll_stream info = coll_stream_info(it);
     if (coll_count(it) == 0) {
         empty_stream(h, info.last);
     }
-    coll_walk_begin(h, it, 0, false, &walk);
-    while (coll_walk_next(&walk, &e)) {
-        entry(h, &e);
-    }
     stream_info(h, &info);
-}
-
-static void elements_item(struct store_hold *h, const struct store_item *it)
-{
-    enum store_kind kind = (enum store_kind)it->kind;
-    struct coll_walk walk;
-    struct coll_element e;
-    coll_walk_begin(h, it, 0, false, &walk);
-    for (uint64_t left = coll_count(it); left > 0;) {
-        uint64_t part = left < ELEMENTS_A_COMMAND ? left : ELEMENTS_A_COMMAND;
-        begin(h, adder_of(kind), part * args_per_element(kind));
-        for (uint64_t i = 0; i < part; i++) {
-            check(coll_walk_next(&walk, &e));
-            args_of(h, kind, &e);
-        }
-        left -= part;
-    }
 }
 
 void effect_item(struct store_hold *h, const struct store_item *it)
@@ -236,12 +242,33 @@ void effect_item(struct store_hold *h, const struct store_item *it)
         return;
     }
     effect_removed(h);
+    (void)elements(h, it, 0, SIZE_MAX);
     if (it->kind == STORE_STREAM) {
-        stream_item(h, it);
-    } else {
-        elements_item(h, it);
+        stream_end(h, it);
     }
     if (item_expiry(it) != 0) {
         effect_expiry(h, item_expiry(it));
     }
+}
+
+/* The effects on `aside` are those of a hold that holds it. */
+uint64_t effect_part(struct store_hold *h, const struct store_item *it, struct slice aside,
+                     uint64_t rank, size_t max_bytes)
+{
+    struct slice own = h->key;
+    h->key = aside;
+    rank = elements(h, it, rank, max_bytes);
+    bool is_all = rank == coll_count(it);
+    if (is_all && it->kind == STORE_STREAM) {
+        stream_end(h, it);
+    }
+    if (is_all) {
+        begin(h, "RENAME", 1);
+        effect_arg(h, own);
+    }
+    h->key = own;
+    if (is_all && item_expiry(it) != 0) {
+        effect_expiry(h, item_expiry(it));
+    }
+    return rank;
 }

@@ -163,5 +163,8 @@ void coll_log_entry(struct store_hold *h, const struct coll_element *e);
 void coll_log_stream(struct store_hold *h, const struct coll_stream *info, bool created);
 /* What makes the item as it is now, whatever the key was before. Any kind, strings too. */
 void effect_item(struct store_hold *h, const struct store_item *it);
+/* The same in parts: see store_dump_part(). Returns the rank behind this one. */
+uint64_t effect_part(struct store_hold *h, const struct store_item *it, struct slice aside,
+                     uint64_t rank, size_t max_bytes);
 
 #endif

@@ -154,6 +154,20 @@ static enum err move_value(struct store_hold *from, struct store_hold *to,
     return e;
 }
 
+bool store_dump_part(struct store_hold *h, struct slice aside, uint64_t *rank, size_t max_bytes)
+{
+    const struct store_item *it = store_peek(h, NULL);
+    check(it != NULL && it->kind != STORE_STRING);
+    *rank = effect_part(h, it, aside, *rank, max_bytes);
+    return *rank == coll_count(it);
+}
+
+void store_dump_void(struct store_hold *h, struct slice aside)
+{
+    effect_command(h, "DEL", 1);
+    effect_arg(h, aside);
+}
+
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
 {
     enum err e = move_value(from, to, meta);

@@ -268,6 +268,12 @@ void store_remember(struct store *s, bool remembers);
 bool store_gate_journalled(struct store_gate *g);
 /* Leaves what rebuilds the held key as its effect, if it is live: nothing changes. */
 void store_dump(struct store_hold *h);
+/* The same for a collection in parts, each in a hold of its own: leaves effects that add about so many bytes of its
+ * elements to the key `aside`, from `*rank` on, which moves; behind the last one what puts that value in place of the
+ * held key's. True: it is done. The collection must be as it was at rank 0 (store_watch). */
+bool store_dump_part(struct store_hold *h, struct slice aside, uint64_t *rank, size_t max_bytes);
+/* What was put aside is void. */
+void store_dump_void(struct store_hold *h, struct slice aside);
 
 /* --- upkeep ------------------------------------------------------------------------------------- */
 

@@ -2,12 +2,14 @@
 """Whatever commands do to a durable space, the log does again: random commands of every kind, then a kill,
 and every key is as it was; with rewrites between, and with collections that have outgrown their packing."""
 import random
+import re
+import shutil
 import signal
 
 import pytest
 
-from daemon import until
-from test_durable import policy, restart
+from daemon import cli, until
+from test_durable import log_files, policy, restart
 
 COMMANDS = """
 SET {k} {v}|SET {k} {v} EX 1000|SET {k} {v} KEEPTTL|SETNX {k} {v}|APPEND {k} {v}|INCR {k}|INCRBYFLOAT {k} 0.1|DECRBY {k} {n}
@@ -129,3 +131,81 @@ def test_large_collections_are_done_again(freshet):
     r("BGREWRITEAOF")
     until(lambda: "the log was rewritten" in daemon.log_text(), "the rewrite")
     assert state(restart(daemon, signal.SIGTERM).resp()) == before
+
+
+def grow(r, name, kind, count):
+    """A collection that a rewrite dumps in parts."""
+    for start in range(0, count, 1000):
+        numbers = range(start, start + 1000)
+        r.pipeline(*{"list": [["RPUSH", name, *[f"e{n}" * 5 for n in numbers]]],
+                     "set": [["SADD", name, *[f"m{n}" * 5 for n in numbers]]],
+                     "hash": [["HSET", name, *[w for n in numbers for w in (f"f{n}", f"v{n}" * 5)]]],
+                     "zset": [["ZADD", name, *[w for n in numbers for w in (n / 3, f"m{n}" * 5)]]],
+                     "stream": [["XADD", name, f"{n + 1}-1", "f", f"v{n}" * 5] for n in numbers]}[kind])
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "hash", "zset", "stream"])
+def test_what_is_large_is_rewritten_in_parts(freshet, kind):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    grow(r, "still", kind, 10_000)
+    r("EXPIRE", "still", 10_000)
+    r("SET", "small", 1)
+    before = state(r)
+    r("BGREWRITEAOF")
+    until(lambda: "the log was rewritten" in daemon.log_text(), "the rewrite")
+    assert b"freshet.rewrite." in log_files(daemon)[0].read_bytes()
+    assert same(before, state(restart(daemon).resp())) == {}
+    assert daemon.resp()("KEYS", "freshet.rewrite*") == []
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "hash", "zset", "stream"])
+def test_what_is_large_and_changes_all_the_time_is_rewritten_as_it_is(freshet, kind):
+    daemon = freshet(policy(workers=2))
+    r = daemon.resp()
+    grow(r, "busy", kind, 20_000)
+    grow(r, "gone", kind, 20_000)
+    busy = {"list": [["LPOP", "busy"], ["RPUSH", "busy", "x"]], "set": [["SPOP", "busy"], ["SADD", "busy", "x"]],
+            "hash": [["HDEL", "busy", "f7"], ["HSET", "busy", "f7", "x"]], "zset": [["ZPOPMIN", "busy"], ["ZADD", "busy", 1, "x"]],
+            "stream": [["XTRIM", "busy", "MAXLEN", 15_000], ["XADD", "busy", "*", "f", "x"]]}[kind]
+    r("BGREWRITEAOF")
+    rounds = 0
+    while "the log was rewritten" not in daemon.log_text():
+        r.pipeline(*busy)
+        rounds += 1
+        if rounds == 5:
+            r("DEL", "gone")
+    r("DEL", "gone")
+    before = state(r)
+    assert list(before) == [b"busy"]
+    assert same(before, state(restart(daemon).resp())) == {}
+
+
+def test_parts_that_a_crash_left_are_thrown_away(freshet):
+    daemon = freshet(policy())
+    r = daemon.resp()
+    grow(r, "large", "list", 20_000)
+    grow(r, "other", "hash", 20_000)
+    before = state(r)
+    r("BGREWRITEAOF")
+    until(lambda: "the log was rewritten" in daemon.log_text(), "the rewrite")
+    daemon.stop(signal.SIGKILL)
+    # As if it had been killed meanwhile, at each of its writes; alone, so a repair adds the mark that it lacks.
+    folder = daemon.folder / "log"
+    (new,) = log_files(daemon)
+    text = new.read_bytes()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    ends = [m.end() for m in re.finditer(rb"\*3\r\n\$11\r\nFRESHET.CRC\r\n\$16\r\n.{16}\r\n\$\d+\r\n\d+\r\n", text)]
+    assert len(ends) > 3
+    for end in ends[1:-1]:
+        new.write_bytes(text[:end])
+        repaired = cli("log", "repair", folder)
+        assert repaired.returncode == 0, repaired.stdout
+        found = state(daemon.start().resp())
+        assert not any(key.startswith(b"freshet.rewrite") for key in found)
+        assert all(found[key] == before[key] for key in found)
+        daemon.stop(signal.SIGKILL)
+        for file in folder.iterdir():
+            file.unlink()
+    daemon.start()
