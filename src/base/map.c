@@ -4,9 +4,11 @@
  *
  *      buckets[hash & (bucket_count - 1)] ─> node ─> node ─> NULL
  *
- * The buckets double when there are more nodes than buckets, so that a chain has one node on average.
+ * The buckets double when there are more nodes than buckets, so that a chain has one node on
+ * average.
  *
- * Invariants: MP1. A node is in the bucket of its hash. MP2. `count` nodes are in the buckets together.
+ * Invariants: MP1. A node is in the bucket of its hash. MP2. `count` nodes are in the buckets
+ * together.
  */
 #include "base/map.h"
 

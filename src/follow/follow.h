@@ -25,9 +25,9 @@
  * Schema changes arrive as logical messages ("freshet.ddl", sent by the event trigger that
  * setup-sql prints) in commit order: the follower raises the marks of what the message names (or of
  * everything), the catalog counts as outdated, the keeper loads and analyses again, the follower
- * raises every changed mark once more and only then publishes the result. Every 30 s the keeper compares
- * the publication with the catalog, for changes that no message tells; without the event trigger every
- * second, and the definitions too.
+ * raises every changed mark once more and only then publishes the result. Every 30 s the keeper
+ * compares the publication with the catalog, for changes that no message tells; without the event
+ * trigger every second, and the definitions too.
  *
  * Invariants: W1. A transaction's marks are written before A passes it. W2. Nothing is published
  * before the marks of what it governs are raised. W3. A catalog older than `follow_version()` must
@@ -115,7 +115,8 @@ const struct follow_table *follow_catalog_find(const struct follow_catalog *c, u
 /* References are counted; any thread. */
 void follow_catalog_ref(const struct follow_catalog *c);
 void follow_catalog_unref(const struct follow_catalog *c);
-/* Blocking; for the keeper and for `freshet check`. NULL and a message on failure (caller frees). */
+/* Blocking; for the keeper and for `freshet check`. NULL and a message on failure (caller
+ * frees). */
 const struct follow_catalog *follow_catalog_load(PGconn *conn, struct fresh *f,
                                                  const struct policy *p, char **ret_why);
 
@@ -135,16 +136,17 @@ struct follow_options {
     const struct policy *policy; /* database.dsn is set; a reference is taken */
     struct fresh *fresh;         /* borrowed */
     void *arg;
-    /* Keeper thread, blocking is fine: analyse every statement against this catalog. The result goes to
-     * `publish`. `ret_values`: columns that need value marks (memory owned by the result). The policy
-     * is the catalog's. */
+    /* Keeper thread, blocking is fine: analyse every statement against this catalog. The result
+     * goes to `publish`. `ret_values`: columns that need value marks (memory owned by the result).
+     * The policy is the catalog's. */
     void *(*analyse)(void *arg, PGconn *conn, const struct follow_catalog *catalog,
                      const struct follow_value_column **ret_values, uint32_t *ret_value_count);
-    /* Follower thread (or, for a result that came too late, follow_destroy's): marks are raised, use it
-     * from now on. Takes the result; the catalog is borrowed, ref it to keep it. Both NULL: the policy
-     * of follow_reload() cannot be analysed before there is contact again. */
+    /* Follower thread (or, for a result that came too late, follow_destroy's): marks are raised,
+     * use it from now on. Takes the result; the catalog is borrowed, ref it to keep it. Both NULL:
+     * the policy of follow_reload() cannot be analysed before there is contact again. */
     void (*publish)(void *arg, void *analysis, const struct follow_catalog *catalog);
-    /* Debug switch that breaks the rule on purpose: `all` is not raised where a change lacks values. */
+    /* Debug switch that breaks the rule on purpose: `all` is not raised where a change lacks
+     * values. */
     bool break_row_all;
 };
 
@@ -152,8 +154,8 @@ struct follow *follow_create(const struct follow_options *options); /* starts bo
 void follow_destroy(struct follow **f);                             /* stops and joins them */
 
 /* Another policy with the same `database`: its statements are analysed and its templates looked up,
- * what is new or gone is raised, then `publish`. Meanwhile nothing is stored by the old one. Takes a
- * reference. Any thread. */
+ * what is new or gone is raised, then `publish`. Meanwhile nothing is stored by the old one. Takes
+ * a reference. Any thread. */
 void follow_reload(struct follow *f, const struct policy *p);
 
 /* The newest catalog version that may be used to store: compare with catalog->version (acquire). */
@@ -201,8 +203,8 @@ struct follow_status {
 };
 /* A copy of this moment. Any thread. */
 void follow_status(struct follow *f, struct follow_status *ret_status);
-/* The server has not answered for a second, nor refused: whoever else waits for it may look at his own
- * connections (pg_pool_doubt). Any thread. */
+/* The server has not answered for a second, nor refused: whoever else waits for it may look at his
+ * own connections (pg_pool_doubt). Any thread. */
 bool follow_silent(const struct follow *f);
 
 /* --- waiting for a position --------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Clients that wait for keys, on every worker, in one registry. How a wait begins and ends is in blocked_wait.c, who
- * is served when a key changes in blocked_serve.c.
+ * Clients that wait for keys, on every worker, in one registry. How a wait begins and ends is in
+ * blocked_wait.c, who is served when a key changes in blocked_serve.c.
  *
  *      struct waiter (a client's wait) ──< links >── struct wait_key (db, key): waiters in order of arrival
  *
@@ -12,12 +12,13 @@
  *      timeout, CLIENT UNBLOCK, server stops ──────────────────────────────────────────────┼─> ENDED ─> deliver
  *      connection closes: leave() ─> freed                                                 ┘
  *
- * The *hand* is a client without a connection (detached.h), one a worker, that runs commands on behalf of
- * waiters. A reply is carried to the waiter's worker by mail, or given at once when it is the same one.
+ * The *hand* is a client without a connection (detached.h), one a worker, that runs commands on
+ * behalf of waiters. A reply is carried to the waiter's worker by mail, or given at once when it is
+ * the same one.
  *
- * Redis runs a blocked client's command again, too, when a key is ready (since 7.2); so a client that waits
- * for two keys is served from the first of them in its own order, and a key that has become another kind of
- * value wakes nobody.
+ * Redis runs a blocked client's command again, too, when a key is ready (since 7.2); so a client
+ * that waits for two keys is served from the first of them in its own order, and a key that has
+ * become another kind of value wakes nobody.
  *
  * Invariants:
  *   BK1. The registry, and every waiter's state, is touched only by who owns the store. So a waiter is
@@ -92,7 +93,8 @@ void wait_key_drop_if_unused(struct blocked *b, struct wait_key *k)
 
 /* --- waiters ------------------------------------------------------------------------------------ */
 
-/* A key that is named twice in one command: this waiter is its last, since it is put in line without a break. */
+/* A key that is named twice in one command: this waiter is its last, since it is put in line
+ * without a break. */
 static bool is_last_of(const struct waiter *w, const struct wait_key *k)
 {
     return !list_empty(&k->waiters) &&

@@ -7,8 +7,8 @@
  *      struct block b = {.attempt = pop_first, .args = &parsed, .kind = STORE_LIST, .keys = argv + 1, ...};
  *      block_run(c, &b);
  *
- * The attempt replies and says true, or finds nothing and says false. Then the client is parked, and when one
- * of the keys holds a value of that kind the whole command is run again on its behalf.
+ * The attempt replies and says true, or finds nothing and says false. Then the client is parked,
+ * and when one of the keys holds a value of that kind the whole command is run again on its behalf.
  */
 #ifndef SERVE_BLOCKED_H
 #define SERVE_BLOCKED_H
@@ -33,8 +33,8 @@ struct block {
     bool null_is_value;
 };
 
-/* Replies, or parks the client; inside EXEC and for a client without a connection it replies null instead.
- * The attempt is made with the store owned. Client's worker. */
+/* Replies, or parks the client; inside EXEC and for a client without a connection it replies null
+ * instead. The attempt is made with the store owned. Client's worker. */
 void block_run(struct resp_client *c, const struct block *b);
 
 /* Seconds with a fraction, milliseconds; 0 means for ever. False after replying. */
@@ -43,11 +43,11 @@ bool arg_timeout_ms(struct resp_client *c, struct slice arg, uint64_t *ret_ms);
 
 /* The connection goes away. Client's worker. */
 void blocked_forget(struct resp_client *c);
-/* Ends the wait of the client with this connection number, as its timeout would or with an error. False: it
- * does not wait for keys. Any worker. */
+/* Ends the wait of the client with this connection number, as its timeout would or with an error.
+ * False: it does not wait for keys. Any worker. */
 bool blocked_end(struct worker *w, uint64_t id, bool with_error);
-/* A client that waits for what may never come gives up when the server stops. False: it is not waiting, or
- * has been served this moment. Client's worker. */
+/* A client that waits for what may never come gives up when the server stops. False: it is not
+ * waiting, or has been served this moment. Client's worker. */
 bool blocked_give_up(struct resp_client *c);
 
 /* --- for touched.c and resp_face.c ---------------------------------------------------------------- */
@@ -68,8 +68,8 @@ static inline bool blocked_may_feed(const struct worker *w, const struct command
 /* Appends to `ret_fed` what a note means to those who wait, if anything. Calls nobody. */
 void blocked_note(const struct worker *w, enum store_touch what, uint32_t db, struct slice key,
                   struct buf *ret_fed);
-/* Serves whom it can of those who wait for `fed`'s keys, in order of arrival, and empties `fed`. False: nothing
- * happened, somebody else owns the store; gate_wake() will be called. */
+/* Serves whom it can of those who wait for `fed`'s keys, in order of arrival, and empties `fed`.
+ * False: nothing happened, somebody else owns the store; gate_wake() will be called. */
 bool blocked_serve(struct worker *w, struct buf *fed);
 
 struct blocked *blocked_create(void);

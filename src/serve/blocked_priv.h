@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The registry of those who wait, for blocked.c (which says how it works and numbers the invariants),
- * blocked_wait.c (a client's wait, from its beginning to its reply) and blocked_serve.c (who gets what a write
- * made). Everything here: who owns the store (BK1), unless it says otherwise.
+ * The registry of those who wait, for blocked.c (which says how it works and numbers the
+ * invariants), blocked_wait.c (a client's wait, from its beginning to its reply) and
+ * blocked_serve.c (who gets what a write made). Everything here: who owns the store (BK1), unless
+ * it says otherwise.
  */
 #ifndef SERVE_BLOCKED_PRIV_H
 #define SERVE_BLOCKED_PRIV_H
@@ -74,8 +75,8 @@ void waiter_enter(struct blocked *b, struct waiter *w, const struct block *block
 void waiter_leave(struct blocked *b, struct waiter *w);
 /* After it has left; whoever it belongs to (BK2). */
 void waiter_free(struct waiter *w);
-/* With the reply in place: the waiter leaves, and its client gets the reply, at once if it is a client of `at`,
- * this thread's worker, or else by mail. Takes the waiter. */
+/* With the reply in place: the waiter leaves, and its client gets the reply, at once if it is a
+ * client of `at`, this thread's worker, or else by mail. Takes the waiter. */
 void waiter_end(struct worker *at, struct waiter *w);
 
 #endif

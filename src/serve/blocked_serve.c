@@ -2,9 +2,10 @@
 /*
  * Who gets what a write made, and when.
  *
- * blocked_note() writes down which keys may feed somebody while the store's notes are taken; blocked_serve() then
- * goes through them, key by key, and in each key's line by order of arrival. The *hand* runs each waiter's command
- * again: who finds something has its reply and leaves, who finds nothing keeps its place.
+ * blocked_note() writes down which keys may feed somebody while the store's notes are taken;
+ * blocked_serve() then goes through them, key by key, and in each key's line by order of arrival.
+ * The *hand* runs each waiter's command again: who finds something has its reply and leaves, who
+ * finds nothing keeps its place.
  *
  * Threads: any worker. blocked_serve() owns the store meanwhile.
  */

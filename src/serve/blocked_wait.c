@@ -2,9 +2,10 @@
 /*
  * One client's wait: how it begins, and the four ways in which it ends. blocked.c draws them.
  *
- * Each end takes the waiter out of the registry first, with the store owned, and only then decides who frees it: the
- * worker that gives the client its reply, or leave() when the client has gone. Where the store cannot be owned at
- * once (a long script owns it) a timer tries again; nobody waits for it.
+ * Each end takes the waiter out of the registry first, with the store owned, and only then decides
+ * who frees it: the worker that gives the client its reply, or leave() when the client has gone.
+ * Where the store cannot be owned at once (a long script owns it) a timer tries again; nobody waits
+ * for it.
  *
  * Threads: the client's worker, except waiter_end() and blocked_end(): any worker.
  */
@@ -79,7 +80,8 @@ static void timed_out(struct timer *t)
     worker_disown(at);
 }
 
-/* A waiter without a client. While a long script owns the store it stays in line, and is passed over. */
+/* A waiter without a client. While a long script owns the store it stays in line, and is passed
+ * over. */
 static void leave(struct timer *t)
 {
     struct waiter *w = container_of(t, struct waiter, timer);

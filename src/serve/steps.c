@@ -23,10 +23,11 @@
  * A step returns the next one, or STEP_PARKED after it has arranged to be called back; the callback
  * sets request->step and calls steps_run(). Nothing here blocks.
  *
- * What the words mean: a *plan* is what PostgreSQL said that each statement depends on (fill/plan.h), a
- * *flight* is one fill and all who wait for it (fill/flight.h), a *stamp* the position that an answer is
- * true as of (fresh/fresh.h), a *hold* a key locked in the store (store/store.h). A request's fields are in
- * request.h, its bytes are http_face.c's. Redis commands do not come here: resp_face.c draws their lane.
+ * What the words mean: a *plan* is what PostgreSQL said that each statement depends on
+ * (fill/plan.h), a *flight* is one fill and all who wait for it (fill/flight.h), a *stamp* the
+ * position that an answer is true as of (fresh/fresh.h), a *hold* a key locked in the store
+ * (store/store.h). A request's fields are in request.h, its bytes are http_face.c's. Redis commands
+ * do not come here: resp_face.c draws their lane.
  *
  * Threads: the connection's worker, also for what was parked.
  */
@@ -87,8 +88,8 @@ static enum step admit_no_route(struct request *r, unsigned methods)
     return STEP_DONE;
 }
 
-/* "Freshet-Position" header first, then the cookie. A token that cannot be read is treated like one of
- * another epoch: the safe way. */
+/* "Freshet-Position" header first, then the cookie. A token that cannot be read is treated like one
+ * of another epoch: the safe way. */
 static void read_token(struct request *r)
 {
     struct slice token = http_header_get(r->head, "Freshet-Position");
@@ -464,7 +465,8 @@ void steps_run(struct request *r)
 {
     r->now_ms = loop_now_ms(r->worker->loop);
     enum step next = r->step;
-    /* A parked request may have been overtaken by a shutdown: its answer is the connection's last. */
+    /* A parked request may have been overtaken by a shutdown: its answer is the connection's
+     * last. */
     r->close |= atomic_load_explicit(&r->worker->server->draining, memory_order_relaxed);
     tell_begin(r);
     while (next != STEP_DONE && next != STEP_PARKED) {

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who is told of which change: two tables under one lock (tracking_table.c), and what is told from them
- * (tracking_send.c).
+ * Who is told of which change: two tables under one lock (tracking_table.c), and what is told from
+ * them (tracking_send.c).
  *
  *   trackers  number of a client ─> what it has asked for
  *   keys      key ─> numbers of the clients that have read it (default mode)
  *
- * A key leaves the table when it changes, with all its readers: each is told once. Clients that have gone are
- * found out then. Beyond `tracking-table-max-keys` an old key leaves, and its readers are told as if it had
- * changed.
+ * A key leaves the table when it changes, with all its readers: each is told once. Clients that
+ * have gone are found out then. Beyond `tracking-table-max-keys` an old key leaves, and its readers
+ * are told as if it had changed.
  *
- * A reader is noted before and after the command that reads. A change before the read takes the first note; one
- * between read and second note takes it too, and since its message is delivered by the reader's own worker it
- * follows the reply. So nobody keeps an old value without having been told.
+ * A reader is noted before and after the command that reads. A change before the read takes the
+ * first note; one between read and second note takes it too, and since its message is delivered by
+ * the reader's own worker it follows the reply. So nobody keeps an old value without having been
+ * told.
  *
  * Changes are gathered while the store's notes are taken (w->changed) and sent when nothing is held: a message a
  * key in default mode, one message with all its keys for a BCAST client.
  *
- * NOLOOP needs to know whose a change is. Commands that write run with the store owned for such clients, notes
+ * NOLOOP needs to know whose a change is. Commands that write run with the store owned for such
+ * clients, notes
  * of others having been taken before, so what is noted then is theirs (w->author).
  *
  * Keys of all databases are one namespace here, as in Redis.
@@ -61,8 +63,8 @@ static bool is_tracked_read(const struct resp_client *c, const struct command *c
            (!k->optout || c->caching != CLIENT_CACHING_NO);
 }
 
-/* With the lock. Beyond the setting's number of keys the oldest one's readers are told as if it had changed; then it
- * leaves. */
+/* With the lock. Beyond the setting's number of keys the oldest one's readers are told as if it had
+ * changed; then it leaves. */
 static void push_out_oldest(struct worker *w, struct tracking *t)
 {
     uint64_t max = setting_get(&w->server->settings.tracking_keys_max);

@@ -5,11 +5,11 @@
  *   default    the keys that a client reads are remembered; the first change of one tells it, once
  *   BCAST      every change of a key with one of the client's prefixes tells it; nothing is remembered
  *
- * A change is what the store notes (touched.c): writes of any client, expiry, eviction, entries that a
- * commit made outdated once somebody finds out. So no command can forget to tell.
+ * A change is what the store notes (touched.c): writes of any client, expiry, eviction, entries
+ * that a commit made outdated once somebody finds out. So no command can forget to tell.
  *
- * Messages travel as pubsub does: a topic for each client, named by its number. RESP3 clients get a push; with
- * REDIRECT another connection gets it, a RESP2 one as a message of __redis__:invalidate.
+ * Messages travel as pubsub does: a topic for each client, named by its number. RESP3 clients get a
+ * push; with REDIRECT another connection gets it, a RESP2 one as a message of __redis__:invalidate.
  *
  * Source: redis.io "Client-side caching". Threads: any worker's; lock: rank watch.
  */
@@ -23,8 +23,8 @@ struct tracking;
 struct tracking *tracking_create(void);
 void tracking_destroy(struct tracking **t);
 
-/* Before and after a command that reads, while the server's alert says ALERT_TRACKING: between the two any
- * change is noticed. */
+/* Before and after a command that reads, while the server's alert says ALERT_TRACKING: between the
+ * two any change is noticed. */
 void tracking_note_read(struct resp_client *c, const struct command *cmd, const struct slice *argv,
                         uint32_t argc);
 /* The end of a command: CLIENT CACHING is for the next one only. */
@@ -34,8 +34,8 @@ bool tracking_wants_author(const struct resp_client *c, const struct command *cm
 /* Tracking ends: OFF, RESET, the connection goes away. */
 void tracking_end(struct resp_client *c);
 
-/* A note of a change; may be called while the notes are being taken. `author`: 0, or the client whose change
- * it is for certain. */
+/* A note of a change; may be called while the notes are being taken. `author`: 0, or the client
+ * whose change it is for certain. */
 void tracking_note_change(struct worker *w, enum store_touch what, uint32_t db, struct slice key);
 /* Sends what was noted. Not while a key is held. */
 void tracking_send(struct worker *w);
@@ -52,7 +52,8 @@ struct tracking_figures {
     uint64_t prefixes;
 };
 void tracking_figures(struct server *s, struct tracking_figures *ret_figures);
-/* For CLIENT LIST: "t", "tB", "tR" appended; and the number of the redirection, -1: tracking is off. */
+/* For CLIENT LIST: "t", "tB", "tR" appended; and the number of the redirection, -1: tracking is
+ * off. */
 void tracking_flags(const struct resp_client *c, struct buf *out);
 int64_t tracking_redirection(const struct resp_client *c);
 

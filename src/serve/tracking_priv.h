@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The tables of tracking.c, which says what they are for, and what tracking_send.c does with them. Functions here:
- * with the lock.
+ * The tables of tracking.c, which says what they are for, and what tracking_send.c does with them.
+ * Functions here: with the lock.
  */
 #ifndef SERVE_TRACKING_PRIV_H
 #define SERVE_TRACKING_PRIV_H

@@ -5,7 +5,8 @@
  *      w->changed ─> for each change: the key's readers are taken out of the table and told; BCAST clients have it
  *                    added to their batch ─> the batches ─> a flush, if there was one
  *
- * Who is to be told is collected under the lock, and told without it: publishing may deliver at once.
+ * Who is to be told is collected under the lock, and told without it: publishing may deliver at
+ * once.
  *
  * Threads: any worker's, with nothing held.
  */
@@ -155,7 +156,8 @@ static void send_flush(struct worker *w, bool is_durable)
     free(to);
 }
 
-/* What BCAST clients have coming, one after the other: publishing is not for those who hold the lock. */
+/* What BCAST clients have coming, one after the other: publishing is not for those who hold the
+ * lock. */
 static void send_batches(struct worker *w)
 {
     struct tracking *t = tracking_of(w);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One user: made, copied, told, and asked what it may. How rules change one that is being made is in user_rules.c.
+ * One user: made, copied, told, and asked what it may. How rules change one that is being made is
+ * in user_rules.c.
  *
- * What a command does to a key stands in its key specification (key_specs.def): what is told or used needs a pattern that
- * reads, what is changed one that writes, what is both one pattern with both rights. To subscribe to a pattern is another thing: it must be one that was given, letter for letter, or
- * somebody could listen to more than he may.
+ * What a command does to a key stands in its key specification (key_specs.def): what is told or
+ * used needs a pattern that reads, what is changed one that writes, what is both one pattern with
+ * both rights. To subscribe to a pattern is another thing: it must be one that was given, letter
+ * for letter, or somebody could listen to more than he may.
  *
- * Threads: user_create() and user_copy(): any; then whoever makes the user; once it is in the table nobody changes it
- * and anybody reads it.
+ * Threads: user_create() and user_copy(): any; then whoever makes the user; once it is in the table
+ * nobody changes it and anybody reads it.
  */
 #include "serve/user.h"
 

@@ -3,7 +3,8 @@
  * A user, and the words that make one ("on", ">secret", "~cache:*", "+@read"): for users.c, users_policy.c and
  * cmd/acl.c. What a user may (user_check(), user_is_full()) is declared in users.h.
  *
- * Source: redis.io "Access Control List". Threads: the owner of a user that is being made; reading: anybody.
+ * Source: redis.io "Access Control List". Threads: the owner of a user that is being made; reading:
+ * anybody.
  */
 #ifndef SERVE_USER_H
 #define SERVE_USER_H

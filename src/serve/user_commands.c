@@ -2,9 +2,10 @@
 /*
  * Rules about commands: "+get", "-@dangerous", "+config|get".
  *
- * What may run is a bit for each command and subcommand. The words that set the bits are kept beside it, so that ACL LIST
- * can tell them: +@all and -@all begin anew, any other word takes the place of earlier ones about the same command, its
- * subcommands, or the same category. A word that changes nothing is kept too: the next release may have more commands.
+ * What may run is a bit for each command and subcommand. The words that set the bits are kept
+ * beside it, so that ACL LIST can tell them: +@all and -@all begin anew, any other word takes the
+ * place of earlier ones about the same command, its subcommands, or the same category. A word that
+ * changes nothing is kept too: the next release may have more commands.
  *
  * "+select|0" is no bit: the first argument is kept, until another word is about the whole command.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The words of ACL SETUSER and of the policy's `users`, one at a time: flags, passwords, patterns of keys and channels.
- * Those about commands are in user_commands.c.
+ * The words of ACL SETUSER and of the policy's `users`, one at a time: flags, passwords, patterns
+ * of keys and channels. Those about commands are in user_commands.c.
  *
  * A word that is refused has changed nothing.
  *

@@ -2,13 +2,14 @@
 /*
  * The table of users, and who is who.
  *
- * A connection holds a reference to its user and remembers the table's version. When the version has moved it
- * looks again by name: a changed user is taken over, one that is gone closes the connection. The version is
- * read once a command, together with the other alerts (ALERT_USERS is set once the table first changes); and
- * users_tell() has every worker look at those who are silent, or only listen.
+ * A connection holds a reference to its user and remembers the table's version. When the version
+ * has moved it looks again by name: a changed user is taken over, one that is gone closes the
+ * connection. The version is read once a command, together with the other alerts (ALERT_USERS is
+ * set once the table first changes); and users_tell() has every worker look at those who are
+ * silent, or only listen.
  *
- * Threads: any worker's. Lock: rank watch; users themselves never change and are freed with their last
- * reference.
+ * Threads: any worker's. Lock: rank watch; users themselves never change and are freed with their
+ * last reference.
  */
 #include "serve/user.h"
 

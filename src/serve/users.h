@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Users of the Redis face: who may run which commands on which keys and channels (Redis's ACL in its basic
- * form: one set of rules a user, no selectors).
+ * Users of the Redis face: who may run which commands on which keys and channels (Redis's ACL in
+ * its basic form: one set of rules a user, no selectors).
  *
- * There is always a user "default", whose password is the policy's `auth` until ACL SETUSER gives it another.
- * Others come from the policy's `users` and from ACL SETUSER; those of SETUSER are gone after a restart. A
- * reload puts the policy's users back to what it says, and removes those that it no longer names.
+ * There is always a user "default", whose password is the policy's `auth` until ACL SETUSER gives
+ * it another. Others come from the policy's `users` and from ACL SETUSER; those of SETUSER are gone
+ * after a restart. A reload puts the policy's users back to what it says, and removes those that it
+ * no longer names.
  *
- * A user never changes: a SETUSER makes a new one in its place, and each connection finds out at its next
- * command (`users_version`). Who has every right pays one branch a command.
+ * A user never changes: a SETUSER makes a new one in its place, and each connection finds out at
+ * its next command (`users_version`). Who has every right pays one branch a command.
  *
  * Threads: any worker's. Lock: rank watch.
  */
@@ -31,8 +32,8 @@ void users_begin(struct resp_client *c);
 void users_end(struct resp_client *c);
 /* False: no such user, disabled, or another password. */
 bool users_authenticate(struct resp_client *c, struct slice name, struct slice password);
-/* The user may have changed since the last command: looks again. False: it is gone, and the connection
- * closes. */
+/* The user may have changed since the last command: looks again. False: it is gone, and the
+ * connection closes. */
 bool users_refresh(struct resp_client *c);
 
 const char *client_user_name(const struct resp_client *c);
@@ -53,8 +54,9 @@ bool users_admit(struct resp_client *c, const struct command *cmd, const struct 
 /* What a script of this client wants to run; false, and nothing said. Client's worker. */
 bool users_admit_script(struct resp_client *caller, const struct command *cmd,
                         const struct slice *argv, uint32_t argc);
-/* The user of this name as it is now, for a command that was admitted and has waited since: false after NOPERM was
- * appended to `out`. NULL: may everything; a user that is gone is another's affair. Any worker. */
+/* The user of this name as it is now, for a command that was admitted and has waited since: false
+ * after NOPERM was appended to `out`. NULL: may everything; a user that is gone is another's
+ * affair. Any worker. */
 bool users_still_admit(struct server *s, const struct user *u, const struct command *cmd,
                        const struct slice *argv, uint32_t argc, struct buf *out);
 

@@ -2,15 +2,15 @@
 /*
  * The users of the policy file: judged, made, and replaced by a reload.
  *
- * The policy module has checked their form. What a rule means, serve knows: each word is applied to a user that
- * is thrown away, and a refusal becomes a complaint with the word's line; a command or category that does not
- * exist is told together with the nearest that does.
+ * The policy module has checked their form. What a rule means, serve knows: each word is applied to
+ * a user that is thrown away, and a refusal becomes a complaint with the word's line; a command or
+ * category that does not exist is told together with the nearest that does.
  *
- * "default" begins with every right, and is open or has the policy's password; the words of the file come on
- * top. Any other user begins switched on, with no right at all.
+ * "default" begins with every right, and is open or has the policy's password; the words of the
+ * file come on top. Any other user begins switched on, with no right at all.
  *
- * A reload compares nothing: each user of the file is made anew, which also undoes an ACL SETUSER of it. Users
- * that only SETUSER has made are left alone.
+ * A reload compares nothing: each user of the file is made anew, which also undoes an ACL SETUSER
+ * of it. Users that only SETUSER has made are left alone.
  *
  * Threads: any; the table has its lock.
  */

@@ -2,20 +2,23 @@
 /*
  * Gates: who may be in the store.
  *
- * A gate is a mutex on its own cache line that only its thread takes, unless somebody wants to own the whole
- * store: an owner takes all of them, in order. So a hold costs two uncontended locks; inside a pass, which keeps
- * the gate over many holds, one; inside an ownership none, because nobody else can be past a gate.
+ * A gate is a mutex on its own cache line that only its thread takes, unless somebody wants to own
+ * the whole store: an owner takes all of them, in order. So a hold costs two uncontended locks;
+ * inside a pass, which keeps the gate over many holds, one; inside an ownership none, because
+ * nobody else can be past a gate.
  *
  *      hold    gate, shard          waits for an owner
  *      pass    gate, if open        refused while somebody owns or is closing
  *      own     owner, every gate    waits for an owner, and for passes and holds
  *      own_try owner if free, ...   refused while somebody owns or is closing
  *
- * Who is refused marks its gate and tries once more; who gives the store up opens the gates and then looks at the marks.
- * One of the two sees the other (fences), so nobody who was refused is forgotten.
+ * Who is refused marks its gate and tries once more; who gives the store up opens the gates and
+ * then looks at the marks. One of the two sees the other (fences), so nobody who was refused is
+ * forgotten.
  *
- * Invariants: G1. `owner_lock` is held while any gate is held by a thread that is not its own. G2. nobody waits for `owner_lock`
- * while holding a gate: a pass ends first. G3. a pass is short: nothing in it waits.
+ * Invariants: G1. `owner_lock` is held while any gate is held by a thread that is not its own. G2.
+ * nobody waits for `owner_lock` while holding a gate: a pass ends first. G3. a pass is short:
+ * nothing in it waits.
  *
  * Threads: a gate's functions: its thread. store_own_is_wanted(): any.
  */

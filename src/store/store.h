@@ -9,18 +9,20 @@
  *                      └─ item  one allocation: header, [expiry], [stamp, deps], key, value
  *      space ── budget, eviction, default TTL; one or several databases share it
  *
- * An item that has expired, or that `fresh` refuses, is absent to every function here: nothing in the
- * rest of the program can see a stale entry by forgetting to ask.
+ * An item that has expired, or that `fresh` refuses, is absent to every function here: nothing in
+ * the rest of the program can see a stale entry by forgetting to ask.
  *
- * Access goes through a *hold*: store_hold() locks the shard of one key, store_drop() unlocks. Between
- * the two, item pointers and slices into items are valid and nothing else changes the shard. A whole
- * turn of several keys (MULTI, MGET, RENAME, FLUSHALL, KEYS) runs between store_own() and
- * store_disown(): the thread then owns every shard, and store_hold() inside it costs no lock.
+ * Access goes through a *hold*: store_hold() locks the shard of one key, store_drop() unlocks.
+ * Between the two, item pointers and slices into items are valid and nothing else changes the
+ * shard. A whole turn of several keys (MULTI, MGET, RENAME, FLUSHALL, KEYS) runs between
+ * store_own() and store_disown(): the thread then owns every shard, and store_hold() inside it
+ * costs no lock.
  *
  * Gates: each thread that touches the store has one. store_hold() passes the thread's own gate (an
- * uncontended lock on its own cache line); store_own() closes every gate in order. So single-key work
- * of different threads meets only at a shard, and owners exclude everybody. A thread that must not wait
- * tries its gate with store_gate_try(), or to own with store_own_try(), and is told when it may try again.
+ * uncontended lock on its own cache line); store_own() closes every gate in order. So single-key
+ * work of different threads meets only at a shard, and owners exclude everybody. A thread that must
+ * not wait tries its gate with store_gate_try(), or to own with store_own_try(), and is told when
+ * it may try again.
  *
  * Invariants:
  *   S1. bytes accounted to a space <= its budget, counted in pages that the allocator owns.
@@ -70,7 +72,8 @@ struct store_options {
     const uint8_t *db_space; /* db number -> index into spaces */
 };
 
-/* Copies the options; `fresh` and the names of spaces are borrowed. Destroying: nobody uses it any more. */
+/* Copies the options; `fresh` and the names of spaces are borrowed. Destroying: nobody uses it any
+ * more. */
 struct store *store_create(const struct store_options *options);
 void store_destroy(struct store **s);
 
@@ -93,22 +96,24 @@ struct store_hold {
     bool is_draft; /* of a store_draft: nobody is told */
 };
 
-/* May wait: for the key's shard, and at the gate for whoever owns the store (who must not, passes it with
- * store_gate_try() before). One at a time, except inside store_own(). Dropping ends it, and hands its effects on. */
+/* May wait: for the key's shard, and at the gate for whoever owns the store (who must not, passes
+ * it with store_gate_try() before). One at a time, except inside store_own(). Dropping ends it, and
+ * hands its effects on. */
 void store_hold(struct store *s, struct store_gate *g, uint32_t db, struct slice key,
                 uint64_t now_ms, struct store_hold *ret_hold);
 void store_drop(struct store_hold *h);
 
-/* A hint: this is looked up next. Overlaps the waits for memory that the lookups would have one after the
- * other. Of each there are STORE_WARM_WORDS: the key, and what may name an element in it (NULL pointers: there
- * is none); at most STORE_WARM_MAX of them count. Not while something is held. */
+/* A hint: this is looked up next. Overlaps the waits for memory that the lookups would have one
+ * after the other. Of each there are STORE_WARM_WORDS: the key, and what may name an element in it
+ * (NULL pointers: there is none); at most STORE_WARM_MAX of them count. Not while something is
+ * held. */
 enum { STORE_WARM_MAX = 16, STORE_WARM_WORDS = 3 };
 void store_warm(struct store *s, struct store_gate *g, uint32_t db, const struct slice *words,
                 uint32_t count);
 
-/* Passes the thread's own gate for many holds to come; only a shard's lock is left to them. False: the gate
- * is closed or about to be, and store_gate_on_open()'s function will be called. Leave soon, at the
- * latest when somebody wants to own the store. */
+/* Passes the thread's own gate for many holds to come; only a shard's lock is left to them. False:
+ * the gate is closed or about to be, and store_gate_on_open()'s function will be called. Leave
+ * soon, at the latest when somebody wants to own the store. */
 bool store_gate_try(struct store *s, struct store_gate *g);
 void store_gate_leave(struct store *s, struct store_gate *g);
 /* Does somebody wait for the gates that are passed now? */
@@ -146,8 +151,8 @@ enum store_absence {
     STORE_UNPROVEN, /* fresh: no contact; the entry is kept, it may be right again in a moment */
 };
 
-/* The live item, or NULL. Counts a hit for eviction. Expired, outdated and void items are removed on
- * the way. `ret_why` may be NULL. */
+/* The live item, or NULL. Counts a hit for eviction. Expired, outdated and void items are removed
+ * on the way. `ret_why` may be NULL. */
 struct store_item *store_lookup(struct store_hold *h, enum store_absence *ret_why);
 /* The same without counting a hit (EXISTS, TTL, SCAN, TOUCH's opposite). */
 struct store_item *store_peek(struct store_hold *h, enum store_absence *ret_why);
@@ -172,9 +177,9 @@ uint32_t store_item_hits(const struct store_item *it);
 
 /* --- writing ------------------------------------------------------------------------------------ */
 
-/* A write may move or evict other items of the space: pointers and slices into items are good until the
- * next write by the same thread. Value and dependencies of a write may themselves be slices of a stored
- * item (RENAME, COPY); the key of a hold may not. */
+/* A write may move or evict other items of the space: pointers and slices into items are good until
+ * the next write by the same thread. Value and dependencies of a write may themselves be slices of
+ * a stored item (RENAME, COPY); the key of a hold may not. */
 
 struct store_write {
     struct slice value;
@@ -185,27 +190,29 @@ struct store_write {
     uint32_t cost_us; /* what the fill cost; 0: unknown. For eviction's worth. */
 };
 
-/* Stores or replaces. ERR_NOSPACE: space full and eviction cannot help (the old value stays).
- * The caller has judged the stamp; a mark raised since makes the entry absent at its first lookup. */
+/* Stores or replaces. ERR_NOSPACE: space full and eviction cannot help (the old value stays). The
+ * caller has judged the stamp; a mark raised since makes the entry absent at its first lookup. */
 enum err store_put(struct store_hold *h, const struct store_write *w);
 /* A new value of `len` bytes with everything else (expiry, stamp, deps) kept from the live item, or
- * fresh metadata `meta` when the key is absent. Bytes up to min(old len, len) are kept, the rest are
- * zero; `ret_value` points at the value to be edited in place. For APPEND, SETRANGE, SETBIT, INCR. */
+ * fresh metadata `meta` when the key is absent. Bytes up to min(old len, len) are kept, the rest
+ * are zero; `ret_value` points at the value to be edited in place. For APPEND, SETRANGE, SETBIT,
+ * INCR. */
 enum err store_edit(struct store_hold *h, size_t len, const struct store_write *meta,
                     char **ret_value);
 bool store_remove(struct store_hold *h);
-/* After bytes given out by store_edit() were written: logs [offset, offset + len) of the value as the
- * effect. Call it before the hold is dropped, and after each store_edit(). */
+/* After bytes given out by store_edit() were written: logs [offset, offset + len) of the value as
+ * the effect. Call it before the hold is dropped, and after each store_edit(). */
 void store_edited(struct store_hold *h, size_t offset, size_t len);
-/* A whole value of any kind to another key (RENAME, COPY): `meta` says expiry, stamp and dependencies
- * of the new one, which replaces what was there. Both held, inside store_own(). ERR_NOSPACE changes
- * nothing. Moving leaves no source behind, and moves no elements within a shard's pool. */
+/* A whole value of any kind to another key (RENAME, COPY): `meta` says expiry, stamp and
+ * dependencies of the new one, which replaces what was there. Both held, inside store_own().
+ * ERR_NOSPACE changes nothing. Moving leaves no source behind, and moves no elements within a
+ * shard's pool. */
 enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
 enum err store_move(struct store_hold *from, struct store_hold *to, const struct store_write *meta);
-/* A whole new value of any kind, made step by step, that takes the place of the old one at once or not at
- * all (SUNIONSTORE, SORT STORE, RESTORE): writes with a meta of nothing go through `hold`; nobody sees,
- * remembers or evicts what they make. Inside store_own(), with the target held; end it before that ends,
- * with one of the two. */
+/* A whole new value of any kind, made step by step, that takes the place of the old one at once or
+ * not at all (SUNIONSTORE, SORT STORE, RESTORE): writes with a meta of nothing go through `hold`;
+ * nobody sees, remembers or evicts what they make. Inside store_own(), with the target held; end it
+ * before that ends, with one of the two. */
 struct store_draft {
     struct store_hold hold;
     char name[16];
@@ -217,14 +224,15 @@ enum err store_draft_publish(struct store_draft *d, struct store_hold *target,
 void store_draft_discard(struct store_draft *d);
 /* False when the key is absent. 0 removes the expiry. May move the item. */
 enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found);
-/* Gives the live item of any kind this stamp and these dependencies (not the item's own memory) in place of
- * what it had. S4: a stamp that it had may only be lowered. May move the item. */
+/* Gives the live item of any kind this stamp and these dependencies (not the item's own memory) in
+ * place of what it had. S4: a stamp that it had may only be lowered. May move the item. */
 enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *deps, uint32_t count);
-/* Did the space of this database, which never evicts, lately refuse a small write, and has nothing been written or
- * removed in it since? Or does it use more than a limit below its budget? Then a write need not be tried. */
+/* Did the space of this database, which never evicts, lately refuse a small write, and has nothing
+ * been written or removed in it since? Or does it use more than a limit below its budget? Then a
+ * write need not be tried. */
 bool store_is_full(const struct store *s, uint32_t db);
-/* The item has come to hold something that was true as of `stamp`: its own stamp, if it has one, is that or
- * older from now on. In place; absent keys stay absent. */
+/* The item has come to hold something that was true as of `stamp`: its own stamp, if it has one, is
+ * that or older from now on. In place; absent keys stay absent. */
 void store_lower_stamp(struct store_hold *h, fresh_pos stamp);
 
 /* --- whole databases ---------------------------------------------------------------------------- */
@@ -235,14 +243,14 @@ uint64_t store_db_size(struct store *s, uint32_t db);
 uint64_t store_db_expiring(struct store *s, uint32_t db);
 /* Empties a database. Needs store_own(). */
 void store_db_flush(struct store *s, uint32_t db);
-/* Exchanges two databases (SWAPDB). Needs store_own(). False, and nothing happens, when they belong to
- * different spaces: their budgets and promises differ. */
+/* Exchanges two databases (SWAPDB). Needs store_own(). False, and nothing happens, when they belong
+ * to different spaces: their budgets and promises differ. */
 bool store_db_swap(struct store *s, uint32_t a, uint32_t b);
 
-/* One step of a cursor walk over a database. Visits at least every key that stays for the whole walk.
- * `cursor` 0 starts, returned 0 ends; the cursor survives growth of the index and deletions. `visit`
- * sees live items only (with `now_ms` 0 also what is expired or unproven now) and must not call the
- * store. Locks one shard at a time; visits about `count` keys. */
+/* One step of a cursor walk over a database. Visits at least every key that stays for the whole
+ * walk. `cursor` 0 starts, returned 0 ends; the cursor survives growth of the index and deletions.
+ * `visit` sees live items only (with `now_ms` 0 also what is expired or unproven now) and must not
+ * call the store. Locks one shard at a time; visits about `count` keys. */
 typedef void store_visit_fn(void *arg, const struct store_item *it);
 uint64_t store_scan(struct store *s, struct store_gate *g, uint32_t db, uint64_t cursor,
                     uint32_t count, uint64_t now_ms, store_visit_fn *visit, void *arg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * watch: who learns that a key has changed, whoever changed it and however: written, removed, expired, evicted,
- * outdated by a commit, flushed.
+ * watch: who learns that a key has changed, whoever changed it and however: written, removed,
+ * expired, evicted, outdated by a commit, flushed.
  *
  *      WATCH              one client, one key: a flag is set under the shard's lock
  *      touched keys       notes in the shard, taken by those who react (serve/touched.c): blocked clients,
@@ -37,8 +37,8 @@ bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch
 
 /* --- touched keys ------------------------------------------------------------------------------- */
 
-/* While somebody observes a key, each change of it is noted in its shard, for those who react to keys
- * (blocked clients, client-side caching, keyspace events of expiry and eviction). */
+/* While somebody observes a key, each change of it is noted in its shard, for those who react to
+ * keys (blocked clients, client-side caching, keyspace events of expiry and eviction). */
 enum store_touch {
     STORE_TOUCH_WRITTEN,
     STORE_TOUCH_REMOVED,
@@ -49,15 +49,16 @@ enum store_touch {
 };
 /* Counts observers of every key up or down; any thread. */
 void store_observe(struct store *s, int change);
-/* The same for one key's name, in whatever database; any thread. Seen by every hold that begins later. */
+/* The same for one key's name, in whatever database; any thread. Seen by every hold that begins
+ * later. */
 void store_observe_key(struct store *s, struct slice key, int change);
-/* Has somebody asked for this key's name? Sometimes true for another one's. A load and a hash; of those
- * who observe every key it says nothing. */
+/* Has somebody asked for this key's name? Sometimes true for another one's. A load and a hash; of
+ * those who observe every key it says nothing. */
 bool store_key_observed(const struct store *s, struct slice key);
 /* Is there anything to take? One relaxed load. */
 bool store_touched(const struct store *s);
-/* Takes what was noted, oldest first within a shard. `fn` must not call the store. Not while something
- * is held; inside an ownership is fine. */
+/* Takes what was noted, oldest first within a shard. `fn` must not call the store. Not while
+ * something is held; inside an ownership is fine. */
 typedef void store_touch_fn(void *arg, enum store_touch what, uint32_t db, struct slice key);
 void store_touched_take(struct store *s, struct store_gate *g, store_touch_fn *fn, void *arg);
 

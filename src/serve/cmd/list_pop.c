@@ -2,8 +2,8 @@
 /*
  * Taking elements off the ends of lists: LPOP, RPOP, LMPOP, and with waiting BLPOP, BRPOP, BLMPOP.
  *
- * With several keys the first one that holds a list is popped (mpop.h). An element that does not fit into a reply
- * is not popped.
+ * With several keys the first one that holds a list is popped (mpop.h). An element that does not
+ * fit into a reply is not popped.
  */
 #include "serve/cmd/mpop.h"
 #include "serve/events.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mpop.h's commands: the arguments are read, the keys are tried in their order, and who finds nothing waits.
+ * mpop.h's commands: the arguments are read, the keys are tried in their order, and who finds
+ * nothing waits.
  *
  * Several keys are looked at at one moment (the store is owned), as Redis does.
  *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Popping from the first of several keys that has an element, and waiting for one: what the commands of lists and of
- * sorted sets have in common. They differ in how an element is popped and told.
+ * Popping from the first of several keys that has an element, and waiting for one: what the
+ * commands of lists and of sorted sets have in common. They differ in how an element is popped and
+ * told.
  *
  *      numkeys key [key ...] LEFT|RIGHT [COUNT n]              LMPOP, ZMPOP (with MIN|MAX)
  *      timeout numkeys key [key ...] LEFT|RIGHT [COUNT n]      BLMPOP, BZMPOP
@@ -15,7 +16,8 @@
 #include "serve/edit.h"
 
 struct mpop;
-/* Pops from this key. CLIENT_FOUND: replied; CLIENT_ABSENT: no reply yet; CLIENT_WRONG_KIND: the error was. */
+/* Pops from this key. CLIENT_FOUND: replied; CLIENT_ABSENT: no reply yet; CLIENT_WRONG_KIND: the
+ * error was. */
 typedef enum client_found mpop_fn(struct resp_client *c, struct slice key, const struct mpop *m);
 
 /* What lists and sorted sets differ in. */

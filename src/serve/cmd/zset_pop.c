@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Taking members off the ends of sorted sets: ZPOPMIN, ZPOPMAX, ZMPOP, and with waiting BZPOPMIN, BZPOPMAX, BZMPOP,
- * which differ in how the reply looks.
+ * Taking members off the ends of sorted sets: ZPOPMIN, ZPOPMAX, ZMPOP, and with waiting BZPOPMIN,
+ * BZPOPMAX, BZMPOP, which differ in how the reply looks.
  *
- * The reply is composed first and the members are cut afterwards, so a reply that may not be sent loses
- * nothing.
+ * The reply is composed first and the members are cut afterwards, so a reply that may not be sent
+ * loses nothing.
  */
 #include "serve/cmd/mpop.h"
 
@@ -40,9 +40,9 @@ static bool reply_head(struct resp_client *c, struct slice key, uint64_t count, 
     return as_pairs;
 }
 
-/* Pops up to `count` members from the end with the highest scores, or the lowest. CLIENT_FOUND: replied (nothing
- * is popped if the reply says too much; count 0 replies an empty array). CLIENT_ABSENT: no reply yet.
- * CLIENT_WRONG_KIND: the error was replied. */
+/* Pops up to `count` members from the end with the highest scores, or the lowest. CLIENT_FOUND:
+ * replied (nothing is popped if the reply says too much; count 0 replies an empty array).
+ * CLIENT_ABSENT: no reply yet. CLIENT_WRONG_KIND: the error was replied. */
 static enum client_found pop(struct resp_client *c, struct slice key, bool highest, uint64_t count,
                              enum pop_reply form)
 {
