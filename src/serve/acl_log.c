@@ -21,8 +21,9 @@ struct denial {
     struct list node;
     uint64_t id;
     uint64_t count;
-    uint64_t created_ms; /* wall */
+    uint64_t created_ms; /* wall, as the next; told as they are */
     uint64_t updated_ms;
+    uint64_t seen_ms; /* monotonic: what its age is counted from */
     enum acl_log_reason reason;
     const char *context; /* static */
     char *object;
@@ -60,7 +61,7 @@ static struct denial *find_same(const struct users *t, const struct denial *d)
         struct denial *old = container_of(node, struct denial, node);
         if (old->reason == d->reason && old->context == d->context &&
             strcmp(old->object, d->object) == 0 && strcmp(old->user, d->user) == 0 &&
-            d->created_ms - old->updated_ms < SAME_FOR_MS) {
+            d->seen_ms - old->seen_ms < SAME_FOR_MS) {
             return old;
         }
     }
@@ -104,6 +105,7 @@ void acl_log_note(struct resp_client *c, enum acl_log_context context, enum acl_
     d->client = xstrndup(buf_readable(&client).ptr, buf_len(&client));
     d->count = 1;
     d->created_ms = d->updated_ms = clock_wall_ms();
+    d->seen_ms = clock_now_ms();
     buf_fini(&client);
     lock_acquire(&t->lock);
     struct denial *same = find_same(t, d);
@@ -142,7 +144,7 @@ static void print(struct buf *out, int proto, const struct denial *d, uint64_t n
     pair(out, "object", d->object);
     pair(out, "username", d->user);
     resp_bulk_str(out, "age-seconds");
-    resp_double(out, proto, (double)(now_ms - d->updated_ms) / 1000.0);
+    resp_double(out, proto, (double)(now_ms - d->seen_ms) / 1000.0);
     pair(out, "client-info", d->client);
     resp_bulk_str(out, "entry-id");
     resp_integer(out, (int64_t)d->id);
@@ -175,7 +177,7 @@ void cmd_acl_log(struct resp_client *c, const struct slice *argv, uint32_t argc)
     wanted = wanted < 0 ? 0 : wanted;
     struct buf text;
     uint64_t told = 0;
-    uint64_t now_ms = clock_wall_ms();
+    uint64_t now_ms = clock_now_ms();
     buf_init(&text);
     lock_acquire(&t->lock);
     list_for_each (node, &t->log) {

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from daemon import shop_policy, until
+from resp_client import RespError
 from resp_helpers import PLAIN
 
 DAY_MS = 86_400_000
@@ -42,6 +43,17 @@ def test_absolute_expiries_are_by_the_clock_as_it_is(freshet):
     assert redis("EXPIREAT", "soon", now + 1000) == 1 and 900 < redis("TTL", "soon") <= 1000
     assert redis("EXPIREAT", "past", int(time.time()) + 1000) == 1  # that was yesterday
     assert redis("EXISTS", "past") == 0
+
+
+@pytest.mark.parametrize("days", [2, -2])
+def test_ages_in_the_log_of_denials_do_not_notice(freshet, days):
+    daemon = freshet(PLAIN)
+    redis, stranger = daemon.resp(), daemon.resp()
+    with pytest.raises(RespError):
+        stranger("AUTH", "nobody", "guess")
+    jump(redis, days * DAY_MS)
+    entry = dict(zip(*[iter(redis("ACL", "LOG")[0])] * 2))
+    assert 0 <= float(entry[b"age-seconds"]) < 600
 
 
 @pytest.mark.parametrize("days", [3, -3])
