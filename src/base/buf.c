@@ -127,6 +127,15 @@ void buf_append_slice(struct buf *b, struct slice s)
     buf_append(b, s.ptr, s.len);
 }
 
+bool buf_try_append_slice(struct buf *b, struct slice s)
+{
+    bool fits = s.len == 0 || buf_try_reserve(b, s.len) != NULL;
+    if (fits) {
+        buf_append_slice(b, s);
+    }
+    return fits;
+}
+
 void buf_append_str(struct buf *b, const char *text)
 {
     buf_append(b, text, strlen(text));

@@ -45,7 +45,9 @@ void buf_truncate(struct buf *b, size_t len);
 /* Gives memory above `keep` bytes back when the buffer is empty. */
 void buf_shrink(struct buf *b, size_t keep);
 
-/* Copies. Aborts when there is no memory: what a client chooses goes through buf_try_reserve(). */
+/* Copies what a client chose the size of. False, and nothing changed, when there is no memory. */
+bool buf_try_append_slice(struct buf *b, struct slice s);
+/* Copies. Aborts when there is no memory: what a client chooses goes through the former. */
 void buf_append(struct buf *b, const void *ptr, size_t len);
 void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_str(struct buf *b, const char *text);

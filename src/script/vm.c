@@ -303,11 +303,9 @@ static void append_field(lua_State *lua, struct buf *text, const char *name)
     lua_rawget(lua, -2);
     size_t len = 0;
     const char *value = lua_tolstring(lua, -1, &len);
-    if (value == NULL || buf_try_reserve(text, len) == NULL) {
-        value = "ERR no memory for the text of the error";
-        len = strlen(value);
+    if (value == NULL || !buf_try_append_slice(text, (struct slice){value, len})) {
+        buf_append_str(text, "ERR no memory for the text of the error");
     }
-    buf_append(text, value, len);
     lua_pop(lua, 1);
 }
 

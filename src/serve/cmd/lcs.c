@@ -158,10 +158,7 @@ static bool take_string(struct resp_client *c, struct slice key, struct buf *ret
         return true;
     }
     bool is_string = store_item_kind(item) == STORE_STRING;
-    bool fits = is_string && buf_try_reserve(ret_text, store_item_value(item).len) != NULL;
-    if (fits) {
-        buf_append_slice(ret_text, store_item_value(item));
-    }
+    bool fits = is_string && buf_try_append_slice(ret_text, store_item_value(item));
     store_drop(&h);
     if (!is_string) {
         resp_error(&c->conn.out, "ERR The specified keys must contain string values");

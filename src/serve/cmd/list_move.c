@@ -32,10 +32,7 @@ static enum client_found look(struct resp_client *c, const struct move_args *m,
         struct coll_element e;
         uint64_t rank = m->from_end == COLL_HEAD ? 0 : coll_count(item) - 1;
         check(coll_at(&h, item, rank, &e));
-        bool fits = buf_try_reserve(ret_element, e.name.len) != NULL;
-        if (fits) {
-            buf_append_slice(ret_element, e.name);
-        }
+        bool fits = buf_try_append_slice(ret_element, e.name);
         *ret_stamp = store_item_stamp(item);
         store_drop(&h);
         if (!fits) {

@@ -107,12 +107,8 @@ static bool parse(struct resp_client *c, const struct slice *argv, uint32_t argc
 static struct text keep_text(struct sort *s, struct slice value)
 {
     struct text t = {.at = buf_len(&s->texts), .len = value.len, .present = true};
-    if (s->failed || buf_try_reserve(&s->texts, value.len) == NULL) {
-        s->failed = true;
-        return (struct text){.present = false};
-    }
-    buf_append_slice(&s->texts, value);
-    return t;
+    s->failed = s->failed || !buf_try_append_slice(&s->texts, value);
+    return s->failed ? (struct text){.present = false} : t;
 }
 
 static struct slice text_of(const struct sort *s, struct text t)
