@@ -29,6 +29,11 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+static inline bool slice_begins(struct slice a, struct slice prefix)
+{
+    return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
+}
+
 static inline bool slice_is(struct slice a, const char *text)
 {
     return slice_eq(a, slice_of(text));

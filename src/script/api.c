@@ -110,6 +110,7 @@ static bool call(lua_State *lua)
         script_beat(lua);
     }
     struct slice reply = vm->host->call(vm->arg, vm->argv, (uint32_t)lua_gettop(lua), vm->proto);
+    lua_settop(lua, 0); /* thousands of arguments leave no room on the stack for the reply */
     convert_push_reply(lua, reply);
     return reply.ptr[0] == '-';
 }

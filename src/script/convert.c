@@ -139,6 +139,17 @@ static void push_error(lua_State *lua, struct slice text)
     lua_setfield(lua, -2, "ignore_error_stats_update");
 }
 
+static void push_value(lua_State *lua, struct reader *r);
+
+/* What is said about the reply behind them; scripts are not told. */
+static void skip_attributes(lua_State *lua, struct reader *r)
+{
+    for (int64_t left = 2 * read_number(r); left > 0; left--) {
+        push_value(lua, r);
+        lua_pop(lua, 1);
+    }
+}
+
 static void push_value(lua_State *lua, struct reader *r)
 {
     luaL_checkstack(lua, 6, "reply nested too deeply");
@@ -181,6 +192,10 @@ static void push_value(lua_State *lua, struct reader *r)
         break;
     case '=':
         push_verbatim(lua, read_bytes(r, read_number(r)));
+        break;
+    case '|':
+        skip_attributes(lua, r);
+        push_value(lua, r);
         break;
     default:
         unreachable();

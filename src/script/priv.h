@@ -48,7 +48,8 @@ struct script_vm {
     const struct script_run *run; /* NULL: none */
     int proto;                    /* redis.setresp() */
     bool is_killed;
-    bool too_large; /* the reply */
+    bool too_large;        /* the reply */
+    bool is_command_error; /* the reply, handed on */
     void *decoding; /* lua-cjson's text of a decoding, perhaps left behind: strbuf.c */
     void *grown;    /* its text of an encoding, larger than is kept */
 

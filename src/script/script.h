@@ -103,5 +103,7 @@ struct script_run {
 /* Runs a compiled script; what goes wrong is the reply. False: the reply is larger than `reply_max` and cut
  * somewhere, for the caller to take back. */
 bool script_vm_run(struct script_vm *vm, const struct script_run *run);
+/* Was the last run's reply the error of a command that the script had called, and which was counted then? */
+bool script_vm_error_was_a_command_s(const struct script_vm *vm);
 
 #endif

@@ -345,6 +345,19 @@ static void send_failure(struct script_vm *vm, lua_State *lua)
     convert_send_error(run->out, buf_readable(text));
 }
 
+/* Is it the table that a failed command left on the top? */
+static bool is_command_error(lua_State *lua)
+{
+    if (!lua_istable(lua, -1)) {
+        return false;
+    }
+    lua_pushliteral(lua, "ignore_error_stats_update");
+    lua_rawget(lua, -2);
+    bool is = lua_toboolean(lua, -1) != 0;
+    lua_pop(lua, 1);
+    return is && field_is_string(lua, "err");
+}
+
 static int run_protected(lua_State *lua)
 {
     struct script_vm *vm = lua_touserdata(lua, 1);
@@ -361,6 +374,7 @@ static int run_protected(lua_State *lua)
     lua_sethook(lua, hook, LUA_MASKCOUNT, HOOK_COUNT);
     int status = lua_pcall(lua, 0, 1, 1);
     lua_sethook(lua, NULL, 0, 0);
+    vm->is_command_error = is_command_error(lua);
     if (status != 0) {
         send_failure(vm, lua);
     } else {
@@ -395,6 +409,11 @@ static void settle(struct script_vm *vm)
     strbuf_settle(vm);
 }
 
+bool script_vm_error_was_a_command_s(const struct script_vm *vm)
+{
+    return vm->is_command_error;
+}
+
 bool script_vm_run(struct script_vm *vm, const struct script_run *run)
 {
     check(vm->run == NULL);
@@ -403,6 +422,7 @@ bool script_vm_run(struct script_vm *vm, const struct script_run *run)
     vm->proto = 2;
     vm->is_killed = false;
     vm->too_large = false;
+    vm->is_command_error = false;
     if (lua_cpcall(vm->lua, run_protected, vm) != 0) {
         /* Outside the script itself: no memory for its arguments, or for its reply. */
         buf_truncate(run->out, before);

@@ -66,6 +66,7 @@ struct resp_client {
     enum client_caching caching; /* what CLIENT CACHING said of the next command */
     bool no_evict;               /* told by CLIENT LIST; connections are never evicted */
     bool reply_failed;           /* the command being run says more than may be sent */
+    bool error_told;             /* its error is one of a script's command, counted there */
     enum reply_mode reply;
     const struct policy_space *space;
     const struct command *last;

@@ -117,11 +117,18 @@ static inline bool enter(struct resp_client *c, const struct command *cmd, const
            gate_enter_slowly(c, cmd, argv, argc, feeds);
 }
 
-static void refuse_busy(struct resp_client *c, size_t before)
+/* A transaction that cannot begin is over. */
+static void refuse_busy(struct resp_client *c, const struct command *cmd, size_t before)
 {
+    bool is_exec = cmd->run == cmd_exec && c->in_multi;
+    if (is_exec) {
+        client_discard(c);
+    }
     c->multi_failed = c->in_multi;
-    resp_error(&c->conn.out, "BUSY Redis is running a script. You can only call SCRIPT KILL or "
-                             "SHUTDOWN NOSAVE.");
+    resp_error(&c->conn.out,
+               "%sBUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN "
+               "NOSAVE.",
+               is_exec ? "EXECABORT Transaction discarded because of: " : "");
     (void)resp_count_reply(c, before);
 }
 
@@ -139,7 +146,7 @@ static bool answer(struct resp_client *c, size_t used)
         (void)resp_count_reply(c, before);
     } else if (__builtin_expect((alert & ALERT_BUSY) != 0, 0) &&
                (cmd->flags & COMMAND_ALLOW_BUSY) == 0) {
-        refuse_busy(c, before);
+        refuse_busy(c, cmd, before);
     } else if (__builtin_expect((alert & ALERT_PAUSE) != 0, 0) && !is_to_queue(c, cmd) &&
                pause_holds(c, cmd)) { /* NOLINT(bugprone-branch-clone): asked in this order */
         c->running = false;

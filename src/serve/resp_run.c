@@ -28,12 +28,13 @@ bool resp_count_reply(struct resp_client *c, size_t before)
 {
     const struct buf *out = &c->conn.out;
     bool failed = buf_len(out) > before && out->mem[out->start + before] == '-';
-    if (__builtin_expect(failed, 0)) {
+    if (__builtin_expect(failed && !c->error_told, 0)) {
         struct slice text = slice_from(buf_readable(out), before + 1);
         serve_count(c->worker, resp_errors);
         command_stats_error(c->worker, text);
         trace(TRACE_REPLY_ERROR, c->conn.id, 0, text);
     }
+    c->error_told = false;
     return failed;
 }
 
@@ -101,7 +102,8 @@ static void refuse_reply(struct resp_client *c, size_t before)
 static void run_and_serve(struct resp_client *c, const struct command *cmd,
                           const struct slice *argv, uint32_t argc)
 {
-    bool is_author = tracking_wants_author(c, cmd);
+    /* What an EXEC or a script runs is its client's already. */
+    bool is_author = tracking_wants_author(c, cmd) && c->worker->author != c->conn.id;
     /* Somebody who began to wait when we had passed the gate already is served from the notes. */
     bool owns = is_author ||
                 (blocked_may_feed(c->worker, cmd, argv, argc) && !c->worker->gate_wait.is_passed);
@@ -115,7 +117,7 @@ static void run_and_serve(struct resp_client *c, const struct command *cmd,
     cmd->run(c, argv, argc);
     if (__builtin_expect(owns, 0)) {
         worker_disown(c->worker);
-        c->worker->author = 0;
+        c->worker->author = is_author ? 0 : c->worker->author;
     } else {
         touched_after_command(c->worker);
     }
@@ -155,7 +157,7 @@ void resp_run(struct resp_client *c, const struct command *cmd, const struct sli
     if (cmd->first_key > 0 && (uint32_t)cmd->first_key < argc) {
         key = argv[cmd->first_key];
     }
-    c->last = cmd;
+    c->last = c->in_exec ? c->last : cmd;
     c->worker->durable.shown |=
         c->durable && (cmd->flags & (COMMAND_READONLY | COMMAND_WRITE)) != 0;
     serve_count(c->worker, resp_commands);

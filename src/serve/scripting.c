@@ -21,10 +21,12 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "serve/cmd/server.h"
+#include "serve/command_stats.h"
 #include "serve/detached.h"
 #include "serve/durable.h"
 #include "serve/gate.h"
 #include "serve/settings.h"
+#include "serve/tracking.h"
 #include "serve/users.h"
 
 #include <ctype.h>
@@ -42,6 +44,7 @@ struct scripting {
     bool read_only;
     bool allow_oom;
     uint64_t started_ms;
+    uint64_t started_wall_us;
 };
 
 struct scripting_state *scripting_state_create(void)
@@ -95,6 +98,11 @@ struct resp_client *scripting_caller(const struct resp_client *inner)
     return s != NULL && s->inner == inner ? s->caller : NULL;
 }
 
+uint64_t scripting_wall_us(const struct resp_client *c)
+{
+    return scripting_caller(c) != NULL ? c->worker->scripting->started_wall_us : clock_wall_us();
+}
+
 static void tell_memory(struct scripting *s)
 {
     size_t now = script_vm_memory(s->vm);
@@ -124,7 +132,9 @@ static const char *refusal_of(const struct scripting *s, const struct command *c
     if (!command_takes(cmd, argc)) {
         return "ERR Wrong number of args calling Redis command from script";
     }
-    if ((cmd->flags & COMMAND_NOSCRIPT) != 0) {
+    const struct server *server = s->inner->worker->server;
+    bool may_debug = atomic_load_explicit(&server->scripts_debug, memory_order_relaxed);
+    if ((cmd->flags & COMMAND_NOSCRIPT) != 0 && !(may_debug && cmd->run == cmd_debug)) {
         return "ERR This Redis command is not allowed from script";
     }
     if ((cmd->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0 && s->read_only) {
@@ -141,10 +151,26 @@ static bool room_admits(const struct scripting *s, const struct command *cmd)
            !store_is_full(client_store(s->inner), s->inner->db);
 }
 
+/* What the caller has read through the script is its own reading; what was refused is counted like anybody's. */
+static void note_command(struct scripting *s, const struct command *cmd, const struct slice *argv,
+                         uint32_t argc, bool was_run)
+{
+    struct resp_client *inner = s->inner;
+    if (was_run && s->caller->tracker != NULL) {
+        tracking_note_read(s->caller, cmd, argv, argc);
+    } else if (!was_run) {
+        (void)resp_count_reply(inner, 0);
+        if (cmd != NULL) {
+            command_stats_rejected(inner->worker, cmd);
+        }
+    }
+}
+
 static struct slice run_command(struct scripting *s, const struct command *cmd,
                                 const struct slice *argv, uint32_t argc, int proto)
 {
     struct resp_client *inner = s->inner;
+    bool was_run = false;
     buf_clear(&inner->conn.out);
     const char *why = refusal_of(s, cmd, argv, argc);
     if (why != NULL) {
@@ -163,7 +189,9 @@ static struct slice run_command(struct scripting *s, const struct command *cmd,
         inner->proto = proto;
         resp_run(inner, cmd, argv, argc);
         check(buf_len(&inner->conn.out) > 0);
+        was_run = true;
     }
+    note_command(s, cmd, argv, argc, was_run);
     return buf_readable(&inner->conn.out);
 }
 
@@ -357,6 +385,7 @@ static void begin(struct scripting *s, struct resp_client *c)
     struct resp_client *inner = s->inner;
     s->caller = c;
     s->started_ms = clock_now_ms();
+    s->started_wall_us = clock_wall_us();
     thread_be_patient(true);
     check(client_select(inner, c->db));
     inner->strict = false; /* the caller has the proof, or lacks it */
@@ -421,6 +450,7 @@ void scripting_run(struct resp_client *c, const struct scripting_call *call)
     client_own(c);
     begin(s, c);
     c->reply_failed |= !script_vm_run(s->vm, &run);
+    c->error_told = script_vm_error_was_a_command_s(s->vm);
     end(s);
     client_disown(c);
 }

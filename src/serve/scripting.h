@@ -53,6 +53,8 @@ void scripting_figures(const struct server *s, struct scripting_figures *ret_fig
 /* SCRIPT LOAD: compiles, remembers, replies. */
 /* Who runs the script whose client `inner` is; NULL: it is no script's. */
 struct resp_client *scripting_caller(const struct resp_client *inner);
+/* The wall clock as a script sees it, which stands still while it runs; anybody else: as it is. Microseconds. */
+uint64_t scripting_wall_us(const struct resp_client *c);
 void scripting_load(struct resp_client *c, struct slice source);
 
 #endif

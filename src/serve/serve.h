@@ -148,6 +148,7 @@ struct server {
     bool observes_store;           /* watch_lock: events_observe() */
     struct server_settings settings;
     _Atomic bool keeps_expired;      /* relaxed: DEBUG SET-ACTIVE-EXPIRE 0 */
+    _Atomic bool scripts_debug;      /* relaxed: scripts may call DEBUG */
     _Atomic uint64_t writes_saved;   /* relaxed: command_stats_writes() at the last SAVE */
     _Atomic uint32_t alert;          /* relaxed: enum server_alert */
     _Atomic uint32_t pause_kind;     /* relaxed: pause.c */

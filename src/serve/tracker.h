@@ -6,6 +6,13 @@
 #include "base/map.h"
 #include "serve/tracking.h"
 
+/* Keys of one prefix that are to be told together. */
+struct tracker_batch {
+    struct buf keys;
+    uint32_t count;
+    bool is_durable; /* one of them is in a durable space */
+};
+
 struct tracker {
     struct map_node by_id; /* lock */
     struct list node;      /* lock: all */
@@ -16,9 +23,9 @@ struct tracker {
     bool broken; /* lock: the redirection has gone */
     uint32_t prefix_count;
     struct slice *prefixes; /* malloc'ed texts */
-    struct buf batch;       /* lock: keys for a BCAST client, while sending */
-    uint32_t batch_count;
-    bool batch_is_durable; /* lock: one of them is in a durable space */
+    struct tracker_batch
+        *batches; /* lock: of a BCAST client, while sending; one each, or one without prefixes */
+    uint32_t batched; /* lock: keys in all of them */
 };
 
 /* From now on, in place of what was before; replies. Takes `k`. Client's worker. */

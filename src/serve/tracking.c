@@ -28,6 +28,7 @@
  */
 #include "serve/tracking_priv.h"
 
+#include "base/alloc.h"
 #include "serve/command_keys.h"
 #include "serve/durable.h"
 #include "serve/events.h"
@@ -59,6 +60,7 @@ static bool is_tracked_read(const struct resp_client *c, const struct command *c
 {
     const struct tracker *k = c->tracker;
     return k != NULL && !k->bcast && (cmd->flags & COMMAND_READONLY) != 0 &&
+           cmd->group != COMMAND_GROUP_SCRIPTING && /* what a script reads is noted for itself */
            (!k->optin || c->caching == CLIENT_CACHING_YES) &&
            (!k->optout || c->caching != CLIENT_CACHING_NO);
 }
@@ -74,6 +76,19 @@ static void push_out_oldest(struct worker *w, struct tracking *t)
         list_remove(&old->node);
         list_push_back(&t->by_age, &old->node); /* the next time it is another one's turn */
     }
+}
+
+void tracking_keep_limit(struct worker *w)
+{
+    struct tracking *t = tracking_of(w);
+    uint64_t max = setting_get(&w->server->settings.tracking_keys_max);
+    lock_acquire(&t->lock);
+    uint64_t excess = max > 0 && t->keys.count > max ? t->keys.count - max : 0;
+    for (struct list *node = t->by_age.next; excess > 0; node = node->next, excess--) {
+        const struct tracked_key *old = container_of(node, struct tracked_key, node);
+        note_change(w, (struct tracking_change){.author = 0}, (struct slice){old->text, old->len});
+    }
+    lock_release(&t->lock);
 }
 
 static void note_key(struct resp_client *c, struct slice key)
@@ -113,18 +128,27 @@ void tracking_command_over(struct resp_client *c, const struct command *cmd)
 bool tracking_wants_author(const struct resp_client *c, const struct command *cmd)
 {
     return __builtin_expect(c->tracker != NULL, 0) && c->tracker->noloop &&
-           (cmd->run == cmd_exec || (cmd->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0);
+           (cmd->run == cmd_exec || cmd->group == COMMAND_GROUP_SCRIPTING ||
+            (cmd->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0);
 }
 
 /* --- on and off ---------------------------------------------------------------------------------------- */
+
+static uint32_t batch_count(const struct tracker *k)
+{
+    return k->prefix_count > 0 ? k->prefix_count : 1;
+}
 
 void tracker_free(struct tracker *k)
 {
     for (uint32_t i = 0; i < k->prefix_count; i++) {
         free((char *)(uintptr_t)k->prefixes[i].ptr);
     }
+    for (uint32_t i = 0; k->batches != NULL && i < batch_count(k); i++) {
+        buf_fini(&k->batches[i].keys);
+    }
     free(k->prefixes);
-    buf_fini(&k->batch);
+    free(k->batches);
     free(k);
 }
 
@@ -155,6 +179,9 @@ void tracking_end(struct resp_client *c)
     c->tracker = NULL;
     lock_acquire(&t->lock);
     tracking_remove_tracker(t, k);
+    if (list_empty(&t->all)) {
+        tracking_free_keys(t); /* from now on nobody notes what changes */
+    }
     lock_release(&t->lock);
     tracker_free(k);
     (void)atomic_fetch_sub_explicit(&t->client_count, 1, memory_order_relaxed);
@@ -171,6 +198,10 @@ void tracking_begin(struct resp_client *c, struct tracker *k)
     struct tracking *t = tracking_of(c->worker);
     tracking_end(c);
     tracking_listen(c);
+    k->batches = xcalloc(batch_count(k), sizeof(*k->batches));
+    for (uint32_t i = 0; i < batch_count(k); i++) {
+        buf_init(&k->batches[i].keys);
+    }
     lock_acquire(&t->lock);
     tracking_add_tracker(t, k);
     lock_release(&t->lock);

@@ -29,6 +29,8 @@ void tracking_note_read(struct resp_client *c, const struct command *cmd, const 
                         uint32_t argc);
 /* The end of a command: CLIENT CACHING is for the next one only. */
 void tracking_command_over(struct resp_client *c, const struct command *cmd);
+/* The table is brought down to the setting's size at once: the readers of the oldest keys are told. */
+void tracking_keep_limit(struct worker *w);
 /* Must this command's changes be told apart from those of others (NOLOOP)? */
 bool tracking_wants_author(const struct resp_client *c, const struct command *cmd);
 /* Tracking ends: OFF, RESET, the connection goes away. */

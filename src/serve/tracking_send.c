@@ -3,7 +3,7 @@
  * Telling clients what has changed; tracking.c says who is told what.
  *
  *      w->changed ─> for each change: the key's readers are taken out of the table and told; BCAST clients have it
- *                    added to their batch ─> the batches ─> a flush, if there was one
+ *                    added to the batch of its prefix ─> the batches ─> a flush, if there was one
  *
  * Who is to be told is collected under the lock, and told without it: publishing may deliver at
  * once.
@@ -96,14 +96,14 @@ static struct message_to *take_readers(struct tracking *t, struct slice key, uin
     return to;
 }
 
-static bool has_prefix(const struct tracker *k, struct slice key)
+/* Of the key's prefix, of which there is at most one, since they do not overlap. NULL: none of them. */
+static struct tracker_batch *batch_of(const struct tracker *k, struct slice key)
 {
-    bool found = k->prefix_count == 0;
-    for (uint32_t i = 0; i < k->prefix_count && !found; i++) {
-        found = key.len >= k->prefixes[i].len &&
-                memcmp(key.ptr, k->prefixes[i].ptr, k->prefixes[i].len) == 0;
+    uint32_t i = 0;
+    while (i < k->prefix_count && !slice_begins(key, k->prefixes[i])) {
+        i++;
     }
-    return found;
+    return i < k->prefix_count || k->prefix_count == 0 ? &k->batches[i] : NULL;
 }
 
 /* With the lock. */
@@ -111,10 +111,13 @@ static void batch_change(struct tracking *t, struct slice key, const struct trac
 {
     list_for_each (node, &t->all) {
         struct tracker *k = container_of(node, struct tracker, node);
-        if (k->bcast && !(k->noloop && k->id == change->author) && has_prefix(k, key)) {
-            resp_bulk(&k->batch, key);
-            k->batch_count++;
-            k->batch_is_durable |= change->is_durable;
+        struct tracker_batch *b =
+            k->bcast && !(k->noloop && k->id == change->author) ? batch_of(k, key) : NULL;
+        if (b != NULL) {
+            resp_bulk(&b->keys, key);
+            b->count++;
+            b->is_durable |= change->is_durable;
+            k->batched++;
         }
     }
 }
@@ -156,37 +159,47 @@ static void send_flush(struct worker *w, bool is_durable)
     free(to);
 }
 
-/* What BCAST clients have coming, one after the other: publishing is not for those who hold the
- * lock. */
+/* With the lock: the first batch of any client that has keys in it is taken. False: there is none. */
+static bool take_batch(struct tracking *t, struct message_to *ret_to,
+                       struct tracker_batch *ret_batch)
+{
+    list_for_each (node, &t->all) {
+        struct tracker *k = container_of(node, struct tracker, node);
+        if (k->batched > 0) {
+            struct tracker_batch *b = k->batches;
+            while (b->count == 0) {
+                b++;
+            }
+            *ret_to = address_of(k);
+            *ret_batch = *b;
+            k->batched -= b->count;
+            *b = (struct tracker_batch){.count = 0};
+            buf_init(&b->keys);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What BCAST clients have coming, one after the other: publishing is not for those who hold the lock. */
 static void send_batches(struct worker *w)
 {
     struct tracking *t = tracking_of(w);
-    bool more = true;
-    while (more) {
-        more = false;
-        struct buf payload;
-        struct message_to to = {0};
-        bool is_durable = false;
-        buf_init(&payload);
+    for (;;) {
+        struct message_to to;
+        struct tracker_batch batch;
         lock_acquire(&t->lock);
-        list_for_each (node, &t->all) {
-            struct tracker *k = container_of(node, struct tracker, node);
-            if (k->batch_count > 0) {
-                resp_array(&payload, k->batch_count);
-                buf_append_slice(&payload, buf_readable(&k->batch));
-                buf_fini(&k->batch);
-                k->batch_count = 0;
-                is_durable = k->batch_is_durable;
-                k->batch_is_durable = false;
-                to = address_of(k);
-                more = true;
-                break;
-            }
-        }
+        bool more = take_batch(t, &to, &batch);
         lock_release(&t->lock);
-        if (more) {
-            send_payload(w, to, buf_readable(&payload), is_durable);
+        if (!more) {
+            return;
         }
+        struct buf payload;
+        buf_init(&payload);
+        resp_array(&payload, batch.count);
+        buf_append_slice(&payload, buf_readable(&batch.keys));
+        buf_fini(&batch.keys);
+        send_payload(w, to, buf_readable(&payload), batch.is_durable);
         buf_fini(&payload);
     }
 }

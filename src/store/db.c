@@ -77,14 +77,14 @@ void store_db_flush(struct store *s, uint32_t db)
     for (uint32_t i = 0; i < s->shard_count; i++) {
         struct shard *sh = &s->shards[i];
         if (table_count(&sh->tables[table]) > 0) {
-            watch_touch_table(sh, table, table);
+            watch_touch_table(sh, table, table, 0);
             flush_table(sh, &sh->tables[table], shard_pool_of_table(sh, table));
         }
     }
     touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table, (struct slice){"", 0});
 }
 
-bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
+bool store_db_swap(struct store *s, uint32_t a, uint32_t b, uint64_t now_ms)
 {
     check(a < s->db_count && b < s->db_count);
     uint32_t table_a = store_table_of(s, a);
@@ -93,11 +93,11 @@ bool store_db_swap(struct store *s, uint32_t a, uint32_t b)
         return false;
     }
     for (uint32_t i = 0; i < s->shard_count && a != b; i++) {
-        struct shard *sh = &s->shards[i]; /* a key that is in either changes for its watchers */
-        watch_touch_table(sh, table_a, table_a);
-        watch_touch_table(sh, table_a, table_b);
-        watch_touch_table(sh, table_b, table_a);
-        watch_touch_table(sh, table_b, table_b);
+        struct shard *sh = &s->shards[i]; /* a key that lives in either changes for its watchers */
+        watch_touch_table(sh, table_a, table_a, now_ms);
+        watch_touch_table(sh, table_a, table_b, now_ms);
+        watch_touch_table(sh, table_b, table_a, now_ms);
+        watch_touch_table(sh, table_b, table_b, now_ms);
     }
     touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table_a, (struct slice){"", 0});
     touch_note(&s->shards[0], STORE_TOUCH_FLUSHED, table_b, (struct slice){"", 0});

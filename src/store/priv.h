@@ -255,7 +255,7 @@ void effect_hand_over(struct store *s, struct store_gate *g);
 /* --- watch.c --- */
 /* Marks the watches of this key. */
 void watch_touch(struct shard *sh, uint32_t table, uint64_t hash, struct slice key);
-/* Marks the watches on `table` whose key is present in table `holder`. */
-void watch_touch_table(struct shard *sh, uint32_t table, uint32_t holder);
+/* Marks the watches on `table` whose key lives in table `holder`: 0 for `now_ms`, or has not been removed yet. */
+void watch_touch_table(struct shard *sh, uint32_t table, uint32_t holder, uint64_t now_ms);
 
 #endif

@@ -243,9 +243,9 @@ uint64_t store_db_size(struct store *s, uint32_t db);
 uint64_t store_db_expiring(struct store *s, uint32_t db);
 /* Empties a database. Needs store_own(). */
 void store_db_flush(struct store *s, uint32_t db);
-/* Exchanges two databases (SWAPDB). Needs store_own(). False, and nothing happens, when they belong
- * to different spaces: their budgets and promises differ. */
-bool store_db_swap(struct store *s, uint32_t a, uint32_t b);
+/* Exchanges two databases (SWAPDB). Needs store_own(). False, and nothing happens, when they belong to
+ * different spaces: their budgets and promises differ. */
+bool store_db_swap(struct store *s, uint32_t a, uint32_t b, uint64_t now_ms);
 
 /* One step of a cursor walk over a database. Visits at least every key that stays for the whole
  * walk. `cursor` 0 starts, returned 0 ends; the cursor survives growth of the index and deletions.

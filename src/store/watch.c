@@ -35,11 +35,17 @@ void watch_touch(struct shard *sh, uint32_t table, uint64_t hash, struct slice k
     }
 }
 
-void watch_touch_table(struct shard *sh, uint32_t table, uint32_t holder)
+static bool lives_in(const struct table *t, const struct store_watch *w, uint64_t now_ms)
+{
+    struct table_at at = table_find(t, w->hash, watch_key(w));
+    uint64_t expiry_ms = at.bucket != NULL ? item_expiry(table_item(t, at)) : 0;
+    return at.bucket != NULL && (expiry_ms == 0 || expiry_ms > now_ms);
+}
+
+void watch_touch_table(struct shard *sh, uint32_t table, uint32_t holder, uint64_t now_ms)
 {
     for (struct store_watch *w = sh->watches; w != NULL; w = w->next) {
-        if (store_table_of(sh->store, w->db) == table &&
-            table_find(&sh->tables[holder], w->hash, watch_key(w)).bucket != NULL) {
+        if (store_table_of(sh->store, w->db) == table && lives_in(&sh->tables[holder], w, now_ms)) {
             __atomic_store_n(&w->dirty, true, __ATOMIC_RELEASE);
         }
     }
@@ -72,9 +78,10 @@ bool store_watch_dirty(struct store *s, struct store_gate *g, struct store_watch
                        uint64_t now_ms)
 {
     struct store_hold h;
-    store_hold(s, g, w->db, watch_key(w), now_ms, &h);
+    bool was_dirty = __atomic_load_n(&w->dirty, __ATOMIC_ACQUIRE);
+    store_hold(s, g, w->db, watch_key(w), now_ms,
+               &h); /* removing a dead one marks the watch, which may have seen none */
     bool is_present = store_peek(&h, NULL) != NULL; /* a death that nobody noticed shows here */
-    bool is_dirty = w->dirty || is_present != w->was_present;
     store_drop(&h);
-    return is_dirty;
+    return was_dirty || is_present != w->was_present;
 }

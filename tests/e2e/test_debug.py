@@ -100,6 +100,59 @@ spaces: { a: { db: 0, memory: 32MB, keep: durable } }
 """
 
 
+def test_expired_keys_that_stay_are_no_change_for_who_watches(redis):
+    redis("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+
+    def stale(db, key):
+        redis("SELECT", db)
+        redis("SET", key, "v", "PX", 10)
+
+    def exec_after_swap(watching):
+        redis("SELECT", watching)
+        redis("WATCH", "x")
+        redis("SWAPDB", 0, 1)
+        return redis.pipeline(["MULTI"], ["PING"], ["EXEC"])[-1]
+    for filled in ([0], [1], [0, 1]):
+        for watching in (0, 1):
+            redis("FLUSHALL")
+            for db in filled:
+                stale(db, "x")
+            redis("DEBUG", "CLOCK", "ADVANCE", 20)
+            assert exec_after_swap(watching) == ["PONG"], (filled, watching)
+    redis("SELECT", 1)
+    redis("SET", "x", "v")
+    assert exec_after_swap(0) is None and exec_after_swap(1) is None
+    redis("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+
+
+def test_debug_object_sees_what_has_expired_and_stays(redis):
+    redis("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    redis("SET", "x", "v", "PX", 10)
+    redis("DEBUG", "CLOCK", "ADVANCE", 20)
+    assert "encoding:embstr" in redis("DEBUG", "OBJECT", "x")
+    assert redis("EVAL", "return redis.call('EXISTS', 'x')", 0) == 0
+    with pytest.raises(RespError, match="no such key"):
+        redis("DEBUG", "OBJECT", "x")
+    redis("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+
+
+def test_scripts_may_call_debug_when_told_so(redis):
+    with pytest.raises(RespError, match="not allowed from script"):
+        redis("EVAL", "return redis.call('DEBUG', 'PROTOCOL', 'map')", 0)
+    redis("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
+
+    def protocol(kind, resp):
+        return redis("EVAL", f"redis.setresp({resp}) return redis.call('DEBUG', 'PROTOCOL', '{kind}')", 0)
+    assert protocol("bignum", 3) == b"1234567999999999999999999999999999999"
+    assert protocol("attrib", 3) == b"Some real reply following the attribute"
+    assert sorted(protocol("set", 3)) == [0, 1, 2]
+    assert redis("EVAL", "return redis.call('TIME')[2] == (redis.call('DEBUG', 'SLEEP', '0.002') and "
+                         "redis.call('TIME')[2])", 0) == 1
+    with pytest.raises(RespError, match="not allowed from script"):
+        redis("EVAL", "return redis.call('MULTI')", 0)
+    redis("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0)
+
+
 def random_command(chance):
     """On few keys of every type, so that many are refused and many change something."""
     def text():

@@ -21,6 +21,14 @@ def test_error_says_what_is_missing(freshet, words, why):
     assert why in str(caught.value)
 
 
+def test_functions_are_none_and_none_can_be_loaded(freshet):
+    client = freshet(PLAIN).resp()
+    with pytest.raises(RespError, match="ERR functions are not in freshet: use scripts"):
+        client("FUNCTION", "LOAD", "REPLACE", "#!lua name=lib\nredis.register_function('f', function() end)")
+    assert client("FUNCTION", "RESTORE", client("FUNCTION", "DUMP")) == "OK"
+    assert client("FUNCTION", "LIST") == []
+
+
 def test_differences_name_each_of_them():
     page = (ROOT / "docs/redis-differences.md").read_text()
     for name in ("BITOP", "HyperLogLog", "geo", "consumer groups", "functions", "replication", "cluster", "modules"):

@@ -40,7 +40,7 @@ def is_busy(client):
         client("PING")
         return False
     except RespError as e:
-        return str(e) == ("BUSY Redis is running a script. You can only call SCRIPT KILL or "
+        return str(e) == ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or "
                           "SHUTDOWN NOSAVE.")
 
 
@@ -66,6 +66,29 @@ def test_kill_ends_a_script_that_has_not_written(daemon, script):
         assert other("SET", "k", "v") == "OK"
     with pytest.raises(RespError, match="^NOTBUSY No scripts in execution right now.$"):
         late("SCRIPT", "KILL")
+
+
+def test_a_transaction_that_meets_a_script_is_not_run_by_halves(daemon):
+    first, *others = clients(daemon)
+    before, meets_later, after = others[:3]
+    for client in (before, meets_later):
+        assert client.pipeline(["MULTI"], ["INCR", "n"]) == ["OK", "QUEUED"]
+    run(first, "EVAL", FOREVER, 0)
+    until(lambda: all(is_busy(c) for c in others[3:]), "the script to be busy")
+    for command in (["EXEC"], ["PING"]):
+        run(before, *command)
+    assert str(before.reply()).startswith("EXECABORT Transaction discarded because of: BUSY Redis is busy")
+    assert str(before.reply()).startswith("BUSY")
+    run(meets_later, "INCR", "n")
+    assert str(meets_later.reply()).startswith("BUSY")
+    assert after("MULTI") == "OK" and is_busy(after)
+    others[3]("SCRIPT", "KILL")
+    until(lambda: not is_busy(others[3]), "the script's end")
+    for client in (meets_later, after):
+        run(client, "EXEC")
+        assert str(client.reply()) == "EXECABORT Transaction discarded because of previous errors."
+    assert before("GET", "n") is None and before("ECHO", "x") == b"x"
+    assert isinstance(first.reply(), RespError)
 
 
 def test_a_script_that_has_written_is_not_killed(daemon):

@@ -50,6 +50,11 @@ SCRIPTS = {
         APPEND a x
         SETRANGE a 1 yy
         SETRANGE a 1 ""
+        SETBIT a 7 1
+        SETBIT a 7 1
+        SETBIT a 700 0
+        SETBIT a 701 0
+        SETBIT bits 3 0
         MSET a 1 b 2 c 3
         MSETNX a 1 z 2
         MSETNX y 1 z 2
@@ -238,7 +243,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-@pytest.mark.parametrize("classes", ["KEA", "E$", "Kg", "KEAm"])
+@pytest.mark.parametrize("classes", ["KEA", "E$", "Kg", "KEAm", "KEAn"])
 def test_commands_tell_the_events_that_redis_tells(freshet, redis_server, name, classes):
     daemon = freshet(PLAIN)
     ours = events_of(daemon.resp, SCRIPTS[name], classes)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What clients ask to find out what kind of server this is, and what COMMAND and INFO tell them."""
 
+import re
+
 import pytest
 
 from resp_helpers import PLAIN, plain
@@ -52,6 +54,29 @@ def test_info_has_the_sections_that_are_asked_for(freshet):
     client("CONFIG", "RESETSTAT")
     found = sections(client("INFO", "everything"))
     assert found["Errorstats"] == {} and "cmdstat_set" not in found["Commandstats"]
+
+
+@pytest.mark.parametrize("words, calls, errors, failed", [
+    (["EVAL", "return redis.call('select', 99)", 0], "calls=1,rejected_calls=0,failed_calls=1", {"ERR": 1}, 1),
+    (["EVAL", "return redis.pcall('select', 99)", 0], "calls=1,rejected_calls=0,failed_calls=1", {"ERR": 1}, 1),
+    (["EVAL", "return redis.pcall('select', 99).err", 0], "calls=1,rejected_calls=0,failed_calls=1", {"ERR": 1}, 0),
+    (["EVAL_RO", "return redis.call('select')", 0], "calls=0,rejected_calls=1,failed_calls=0", {"ERR": 1}, 1),
+    (["EVAL_RO", "return redis.pcall('select').err", 0], "calls=0,rejected_calls=1,failed_calls=0", {"ERR": 1}, 0),
+    (["EVAL", "redis.call('select', 0) error('x')", 0], "calls=1,rejected_calls=0,failed_calls=0", {"ERR": 1}, 1),
+    (["EVAL", "redis.call('select', 0) return redis.error_reply('My words')", 0],
+     "calls=1,rejected_calls=0,failed_calls=0", {"My": 1}, 1),
+], ids=lambda v: v[1] if isinstance(v, list) else None)
+def test_an_error_of_a_script_s_command_is_counted_once(both, words, calls, errors, failed):
+    for client in both():
+        client("CONFIG", "RESETSTAT")
+        client.raw(client.encode(*words))
+        client.reply()
+        found = sections(client("INFO", "everything"))
+        assert found["Errorstats"] == {f"errorstat_{name}": f"count={count}" for name, count in errors.items()}
+        assert found["Stats"]["total_error_replies"] == str(sum(errors.values()))
+        told = re.sub("usec.*?,(?=rejected)", "", found["Commandstats"]["cmdstat_select"])
+        assert told == calls
+        assert found["Commandstats"][f"cmdstat_{words[0].lower()}"].endswith(f"failed_calls={failed}")
 
 
 def test_pubsub_is_told_by_info_and_client_list(freshet):

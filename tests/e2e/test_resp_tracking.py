@@ -73,6 +73,33 @@ CONVERSATIONS = {
         c3 GET a
         w SET a 3
         c3 CLIENT TRACKINGINFO""",
+    "noloop in transactions and scripts": """
+        c3 CLIENT TRACKING ON NOLOOP
+        c3 MGET a b
+        c3 EVAL return_redis.call('set','a','1') 0
+        c3 MULTI
+        c3 SET a 2
+        c3 SET b 2
+        c3 INCR a
+        c3 EXEC
+        c3 MGET a b
+        w SET a 3
+        w SET b 3""",
+    "noloop in transactions of bcast": """
+        c3 CLIENT TRACKING ON BCAST NOLOOP
+        c3 MULTI
+        c3 SET a 2
+        c3 SET b 2
+        c3 EXEC
+        w SET a 3""",
+    "a message for each prefix": """
+        c3 CLIENT TRACKING ON BCAST PREFIX b: PREFIX a:
+        w MULTI
+        w INCR a:1
+        w INCR b:1
+        w INCR c:1
+        w EXEC
+        w INCR b:2""",
     "own changes": """
         c3 CLIENT TRACKING ON
         c3 GET a
@@ -168,6 +195,66 @@ def test_the_table_is_bounded_and_who_is_dropped_from_it_is_told(freshet):
         replies.append(reader.reply())
     info = dict(line.split(":", 1) for line in reader("INFO", "stats").decode().split("\r\n") if ":" in line)
     assert int(info["tracking_total_keys"]) <= 101
+
+
+def test_a_lower_limit_is_kept_at_once(freshet):
+    daemon = freshet(THREE)
+    reader, writer = daemon.resp(protocol=3), daemon.resp()
+    reader("CLIENT", "TRACKING", "ON")
+    for i in range(50):
+        reader("GET", f"k{i}")
+    assert tracked(writer) == (50, 50)
+    writer("CONFIG", "SET", "tracking-table-max-keys", "10")
+    told = [reader.reply() for _ in range(40)]
+    assert told == [[b"invalidate", [b"k%d" % i]] for i in range(40)]
+    until(lambda: tracked(writer) == (10, 10), "the table to be small")
+    writer("CONFIG", "SET", "tracking-table-max-keys", "1000000")
+
+
+def tracked(client):
+    """(keys, pairs of key and client) in the table."""
+    info = dict(line.split(":", 1) for line in client("INFO", "stats").decode().split("\r\n") if ":" in line)
+    return int(info["tracking_total_keys"]), int(info["tracking_total_items"])
+
+
+def test_a_script_s_reads_are_its_client_s_and_no_key_named_is(freshet):
+    """Redis 7.2's rule; in 7.0 the keys named were tracked for EVAL_RO."""
+    daemon = freshet(THREE)
+    reader, writer = daemon.resp(protocol=3), daemon.resp()
+    reader("CLIENT", "TRACKING", "ON")
+    reader("EVAL", "redis.call('set', 'c', '1')", 2, "a", "b")
+    reader("EVAL_RO", "return redis.call('ping')", 2, "a", "b")
+    assert tracked(writer) == (0, 0)
+    for command in ("EVAL", "EVAL_RO"):
+        assert reader(command, "return redis.call('get', 'b')", 2, "a", "b") in (None, b"1")
+        assert tracked(writer) == (1, 1)
+        writer("MSET", "a", "1", "b", "1")
+        assert reader.reply() == [b"invalidate", [b"b"]]
+    assert reader("PING") == "PONG"
+
+
+def test_the_last_to_leave_takes_the_table_along(freshet):
+    daemon = freshet(THREE)
+    first, second, other = (daemon.resp(protocol=3) for _ in range(3))
+    for client in (first, second):
+        client("CLIENT", "TRACKING", "ON")
+        client("GET", "a")
+    first("CLIENT", "TRACKING", "OFF")
+    assert tracked(other) == (1, 2)
+    second("CLIENT", "TRACKING", "OFF")
+    assert tracked(other) == (0, 0)
+
+
+def test_who_says_quit_is_no_redirection_any_more(freshet):
+    daemon = freshet(THREE)
+    reader, listener, writer = daemon.resp(protocol=3), daemon.resp(), daemon.resp()
+    target = listener("CLIENT", "ID")
+    listener("SUBSCRIBE", "__redis__:invalidate")
+    reader("CLIENT", "TRACKING", "ON", "REDIRECT", target)
+    reader("GET", "a")
+    assert listener("QUIT") == "OK"
+    writer("SET", "a", "1")
+    assert reader.reply() == [b"tracking-redir-broken", target]
 
 
 def test_nobody_keeps_a_value_that_has_changed(freshet):

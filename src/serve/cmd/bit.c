@@ -103,8 +103,12 @@ void cmd_setbit(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     bool was = e.item != NULL && bit_of(store_item_value(e.item), bit);
+    bool changes = e.item == NULL || was != on || bit >> 3 >= store_item_value(e.item).len;
     enum err err = set_bit(&e, bit, on);
     client_edit_end(c, &e);
+    if (err == ERR_OK && changes) {
+        client_event(c, EVENT_STRING, "setbit", argv[1]);
+    }
     if (err != ERR_OK) {
         reply_err(c, err);
     } else {

@@ -23,6 +23,7 @@
 #include "serve/resp_client.h"
 #include "serve/setting_own.h"
 #include "serve/slowlog.h"
+#include "serve/tracking.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -425,6 +426,7 @@ void cmd_config_set(struct resp_client *c, const struct slice *argv, uint32_t ar
         check(try_setting(c, find_setting(argv[i]), argv[i + 1], true, why));
     }
     slowlog_trim(c->worker->server);
+    tracking_keep_limit(c->worker);
     reply_ok(c);
 }
 

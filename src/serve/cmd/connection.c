@@ -182,6 +182,7 @@ void cmd_reset(struct resp_client *c, const struct slice *argv, uint32_t argc)
 void cmd_quit(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     reply_ok(c);
+    pubsub_leave(c); /* who publishes from now on does not reach it */
     conn_close_after_flush(&c->conn);
 }
 

@@ -72,6 +72,15 @@ static void debug_set_active_expire(struct resp_client *c, const struct slice *a
     reply_ok(c);
 }
 
+/* Only DEBUG itself: what else is kept from scripts would wait for other workers. */
+static void debug_set_disable_deny_scripts(struct resp_client *c, const struct slice *argv,
+                                           uint32_t argc)
+{
+    atomic_store_explicit(&c->worker->server->scripts_debug, slice_is(argv[2], "1"),
+                          memory_order_relaxed);
+    reply_ok(c);
+}
+
 static void debug_validate(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     if (!worker_own_try(c->worker)) {
@@ -202,11 +211,22 @@ static void debug_digest_value(struct resp_client *c, const struct slice *argv, 
     }
 }
 
-/* False after replying that there is no such key. */
+/* False after replying that there is no such key. Expired ones are there while SET-ACTIVE-EXPIRE 0 keeps them. */
 static bool hold_key(struct resp_client *c, struct slice key, struct store_hold *ret_hold,
                      struct store_item **ret_item)
 {
-    if (!client_peek(c, key, ret_hold, ret_item)) {
+    bool is_there;
+    if (atomic_load_explicit(&c->worker->server->keeps_expired, memory_order_relaxed)) {
+        store_hold(client_store(c), c->worker->gate, c->db, key, 0, ret_hold);
+        *ret_item = store_peek(ret_hold, NULL);
+        is_there = *ret_item != NULL;
+        if (!is_there) {
+            store_drop(ret_hold);
+        }
+    } else {
+        is_there = client_peek(c, key, ret_hold, ret_item);
+    }
+    if (!is_there) {
         resp_error(&c->conn.out, "ERR no such key");
         return false;
     }
@@ -456,7 +476,7 @@ static const struct subcommand {
     {"sdslen", 3, 3, debug_sdslen, "SDSLEN <key>", "    Lengths of key and value."},
     {"segfault", 2, 2, debug_segfault, "SEGFAULT", "    End the process with an access to no memory."},
     {"set-active-expire", 3, 3, debug_set_active_expire, "SET-ACTIVE-EXPIRE <0|1>", "    Whether expired keys go by themselves."},
-    {"set-disable-deny-scripts", 3, 3, debug_nothing, "SET-DISABLE-DENY-SCRIPTS <0|1>", "    No effect: scripts may run what they may run."},
+    {"set-disable-deny-scripts", 3, 3, debug_set_disable_deny_scripts, "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may call DEBUG."},
     {"sleep", 3, 3, debug_sleep, "SLEEP <seconds>", "    Hold up this connection's worker."},
     {"validate", 2, 2, debug_validate, "VALIDATE", "    Check the whole store; end the process if something is wrong."},
     /* clang-format on */

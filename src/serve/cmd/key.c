@@ -172,6 +172,10 @@ static enum move_result move_value(struct resp_client *c, const struct move *mv,
 
 static void tell_move(struct resp_client *c, const struct move *mv)
 {
+    if (mv->to_db != c->db || !slice_eq(mv->from, mv->to)) {
+        client_event_in(c, EVENT_NEW, mv->to_db, "new",
+                        mv->to); /* over an old value too, as in Redis */
+    }
     if (mv->keep_source) {
         client_event_in(c, EVENT_GENERIC, mv->to_db, "copy_to", mv->to);
     } else if (mv->to_db != c->db) {

@@ -22,6 +22,8 @@
 /* Appends the payload of the item's value. */
 void rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out);
 
+/* Appends version and checksum of what is in `out` from `before` on. */
+void rdb_seal(struct buf *out, size_t before);
 /* Is the version one that can be read, and the checksum right? Takes both off `payload`. */
 bool rdb_check(struct slice *payload);
 

@@ -114,14 +114,19 @@ static void put_value(const struct store_hold *h, const struct store_item *it, s
     put_elements(h, it, out);
 }
 
-void rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out)
+void rdb_seal(struct buf *out, size_t before)
 {
-    size_t before = buf_len(out);
-    put_value(h, it, out);
     uint16_t version = htole16(VERSION_WRITTEN);
     buf_append(out, &version, sizeof(version));
     uint64_t crc = htole64(crc64(slice_from(buf_readable(out), before)));
     buf_append(out, &crc, sizeof(crc));
+}
+
+void rdb_write(const struct store_hold *h, const struct store_item *it, struct buf *out)
+{
+    size_t before = buf_len(out);
+    put_value(h, it, out);
+    rdb_seal(out, before);
 }
 
 bool rdb_check(struct slice *payload)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a client asks to find out what kind of server this is: ROLE, REPLICAOF NO ONE, CLUSTER, READONLY,
- * READWRITE, FUNCTION LIST and STATS, MODULE LIST, LOLWUT. freshet is a master without replicas, no cluster, and
+ * READWRITE, MODULE LIST, LOLWUT. freshet is a master without replicas, no cluster, and
  * has neither functions nor modules; clients that look are told so as a Redis without those would tell it.
  */
 #include "serve/cmd/server.h"
@@ -30,48 +30,6 @@ void cmd_replicaof(struct resp_client *c, const struct slice *argv, uint32_t arg
 void cmd_no_cluster(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     resp_error(&c->conn.out, "ERR This instance has cluster support disabled");
-}
-
-void cmd_function_list(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    for (uint32_t i = 2; i < argc; i++) {
-        bool has_name = slice_is_nocase(argv[i], "libraryname") && i + 1 < argc;
-        if (!has_name && !slice_is_nocase(argv[i], "withcode")) {
-            resp_error(&c->conn.out, "ERR Unknown argument %.*s", (int)argv[i].len, argv[i].ptr);
-            return;
-        }
-        i += has_name ? 1 : 0;
-    }
-    resp_array(&c->conn.out, 0);
-}
-
-void cmd_function_stats(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    struct buf *out = &c->conn.out;
-    resp_map(out, c->proto, 2);
-    resp_bulk_str(out, "running_script");
-    reply_null(c);
-    resp_bulk_str(out, "engines");
-    resp_map(out, c->proto, 1);
-    resp_bulk_str(out, "LUA");
-    resp_map(out, c->proto, 2);
-    resp_bulk_str(out, "libraries_count");
-    resp_integer(out, 0);
-    resp_bulk_str(out, "functions_count");
-    resp_integer(out, 0);
-}
-
-void cmd_function_help(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    static const char *const lines[] = {
-        "FLUSH [ASYNC|SYNC]",
-        "    Delete all libraries, of which there are none.",
-        "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
-        "    Return information on all libraries: nothing.",
-        "STATS",
-        "    Return what function is running: none.",
-    };
-    reply_help(c, "FUNCTION", lines, array_len(lines));
 }
 
 void cmd_module_list(struct resp_client *c, const struct slice *argv, uint32_t argc)

@@ -3,6 +3,7 @@
  * The server as a whole: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB, TIME, SHUTDOWN, FUNCTION FLUSH.
  */
 #include "serve/durable.h"
+#include "serve/scripting.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -96,7 +97,7 @@ void cmd_swapdb(struct resp_client *c, const struct slice *argv, uint32_t argc)
         return;
     }
     client_own(c);
-    store_db_swap(client_store(c), a, b);
+    store_db_swap(client_store(c), a, b, client_now(c));
     client_disown(c);
     reply_ok(c);
 }
@@ -112,7 +113,7 @@ static void reply_number_text(struct resp_client *c, uint64_t value)
 
 void cmd_time(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
-    uint64_t now_us = clock_wall_us();
+    uint64_t now_us = scripting_wall_us(c);
     resp_array(&c->conn.out, 2);
     reply_number_text(c, now_us / 1000000);
     reply_number_text(c, now_us % 1000000);
@@ -148,20 +149,4 @@ void cmd_shutdown(struct resp_client *c, const struct slice *argv, uint32_t argc
     }
     s->request_shutdown(s->request_shutdown_arg);
     conn_close_after_flush(&c->conn);
-}
-
-void cmd_function_flush(struct resp_client *c, const struct slice *argv, uint32_t argc)
-{
-    if (argc > 3) {
-        resp_error(
-            &c->conn.out,
-            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try FUNCTION HELP.",
-            (int)argv[1].len, argv[1].ptr);
-        return;
-    }
-    if (argc == 3 && !slice_is_nocase(argv[2], "async") && !slice_is_nocase(argv[2], "sync")) {
-        resp_error(&c->conn.out, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
-        return;
-    }
-    reply_ok(c);
 }

@@ -50,8 +50,14 @@ static bool choose_id(struct resp_client *c, const struct stream_options *o, str
     return true;
 }
 
+/* How much came of an XADD; events tell of it when the key is there. */
+struct added {
+    bool any;
+    bool trimmed;
+};
+
 static void add_entry(struct resp_client *c, struct client_edit *e, const struct stream_options *o,
-                      const struct slice *fields, uint32_t count)
+                      const struct slice *fields, uint32_t count, struct added *ret_added)
 {
     struct coll_id id;
     if (e->item == NULL && o->must_exist) {
@@ -63,10 +69,8 @@ static void add_entry(struct resp_client *c, struct client_edit *e, const struct
     }
     enum err err = coll_append(&e->hold, id, fields, count, &e->meta);
     if (err == ERR_OK) {
-        client_event(c, EVENT_STREAM, "xadd", e->hold.key);
-        if (stream_trim(&e->hold, o) > 0) {
-            client_event(c, EVENT_STREAM, "xtrim", e->hold.key);
-        }
+        ret_added->any = true;
+        ret_added->trimmed = stream_trim(&e->hold, o) > 0;
         reply_stream_id(c, id);
     } else if (err == ERR_TOO_BIG) {
         resp_error(&c->conn.out, "ERR Elements are too large to be stored");
@@ -93,8 +97,15 @@ void cmd_xadd(struct resp_client *c, const struct slice *argv, uint32_t argc)
     }
     struct client_edit e __attribute__((uninitialized));
     if (client_edit_begin(c, argv[1], STORE_STREAM, &e)) {
-        add_entry(c, &e, &o, argv + at + 1, fields);
+        struct added added = {false, false};
+        add_entry(c, &e, &o, argv + at + 1, fields, &added);
         client_edit_end(c, &e);
+        if (added.any) {
+            client_event(c, EVENT_STREAM, "xadd", argv[1]);
+        }
+        if (added.trimmed) {
+            client_event(c, EVENT_STREAM, "xtrim", argv[1]);
+        }
     }
 }
 

@@ -168,7 +168,6 @@ void cmd_client_tracking(struct resp_client *c, const struct slice *argv, uint32
 {
     struct tracker *k = xcalloc(1, sizeof(*k));
     list_init(&k->node);
-    buf_init(&k->batch);
     k->id = c->conn.id;
     k->resp3 = c->proto == 3;
     for (uint32_t i = 3; i < argc; i++) {

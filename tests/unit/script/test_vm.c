@@ -101,6 +101,11 @@ static void replies_become_lua_and_back(void **state)
     expect(
         "local r = redis.call('x') return {#r, r[1], r[2], r[3] == false, r[4] == false, r[5].ok}",
         "*6\r\n:5\r\n:1\r\n$2\r\nab\r\n:1\r\n:1\r\n$1\r\nx\r\n");
+    next_reply = SLICE("|1\r\n+k\r\n*1\r\n:1\r\n+behind it\r\n");
+    expect("return redis.call('x').ok", "$9\r\nbehind it\r\n");
+    next_reply = SLICE(":7\r\n");
+    expect("local a = {} for i = 1, 7990 do a[i] = 1 end return redis.call('x', unpack(a))",
+           ":7\r\n");
     next_reply = SLICE("%1\r\n+k\r\n~1\r\n:7\r\n");
     expect("local r = redis.call('x').map for k, v in pairs(r) do return {k.ok, v.set[7]} end",
            "*2\r\n$1\r\nk\r\n:1\r\n");

@@ -76,8 +76,8 @@ static void swapping_exchanges_two_databases_of_a_space(void **state)
     put_n(&r, 0, 1);
     put_n(&r, 1, 2);
     own(&r);
-    assert_true(store_db_swap(r.store, 0, 1));
-    assert_true(store_db_swap(r.store, 2, 2));
+    assert_true(store_db_swap(r.store, 0, 1, 0));
+    assert_true(store_db_swap(r.store, 2, 2, 0));
     disown(&r);
     assert_true(rig_has(&r, 1, SLICE("key:1"), "value"));
     assert_true(rig_has(&r, 0, SLICE("key:2"), "value"));
@@ -86,7 +86,7 @@ static void swapping_exchanges_two_databases_of_a_space(void **state)
     assert_int_equal(store_db_size(r.store, 0), 2);
     own(&r);
     store_db_flush(r.store, 0);
-    assert_true(store_db_swap(r.store, 0, 1));
+    assert_true(store_db_swap(r.store, 0, 1, 0));
     disown(&r);
     assert_true(rig_has(&r, 0, SLICE("key:1"), "value"));
     assert_int_equal(store_db_size(r.store, 1), 0);
@@ -100,7 +100,7 @@ static void databases_of_different_spaces_are_not_swapped(void **state)
     rig_open(&r, 8ULL * MB, true, NULL);
     put_n(&r, 0, 1);
     own(&r);
-    assert_false(store_db_swap(r.store, 0, 3));
+    assert_false(store_db_swap(r.store, 0, 3, 0));
     disown(&r);
     assert_true(rig_has(&r, 0, SLICE("key:1"), "value"));
     rig_close(&r);

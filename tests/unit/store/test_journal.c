@@ -204,7 +204,7 @@ static void whole_databases_are_one_command(void **state)
     assert_int_equal(rig_put(&r, 1, SLICE("a"), SLICE("1"), 0), ERR_OK);
     (void)taken(&r);
     store_own(r.store, r.gate);
-    assert_true(store_db_swap(r.store, 0, 1));
+    assert_true(store_db_swap(r.store, 0, 1, 0));
     store_db_flush(r.store, 0);
     store_db_flush(r.store, 2);
     store_disown(r.store, r.gate);

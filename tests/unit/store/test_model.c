@@ -221,7 +221,7 @@ static void step_swap(struct model *m)
     uint32_t a = pick(m, DBS);
     uint32_t b = pick(m, DBS);
     store_own(m->rig.store, m->rig.gate);
-    assert_true(store_db_swap(m->rig.store, a, b));
+    assert_true(store_db_swap(m->rig.store, a, b, 0));
     store_disown(m->rig.store, m->rig.gate);
     for (uint32_t k = 0; k < KEYS; k++) {
         struct model_item swap = m->item[a][k];

@@ -88,7 +88,7 @@ static void who_observes_all_is_told_why_keys_went(void **state)
     expect_notes(&r, "x0:k ");
     store_own(r.store, r.gate);
     store_db_flush(r.store, 1);
-    assert_true(store_db_swap(r.store, 0, 2));
+    assert_true(store_db_swap(r.store, 0, 2, 0));
     expect_notes(&r, "f1: f2: f0: "); /* inside the ownership, too */
     store_disown(r.store, r.gate);
     store_observe(r.store, -1);

@@ -101,7 +101,7 @@ static void flush_other(struct rig *r)
 static void swap(struct rig *r)
 {
     store_own(r->store, r->gate);
-    assert_true(store_db_swap(r->store, 0, 1));
+    assert_true(store_db_swap(r->store, 0, 1, 0));
     store_disown(r->store, r->gate);
 }
 
