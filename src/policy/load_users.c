@@ -103,11 +103,18 @@ void policy_read_auth(struct loader *l)
 
 static const char white[] = " \t\r\n";
 
+/* A selector, "(+get ~jobs:*)", is one. */
+static size_t word_len(const char *text)
+{
+    const char *end = *text == '(' ? strchr(text, ')') : NULL;
+    return end != NULL ? (size_t)(end - text) + 1 : strcspn(text, white);
+}
+
 static uint32_t count_words(const char *text)
 {
     uint32_t count = 0;
     for (text += strspn(text, white); *text != '\0'; text += strspn(text, white)) {
-        text += strcspn(text, white);
+        text += word_len(text);
         count++;
     }
     return count;
@@ -125,7 +132,7 @@ static void take_words(struct loader *l, const struct policy_node *node, const c
     struct policy_rule *all = arena_alloc(l->arena, (total + 1) * sizeof(*all));
     memcpy(all, u->rules != NULL ? u->rules : all, u->rule_count * sizeof(*all));
     for (text += strspn(text, white); *text != '\0'; text += strspn(text, white)) {
-        size_t len = strcspn(text, white);
+        size_t len = word_len(text);
         all[u->rule_count++] =
             (struct policy_rule){arena_dup_slice(l->arena, (struct slice){text, len}),
                                  node->spot.line, node->spot.column};

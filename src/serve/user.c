@@ -8,6 +8,8 @@
  * both rights. To subscribe to a pattern is another thing: it must be one that was given, letter
  * for letter, or somebody could listen to more than he may.
  *
+ * A user may what its own rules allow, or those of one of its selectors: never a mixture of them.
+ *
  * Threads: user_create() and user_copy(): any; then whoever makes the user; once it is in the table
  * nobody changes it and anybody reads it.
  */
@@ -104,6 +106,7 @@ struct user *user_copy(const struct user *from)
     }
     buf_clear(&u->rules);
     buf_append_slice(&u->rules, buf_readable(&from->rules));
+    user_copy_selectors(u, from);
     return u;
 }
 
@@ -120,6 +123,7 @@ void user_unref(struct user *u)
     if (u == NULL || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
+    user_forget_selectors(u);
     user_forget_patterns(&u->keys, &u->key_count);
     user_forget_patterns(&u->channels, &u->channel_count);
     for (uint32_t i = 0; i < u->first_count; i++) {
@@ -159,6 +163,18 @@ void user_describe_channels(const struct user *u, struct buf *out)
     }
 }
 
+void user_describe_rights(const struct user *u, struct buf *out)
+{
+    if (u->all_keys || u->key_count > 0) {
+        user_describe_keys(u, out);
+        buf_append_char(out, ' ');
+    }
+    buf_append_str(out, u->all_channels ? "" : "resetchannels ");
+    user_describe_channels(u, out);
+    buf_append_str(out, u->all_channels || u->channel_count > 0 ? " " : "");
+    buf_append_slice(out, buf_readable(&u->rules));
+}
+
 void user_describe(const struct user *u, struct buf *out)
 {
     buf_append_str(out, u->is_on ? "on" : "off");
@@ -168,17 +184,13 @@ void user_describe(const struct user *u, struct buf *out)
         buf_append_str(out, " #");
         buf_append_str(out, u->passwords[i]);
     }
-    if (u->all_keys || u->key_count > 0) {
-        buf_append_char(out, ' ');
-        user_describe_keys(u, out);
-    }
-    buf_append_str(out, u->all_channels ? " " : " resetchannels");
-    if (!u->all_channels && u->channel_count > 0) {
-        buf_append_char(out, ' ');
-    }
-    user_describe_channels(u, out);
     buf_append_char(out, ' ');
-    buf_append_slice(out, buf_readable(&u->rules));
+    user_describe_rights(u, out);
+    for (uint32_t i = 0; i < u->selector_count; i++) {
+        buf_append_str(out, " (");
+        user_describe_rights(u->selectors[i], out);
+        buf_append_char(out, ')');
+    }
 }
 
 /* --- checking --------------------------------------------------------------------------------- */
@@ -217,12 +229,22 @@ static bool may_use_key(const struct user *u, struct slice key, uint32_t flags)
     return may;
 }
 
-bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern)
+/* Without its selectors. */
+static bool may_listen(const struct user *u, struct slice channel, bool is_pattern)
 {
     bool may = u->all_channels;
     for (uint32_t i = 0; i < u->channel_count && !may; i++) {
         struct slice pattern = u->channels[i].text;
         may = is_pattern ? slice_eq(pattern, channel) : glob_match(pattern, channel, false);
+    }
+    return may;
+}
+
+bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern)
+{
+    bool may = may_listen(u, channel, is_pattern);
+    for (uint32_t i = 0; i < u->selector_count && !may; i++) {
+        may = may_listen(u->selectors[i], channel, is_pattern);
     }
     return may;
 }
@@ -236,7 +258,7 @@ static enum user_denial check_channels(const struct user *u, const struct comman
     bool is_pattern = cmd->run == cmd_psubscribe;
     uint32_t end = publishes ? 2 : subscribes || is_pattern ? argc : 0;
     for (uint32_t i = 1; i < end; i++) {
-        if (!user_may_listen(u, argv[i], is_pattern)) {
+        if (!may_listen(u, argv[i], is_pattern)) {
             *ret_what = argv[i];
             return USER_NO_CHANNEL;
         }
@@ -244,8 +266,10 @@ static enum user_denial check_channels(const struct user *u, const struct comman
     return USER_MAY;
 }
 
-enum user_denial user_check(const struct user *u, const struct command *cmd,
-                            const struct slice *argv, uint32_t argc, struct slice *ret_what)
+/* Without its selectors. */
+static enum user_denial check_rights(const struct user *u, const struct command *cmd,
+                                     const struct slice *argv, uint32_t argc,
+                                     struct slice *ret_what)
 {
     bool runs = (u->commands[cmd->place / 64] >> (cmd->place % 64) & 1) != 0;
     for (uint32_t i = 0; i < u->first_count && argc > 1 && !runs; i++) {
@@ -271,4 +295,22 @@ enum user_denial user_check(const struct user *u, const struct command *cmd,
         }
     }
     return USER_MAY;
+}
+
+/* What came furthest is told: a command that may run, but not on this key; then the key that comes last. */
+enum user_denial user_check(const struct user *u, const struct command *cmd,
+                            const struct slice *argv, uint32_t argc, struct slice *ret_what)
+{
+    struct slice what = {NULL, 0};
+    enum user_denial denial = check_rights(u, cmd, argv, argc, &what);
+    for (uint32_t i = 0; i < u->selector_count && denial != USER_MAY; i++) {
+        struct slice other = {NULL, 0};
+        enum user_denial why = check_rights(u->selectors[i], cmd, argv, argc, &other);
+        if (why == USER_MAY || why > denial || (why == denial && other.ptr > what.ptr)) {
+            denial = why;
+            what = other;
+        }
+    }
+    *ret_what = what;
+    return denial;
 }

@@ -43,6 +43,8 @@ struct user {
     uint32_t first_count;
     struct user_first *firsts;
     struct buf rules; /* "-@all +get": as told */
+    uint32_t selector_count;
+    struct user **selectors; /* further sets of rules, each a user without a name */
 };
 
 /* No rights, off; the one reference is the caller's. */
@@ -60,11 +62,23 @@ bool user_has_password(const struct user *u, struct slice password);
 bool user_may_listen(const struct user *u, struct slice channel, bool is_pattern);
 /* "on #1234... ~* &* +@all", as ACL LIST tells it. */
 void user_describe(const struct user *u, struct buf *out);
+/* "~* &* +@all": of the user itself, or of a selector. */
+void user_describe_rights(const struct user *u, struct buf *out);
 /* The parts of it. */
 void user_describe_keys(const struct user *u, struct buf *out);
 void user_describe_channels(const struct user *u, struct buf *out);
 
-/* --- between user.c, user_commands.c and user_rules.c --------------------------------------------- */
+/* Joins what lies between parentheses: {"on", "(+get", "~x)"} becomes {"on", "(+get ~x)"}. `ret_joined`, at least
+ * `count` of them, borrow from `words` and `room`. False: `ret_open` is where a parenthesis stays open. */
+bool user_join_selectors(const struct slice *words, uint32_t count, struct buf *room,
+                         struct slice *ret_joined, uint32_t *ret_count, struct slice *ret_open);
+
+/* --- between user.c, user_commands.c, user_rules.c and user_selectors.c --------------------------- */
+
+/* "(+get ~x)". As user_apply(). */
+const char *user_add_selector(struct user *u, struct slice word);
+void user_copy_selectors(struct user *u, const struct user *from);
+void user_forget_selectors(struct user *u);
 
 /* A rule about commands: '+' or '-' and a name. As user_apply(). */
 const char *user_apply_command(struct user *u, struct slice word);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The words of ACL SETUSER and of the policy's `users`, one at a time: flags, passwords, patterns
- * of keys and channels. Those about commands are in user_commands.c.
+ * of keys and channels. Those about commands are in user_commands.c, selectors ("(+get ~x)") in
+ * user_selectors.c.
  *
  * A word that is refused has changed nothing.
  *
- * Threads: whoever makes the user. Not done: selectors ("(+get ~x)").
+ * Threads: whoever makes the user.
  */
 #include "serve/user.h"
 
@@ -186,11 +187,14 @@ static bool apply_flag(struct user *u, struct slice word)
         reset_passwords(u);
         reset_keys(u);
         reset_channels(u);
+        user_forget_selectors(u);
         u->is_on = false;
         u->sanitizes = true;
         (void)user_apply_command(u, SLICE("-@all"));
+    } else if (slice_is_nocase(word, "clearselectors")) {
+        user_forget_selectors(u);
     } else {
-        return slice_is_nocase(word, "clearselectors");
+        return false;
     }
     return true;
 }
@@ -218,7 +222,7 @@ const char *user_apply(struct user *u, struct slice word)
     case '&':
         return apply_channel(u, word);
     case '(':
-        return "Selectors are not supported by freshet: a user has one set of rules";
+        return user_add_selector(u, word);
     default:
         return "Syntax error";
     }

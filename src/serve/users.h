@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Users of the Redis face: who may run which commands on which keys and channels (Redis's ACL in
- * its basic form: one set of rules a user, no selectors).
+ * Users of the Redis face: who may run which commands on which keys and channels (Redis's ACL).
  *
  * There is always a user "default", whose password is the policy's `auth` until ACL SETUSER gives
  * it another. Others come from the policy's `users` and from ACL SETUSER; those of SETUSER are gone

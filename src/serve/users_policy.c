@@ -195,7 +195,7 @@ static void append_syntax(struct buf *out)
 {
     buf_append_str(out, "no rule; write on, off, nopass, reset, +command, -command, +@category, "
                         "-@category, allcommands, ~key*, %R~key*, %W~key*, allkeys, &channel*, "
-                        "allchannels, >password or #sha256");
+                        "allchannels, >password, #sha256 or a selector (+command ~key*)");
 }
 
 static bool judge_rule(struct user *scratch, const struct policy *p, const struct policy_user *of,

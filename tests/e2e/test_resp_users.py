@@ -381,7 +381,8 @@ def test_a_file_with_a_bad_rule_is_refused_at_start_check_and_reload(freshet, tm
                                  "category; did you mean `+@read`?"),
                                 ("+@all ~a:*", "+gett", "7:35: users.ana.rules: `+gett`: there is no such command; "
                                  "did you mean `+get`?"),
-                                ("+@all ~a:*", "(+get", "Selectors are not supported")):
+                                ("+@all ~a:*", "(+get", "users.ana.rules: `(+get`: no rule; write on, off"),
+                                ("+@all ~a:*", "(+gett ~a)", "there is no such command")):
         text = FILE.replace("users:", "# a line\nusers:").replace(old, new)
         bad.write_text(text)
         for verb in ("serve", "check"):
@@ -446,3 +447,58 @@ def test_rules_may_name_commands_of_redis_that_are_not_offered(freshet):
     with pytest.raises(RespError, match="^ERR unknown command 'GEOADD'"):
         admin("GEOADD", "g", 1, 2, "m")
     assert admin("GET", "k") is None
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("words", [
+    ["(+set", "%W~app*)"], ["(+get ~a* %R~b)", "(+@list", "~l*", "&x)"], ["()"], ["(+get", "(+set", "~a)"],
+    ["(&* &fail)"], ["(+PING", "(+SELECT", "(+DEL"], ["(+PING", "(+DEL", ")", ")", ")"], ["(on)"], ["(>pass)"], ["(reset)"],
+    ["(+get ~x) "], ["("], [")"], ["(+get)", "clearselectors"], ["(+get)", "reset", "(allkeys allcommands allchannels)"],
+], ids=" ".join)
+def test_selectors_are_read_and_told_as_redis_does(both, protocol, words):
+    replies = []
+    for client in both(protocol):
+        client("ACL", "SETUSER", "joe", "reset", "on", "nopass", "&m:*", "~k")
+        told = client.pipeline(["ACL", "SETUSER", "joe", *words], ["ACL", "GETUSER", "joe"])
+        line = next(line for line in client("ACL", "LIST") if line.startswith(b"user joe "))
+        client("ACL", "DELUSER", "joe")
+        replies.append([plain(reply) for reply in told] + [line])
+    assert replies[0] == replies[1]
+
+
+def test_a_selector_allows_by_itself_and_never_together_with_others(freshet):
+    daemon = freshet(PLAIN)
+    admin, joe = daemon.resp(), daemon.resp()
+    admin("ACL", "SETUSER", "joe", "on", "nopass", "+ping", "~root*", "(+get ~a*)", "(+set +append ~b* %R~c*)", "(+publish &ch*)")
+    joe("AUTH", "joe", "any")
+    assert joe("PING") == "PONG" and joe("GET", "a1") is None and joe("SET", "b1", "v") == "OK" and joe("PUBLISH", "ch1", "x") == 0
+    for words, why in ((["GET", "b1"], "access a key"), (["GET", "root1"], "access a key"), (["SET", "a1", "v"], "access a key"),
+                       (["SET", "c1", "v"], "access a key"), (["DEL", "b1"], "run the 'del' command"),
+                       (["PUBLISH", "other", "x"], "access a channel"), (["SUBSCRIBE", "ch1"], "run the 'subscribe' command"),
+                       (["EVAL", "return 1", 0], "run the 'eval' command")):
+        with pytest.raises(RespError, match=f"^NOPERM .*{why}"):
+            joe(*words)
+    admin("ACL", "SETUSER", "joe", "(+mset ~a*)", "(+mset ~a* ~b*)")
+    assert admin("ACL", "DRYRUN", "joe", "MSET", "a", 1, "b", 2) == "OK"
+    assert b"access the 'c' key" in admin("ACL", "DRYRUN", "joe", "MSET", "a", 1, "b", 2, "c", 3)
+    admin("ACL", "SETUSER", "joe", "clearselectors")
+    with pytest.raises(RespError, match="^NOPERM .*run the 'get' command"):
+        joe("GET", "a1")
+
+
+def test_a_listener_by_a_selector_stays_until_the_selector_goes(freshet):
+    daemon = freshet(PLAIN)
+    admin, joe = daemon.resp(), daemon.resp()
+    admin("ACL", "SETUSER", "joe", "on", "nopass", "(+subscribe &news)")
+    joe("AUTH", "joe", "any")
+    assert joe("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
+    admin("ACL", "SETUSER", "joe", "+get")
+    assert admin("PUBLISH", "news", "1") == 1 and joe.reply() == [b"message", b"news", b"1"]
+    admin("ACL", "SETUSER", "joe", "clearselectors")
+    assert joe.at_end()
+
+
+def test_selectors_of_the_file(freshet):
+    admin = freshet(PLAIN + 'users: { joe: { password: secret, rules: "+ping (+get ~a*)" } }\n').resp()
+    assert admin("ACL", "DRYRUN", "joe", "GET", "a1") == "OK" and admin("ACL", "DRYRUN", "joe", "PING") == "OK"
+    assert b"access the 'b1' key" in admin("ACL", "DRYRUN", "joe", "GET", "b1")

@@ -6,6 +6,7 @@
 #include "serve/cmd/server.h"
 #include "serve/users_table.h"
 
+#include "base/alloc.h"
 #include "base/number.h"
 
 #include <stdlib.h>
@@ -80,6 +81,13 @@ static void describe_commands(const struct user *u, struct buf *out)
     buf_append_slice(out, buf_readable(&u->rules));
 }
 
+static void reply_rights(struct resp_client *c, const struct user *u)
+{
+    reply_described(c, "commands", u, describe_commands);
+    reply_described(c, "keys", u, user_describe_keys);
+    reply_described(c, "channels", u, user_describe_channels);
+}
+
 void cmd_acl_getuser(struct resp_client *c, const struct slice *argv, uint32_t argc)
 {
     struct buf *out = &c->conn.out;
@@ -101,11 +109,13 @@ void cmd_acl_getuser(struct resp_client *c, const struct slice *argv, uint32_t a
     for (uint32_t i = 0; i < u->password_count; i++) {
         resp_bulk_str(out, u->passwords[i]);
     }
-    reply_described(c, "commands", u, describe_commands);
-    reply_described(c, "keys", u, user_describe_keys);
-    reply_described(c, "channels", u, user_describe_channels);
+    reply_rights(c, u);
     resp_bulk_str(out, "selectors");
-    resp_array(out, 0);
+    resp_array(out, u->selector_count);
+    for (uint32_t i = 0; i < u->selector_count; i++) {
+        resp_map(out, c->proto, 3);
+        reply_rights(c, u->selectors[i]);
+    }
     user_unref(u);
 }
 
@@ -118,6 +128,33 @@ static const char *apply_word(const struct server *s, struct user *u, struct sli
         (void)user_apply(u, SLICE("allchannels"));
     }
     return why;
+}
+
+/* The words of a SETUSER. False after replying. */
+static bool apply_words(struct resp_client *c, struct user *u, const struct slice *words,
+                        uint32_t count)
+{
+    struct slice *joined = xcalloc((size_t)count + 1, sizeof(*joined));
+    struct slice open = {NULL, 0};
+    uint32_t joined_count = 0;
+    struct buf room;
+    buf_init(&room);
+    bool ok = user_join_selectors(words, count, &room, joined, &joined_count, &open);
+    if (!ok) {
+        resp_error(&c->conn.out, "ERR Unmatched parenthesis in acl selector starting at '%.*s'.",
+                   (int)open.len, open.ptr);
+    }
+    for (uint32_t i = 0; i < joined_count && ok; i++) {
+        const char *why = apply_word(c->worker->server, u, joined[i]);
+        ok = why == NULL;
+        if (!ok) {
+            resp_error(&c->conn.out, "ERR Error in ACL SETUSER modifier '%.*s': %s",
+                       (int)joined[i].len, joined[i].ptr, why);
+        }
+    }
+    buf_fini(&room);
+    free(joined);
+    return ok;
 }
 
 void cmd_acl_setuser(struct resp_client *c, const struct slice *argv, uint32_t argc)
@@ -135,14 +172,9 @@ void cmd_acl_setuser(struct resp_client *c, const struct slice *argv, uint32_t a
         (void)apply_word(s, u, SLICE("reset"));
     }
     user_unref(old);
-    for (uint32_t i = 3; i < argc; i++) {
-        const char *why = apply_word(s, u, argv[i]);
-        if (why != NULL) {
-            resp_error(&c->conn.out, "ERR Error in ACL SETUSER modifier '%.*s': %s",
-                       (int)argv[i].len, argv[i].ptr, why);
-            user_unref(u);
-            return;
-        }
+    if (!apply_words(c, u, argv + 3, argc - 3)) {
+        user_unref(u);
+        return;
     }
     users_put(s, u);
     users_tell(s);
