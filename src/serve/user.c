@@ -297,7 +297,8 @@ static enum user_denial check_rights(const struct user *u, const struct command 
     return USER_MAY;
 }
 
-/* What came furthest is told: a command that may run, but not on this key; then the key that comes last. */
+/* What came furthest is told: a command that may run, but not on this key; then the key that comes
+ * last. */
 enum user_denial user_check(const struct user *u, const struct command *cmd,
                             const struct slice *argv, uint32_t argc, struct slice *ret_what)
 {

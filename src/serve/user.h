@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A user, and the words that make one ("on", ">secret", "~cache:*", "+@read"): for users.c, users_policy.c and
- * cmd/acl.c. What a user may (user_check(), user_is_full()) is declared in users.h.
+ * A user, and the words that make one ("on", ">secret", "~cache:*", "+@read"): for users.c,
+ * users_policy.c and cmd/acl.c. What a user may (user_check(), user_is_full()) is declared in
+ * users.h.
  *
  * Source: redis.io "Access Control List". Threads: the owner of a user that is being made; reading:
  * anybody.
@@ -68,12 +69,13 @@ void user_describe_rights(const struct user *u, struct buf *out);
 void user_describe_keys(const struct user *u, struct buf *out);
 void user_describe_channels(const struct user *u, struct buf *out);
 
-/* Joins what lies between parentheses: {"on", "(+get", "~x)"} becomes {"on", "(+get ~x)"}. `ret_joined`, at least
- * `count` of them, borrow from `words` and `room`. False: `ret_open` is where a parenthesis stays open. */
+/* Joins what lies between parentheses: {"on", "(+get", "~x)"} becomes {"on", "(+get ~x)"}.
+ * `ret_joined`, at least `count` of them, borrow from `words` and `room`. False: `ret_open` is the
+ * word whose parenthesis stays open. */
 bool user_join_selectors(const struct slice *words, uint32_t count, struct buf *room,
                          struct slice *ret_joined, uint32_t *ret_count, struct slice *ret_open);
 
-/* --- between user.c, user_commands.c, user_rules.c and user_selectors.c --------------------------- */
+/* --- between user.c, user_commands.c, user_rules.c and user_selectors.c ----------------------- */
 
 /* "(+get ~x)". As user_apply(). */
 const char *user_add_selector(struct user *u, struct slice word);

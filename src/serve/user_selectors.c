@@ -4,8 +4,8 @@
  *
  *   ACL SETUSER joe on >secret ~cache:* +@read (~jobs:* +@list)
  *
- * A selector is a user without a name, so that the words of user_rules.c make it and the questions of user.c are
- * asked of it. It has no password, is not switched on or off, and has no selectors.
+ * A selector is a user without a name, so that the words of user_rules.c make it and the questions
+ * of user.c are asked of it. It has no password, is not switched on or off, and has no selectors.
  *
  * Threads: whoever makes the user.
  */
@@ -75,7 +75,7 @@ const char *user_add_selector(struct user *u, struct slice word)
     return NULL;
 }
 
-/* --- words in several arguments ------------------------------------------------------------------ */
+/* --- words in several arguments --------------------------------------------------------------- */
 
 static bool opens(struct slice word)
 {

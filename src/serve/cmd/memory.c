@@ -2,9 +2,10 @@
 /*
  * MEMORY: what a key, each space and the process take.
  *
- * STATS has the names that clients of Redis look for, in its order, and then each space. The allocator is the
- * store's: "allocated" is what items hold, "active" the pages that spaces own, "resident" what the kernel has given
- * the process. What does not exist here (replicas, functions) is 0.
+ * STATS has the names that clients of Redis look for, in its order, and then each space. The
+ * allocator is the store's: "allocated" is what items hold, "active" the pages that spaces own,
+ * "resident" what the kernel has given the process. What does not exist here (replicas, functions)
+ * is 0.
  *
  * Threads: any worker's.
  */
@@ -70,7 +71,7 @@ void cmd_memory_doctor(struct resp_client *c, const struct slice *argv, uint32_t
                   SLICE("Every space has its own budget and keeps to it; see INFO memory."));
 }
 
-/* --- STATS --------------------------------------------------------------------------------------- */
+/* --- STATS ------------------------------------------------------------------------------------- */
 
 struct memory_sums {
     uint64_t used;

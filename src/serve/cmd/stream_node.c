@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Redis keeps a stream in nodes of 100 entries (stream-node-max-entries) or 4096 bytes (stream-node-max-bytes),
- * whichever is full first, and trims roughly by whole nodes only. freshet has no such nodes, but clients see by the
- * length how many entries did not leave (BullMQ counts on it), so here entries leave by the same number:
+ * Redis keeps a stream in nodes of 100 entries (stream-node-max-entries) or 4096 bytes
+ * (stream-node-max-bytes), whichever is full first, and trims roughly by whole nodes only. freshet
+ * has no such nodes, but clients see by the length how many entries did not leave (BullMQ counts on
+ * it), so here entries leave by the same number:
  *
  *   head of the stream                                            newest
  *   | node: 4096 bytes as a listpack | node: 100 entries | ...      |
  *
- * A node begins with the first entry that is left, for what leaves roughly is whole nodes. Only if entries were taken out
- * exactly, or from the middle, it began earlier: then nodes of 100 are counted from the first entry that the stream
- * ever had, and those that end by their size are a little off.
+ * A node begins with the first entry that is left, for what leaves roughly is whole nodes. Only if
+ * entries were taken out exactly, or from the middle, it began earlier: then nodes of 100 are
+ * counted from the first entry that the stream ever had, and those that end by their size are a
+ * little off.
  *
- * The bytes are counted as Redis packs them: names once if entries have the same, small integers short.
+ * The bytes are counted as Redis packs them: names once if entries have the same, small integers
+ * short.
  *
- * Counting costs a look at each entry of a node. So a worker remembers how far it has come in the first node of some
- * streams, and an XADD looks at what is new. What it remembers may be wrong after an XDEL; no more depends on it than
- * how much is trimmed roughly.
+ * Counting costs a look at each entry of a node. So a worker remembers how far it has come in the
+ * first node of some streams, and an XADD looks at what is new. What it remembers may be wrong
+ * after an XDEL; no more depends on it than how much is trimmed roughly.
  *
  * Threads: the connection's worker; what is remembered is its own.
  */
@@ -30,7 +33,7 @@ enum {
     SEEN_MAX = 64,
 };
 
-/* --- sizes in a listpack ------------------------------------------------------------------------ */
+/* --- sizes in a listpack ---------------------------------------------------------------------- */
 
 /* A number in a listpack, with what tells its length from behind. */
 static size_t integer_size(int64_t value)
@@ -119,14 +122,14 @@ static bool node_takes(struct node *n, const struct coll_element *e, uint64_t en
     return true;
 }
 
-/* Does such a node end by its size? Then the first one began with the first entry that is left: entries have
- * not been counted by the hundred. */
+/* Does such a node end by its size? Then the first one began with the first entry that is left:
+ * entries have not been counted by the hundred. */
 static bool fills_by_size(const struct node *n, const struct stream_options *o)
 {
     return o->node_bytes > 0 && n->bytes / n->entries > o->node_bytes / o->node;
 }
 
-/* --- the first node, as far as it has been looked at --------------------------------------------- */
+/* --- the first node, as far as it has been looked at ------------------------------------------ */
 
 struct seen {
     uint64_t hash; /* of the key */
@@ -163,7 +166,7 @@ static void remember(const struct store_hold *h, const struct node *n)
     *seen_of(h) = (struct seen){h->hash, n->first.id, n->entries, n->bytes};
 }
 
-/* --- all of them ------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 uint64_t stream_whole_nodes(const struct store_hold *h, const struct store_item *item,
                             uint64_t excess, const struct stream_options *o)

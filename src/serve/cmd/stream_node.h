@@ -9,8 +9,9 @@
 
 #include "serve/cmd/stream_trim.h"
 
-/* How many entries the nodes have that lie among the first `excess` entries as a whole; `o` says how many entries
- * and bytes a node takes, and how many entries may leave. Source: redis.io XTRIM, stream-node-max-*. */
+/* How many entries the nodes have that lie among the first `excess` entries as a whole; `o` says
+ * how many entries and bytes a node takes, and how many entries may leave. Source: redis.io XTRIM,
+ * stream-node-max-*. */
 uint64_t stream_whole_nodes(const struct store_hold *h, const struct store_item *item,
                             uint64_t excess, const struct stream_options *o);
 

@@ -2,8 +2,8 @@
 /*
  * MAXLEN and MINID, exactly or roughly (~).
  *
- * Roughly means: as Redis, by whole nodes of its tree (stream_node.h). Without a LIMIT at most a hundred nodes
- * leave at once.
+ * Roughly means: as Redis, by whole nodes of its tree (stream_node.h). Without a LIMIT at most a
+ * hundred nodes leave at once.
  */
 #include "serve/cmd/stream_trim.h"
 
