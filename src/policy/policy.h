@@ -57,7 +57,7 @@ struct policy_database {
 
 struct policy_limits {
     uint64_t bulk_max;       /* RESP argument, 64 MB */
-    uint32_t pipeline_max;   /* RESP output buffered before reading pauses, 1 MB */
+    uint32_t pipeline_max;   /* RESP output buffered before reading pauses, 32 MB */
     uint32_t http_head_max;  /* 16 KB */
     uint64_t http_body_max;  /* 8 MB */
     uint32_t http_idle_ms;   /* keep-alive, 75 s */

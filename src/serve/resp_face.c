@@ -347,10 +347,12 @@ static void set_limits(const struct policy *p)
         .args_max = ARGS_MAX, .bulk_max = p->limits.bulk_max, .inline_max = INLINE_MAX};
     anonymous_limits = known_limits;
     anonymous_limits.anonymous = true;
+    uint64_t most = p->limits.output_max;
+    uint32_t pipeline = p->limits.pipeline_max < most ? p->limits.pipeline_max : (uint32_t)most;
     conn_limits = (struct conn_limits){
         .input_max = (REQUEST_BULKS + 1) * p->limits.bulk_max + INLINE_MAX,
-        .output_limit = p->limits.pipeline_max,
-        .output_max = p->limits.output_max + p->limits.pipeline_max,
+        .output_limit = pipeline,
+        .output_max = p->limits.output_max + pipeline,
         .idle_ms = p->limits.resp_idle_ms,
         .stall_ms = p->limits.stall_ms,
         .keepalive_s = p->limits.keepalive_ms / 1000,

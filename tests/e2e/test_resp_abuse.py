@@ -110,7 +110,7 @@ def test_a_million_commands_in_one_pipeline(freshet):
 
 
 def test_reply_larger_than_the_limit_is_an_error(freshet):
-    daemon = freshet(PLAIN + "limits: { bulk: 1MB, output: 2MB }\n")
+    daemon = freshet(PLAIN + "limits: { bulk: 1MB, output: 2MB, pipeline: 1MB }\n")
     redis = daemon.resp()
     for i in range(8):
         redis("SET", f"k{i}", b"x" * 700_000)

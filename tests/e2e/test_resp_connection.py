@@ -379,3 +379,11 @@ def test_containers_have_help(plain, container):
     lines = plain.resp()(container, "HELP")
     assert lines[0] == f"{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
     assert lines[-2] == "HELP"
+
+
+def test_a_whole_pipeline_may_be_sent_before_any_answer_is_read(freshet):
+    """As redis-py does it: neither side's buffers in the system hold 20 MB, so freshet must."""
+    client = freshet(PLAIN).resp()
+    text = b"x" * 1000
+    client.raw(client.encode("ECHO", text) * 20000)
+    assert all(client.reply() == text for _ in range(20000))
