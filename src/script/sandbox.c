@@ -232,7 +232,10 @@ static int load_text(lua_State *lua, struct slice text, const char *name)
     if (text.len > 0 && text.ptr[0] == LUA_SIGNATURE[0]) {
         lua_pushliteral(lua, "bytecode is not loaded here, only the text of a script");
     } else {
+        lua_pushstring(lua,
+                       name); /* Lua's parser does not keep it from the collector: CVE-2025-49844 */
         status = luaL_loadbuffer(lua, text.ptr, text.len, name);
+        lua_remove(lua, -2);
     }
     if (status == 0) {
         return 1;

@@ -147,10 +147,12 @@ static int load_protected(lua_State *lua)
         return luaL_error(lua, "user_script:1: unexpected symbol near 'char(%d)'",
                           LUA_SIGNATURE[0]);
     }
+    lua_pushliteral(lua, "@user_script"); /* kept, as sandbox.c's load_text() does */
     if (luaL_loadbuffer(lua, l->body.len > 0 ? l->body.ptr : "", l->body.len, "@user_script") !=
         0) {
         return lua_error(lua);
     }
+    lua_remove(lua, 1);
     push_registered(lua, &scripts_key);
     lua_pushlstring(lua, l->sha, SCRIPT_SHA_LEN);
     lua_pushvalue(lua, 1);
