@@ -49,7 +49,8 @@ static void fragmentation_costs_addresses_not_budget(void **state)
 {
     (void)state;
     struct space space = space_of(1000);
-    space.budget = space.limit += 500 * sizeof(struct page); /* addresses have descriptors */
+    space.limit += 500 * sizeof(struct page); /* addresses have descriptors */
+    space.budget = space.limit;
     struct pages p;
     pages_init(&p, &space);
     uint32_t page[1000];

@@ -14,7 +14,8 @@ struct slab_rig {
 static void slab_open(struct slab_rig *r, uint64_t budget)
 {
     memset(r, 0, sizeof(*r));
-    r->space.budget = r->space.limit = budget;
+    r->space.limit = budget;
+    r->space.budget = budget;
     slab_init(&r->slab, &r->space, 1);
 }
 

@@ -15,7 +15,8 @@ struct table_rig {
 static void table_open(struct table_rig *r)
 {
     memset(r, 0, sizeof(*r));
-    r->space.budget = r->space.limit = 256ULL * MB;
+    r->space.limit = 256ULL * MB;
+    r->space.budget = 256ULL * MB;
     slab_init(&r->slab, &r->space, 1);
     table_init(&r->table, &r->slab);
 }
