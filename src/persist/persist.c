@@ -102,12 +102,12 @@ static bool run_group(struct loading *l, struct group_reader *r, struct slice re
         l->commands++;
         l->has_parts |= is_aside(&r->parser, l->aside);
         if (!l->reader->run(l->reader->arg, r->parser.argv, r->parser.argc, &error) &&
-            !l->is_partial) {
-            *l->ret_why = xasprintf(
-                "%s: the command at byte %" PRIu64 " (%.*s) cannot be repeated: %.*s. If its space "
-                "has become too small give it more `memory`; `freshet log show %s` shows the log",
-                l->path, at, (int)r->parser.argv[0].len, r->parser.argv[0].ptr, (int)error.len,
-                error.ptr, l->p->options.dir);
+            (!l->is_partial || slice_is(r->parser.argv[0], "SELECT"))) {
+            *l->ret_why = xasprintf("%s: the command at byte %" PRIu64
+                                    " (%.*s) cannot be repeated: %.*s. `freshet log "
+                                    "show %s` shows the log",
+                                    l->path, at, (int)r->parser.argv[0].len, r->parser.argv[0].ptr,
+                                    (int)error.len, error.ptr, l->p->options.dir);
             return false;
         }
     }

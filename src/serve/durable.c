@@ -252,11 +252,49 @@ bool durable_reaches(struct resp_client *c, uint32_t db)
 
 /* --- reading the log ------------------------------------------------------------------------------ */
 
+/* Reads the log as a client would say it. */
+struct replay {
+    struct resp_client *client;
+    struct buf error;  /* of the last command that failed, with the next step */
+    uint64_t left_out; /* commands for databases that are not durable any more */
+};
+
+static bool say_failed(struct replay *r, struct slice why, struct slice *ret_error)
+{
+    static const char oom[] = "OOM";
+    bool is_full = why.len > 3 && memcmp(why.ptr, oom, 3) == 0;
+    why.len -= why.len > 0 && why.ptr[why.len - 1] == '.' ? 1 : 0;
+    buf_clear(&r->error);
+    buf_append_slice(&r->error, why);
+    buf_append_str(&r->error, is_full ? "; give it more `memory`" : "");
+    *ret_error = buf_readable(&r->error);
+    return false;
+}
+
+/* A database that the policy no longer has may not be passed over in silence, and what comes next in the log may not
+ * go into another one. */
+static bool say_no_space(struct replay *r, struct slice db, struct slice *ret_error)
+{
+    buf_clear(&r->error);
+    buf_printf(&r->error,
+               "the policy has no space for database %.*s; give it one again: with `keep: durable` "
+               "its keys stay, with `keep: volatile` they are left out",
+               (int)db.len, db.ptr);
+    *ret_error = buf_readable(&r->error);
+    return false;
+}
+
 /* A command of the log; MULTI and EXEC say nothing here, since nobody can look between. */
 static bool run_logged(void *arg, const struct slice *argv, uint32_t argc, struct slice *ret_error)
 {
-    struct resp_client *c = arg;
+    struct replay *r = arg;
+    struct resp_client *c = r->client;
+    bool is_select = argc == 2 && slice_is(argv[0], "SELECT");
     if (argc == 1 && (slice_is(argv[0], "MULTI") || slice_is(argv[0], "EXEC"))) {
+        return true;
+    }
+    if (!is_select && !c->durable) {
+        r->left_out++;
         return true;
     }
     detached_call(c, argv, argc);
@@ -264,8 +302,8 @@ static bool run_logged(void *arg, const struct slice *argv, uint32_t argc, struc
     if (reply.len == 0 || reply.ptr[0] != '-') {
         return true;
     }
-    *ret_error = (struct slice){reply.ptr + 1, reply.len - 3};
-    return false;
+    struct slice why = {reply.ptr + 1, reply.len - 3};
+    return is_select ? say_no_space(r, argv[1], ret_error) : say_failed(r, why, ret_error);
 }
 
 static bool told_to_stop(void)
@@ -277,8 +315,8 @@ static bool told_to_stop(void)
 
 static bool go_on(void *arg, uint64_t done_bytes, uint64_t all_bytes)
 {
-    struct resp_client *c = arg;
-    struct durable *d = c->worker->server->durable;
+    const struct replay *r = arg;
+    struct durable *d = r->client->worker->server->durable;
     uint64_t now_ms = clock_now_ms();
     atomic_store_explicit(&d->done_bytes, done_bytes, memory_order_relaxed);
     atomic_store_explicit(&d->all_bytes, all_bytes, memory_order_relaxed);
@@ -301,13 +339,19 @@ static uint64_t count_keys(const struct durable *d)
     return keys;
 }
 
-static void tell_loaded(struct durable *d)
+static void tell_loaded(struct durable *d, uint64_t left_out)
 {
     struct persist_figures f;
     persist_figures(d->log, &f);
     log_event(LOG_INFO, "persist", "the log was read", log_number("keys", count_keys(d)),
               log_number("commands", f.load_commands), log_number("bytes", f.bytes),
               log_number("ms", f.load_us / 1000));
+    if (left_out > 0) {
+        log_event(LOG_WARN, "persist",
+                  "the log has changes of databases that are volatile now: they were left out, and "
+                  "are gone once the log is rewritten",
+                  log_number("commands", left_out));
+    }
 }
 
 bool durable_load(struct durable *d, char **ret_why)
@@ -317,15 +361,18 @@ bool durable_load(struct durable *d, char **ret_why)
     struct resp_client *c = detached_create(w);
     c->replaying = true;
     d->told_ms = clock_now_ms();
+    struct replay r = {.client = c};
+    buf_init(&r.error);
     enum persist_loaded result = persist_load(
-        d->log, &(struct persist_reader){.arg = c, .run = run_logged, .go_on = go_on}, ret_why);
+        d->log, &(struct persist_reader){.arg = &r, .run = run_logged, .go_on = go_on}, ret_why);
+    buf_fini(&r.error);
     detached_destroy(&c);
     worker_destroy_threadless(w);
     atomic_store_explicit(&d->took_ms, clock_now_ms() - d->began_ms, memory_order_relaxed);
     if (result != PERSIST_LOADED) {
         return false;
     }
-    tell_loaded(d);
+    tell_loaded(d, r.left_out);
     persist_start(d->log);
     atomic_store_explicit(&d->is_loading, false, memory_order_release);
     return true;

@@ -347,6 +347,37 @@ def test_a_command_that_cannot_be_repeated_refuses_the_start(freshet):
     assert daemon.resp()("DBSIZE") == 3000
 
 
+SESSION = "  session: { db: 2, memory: 32MB, keep: durable, ttl: 2h }\n"
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_keys_of_a_database_without_a_space_go_nowhere_else(freshet, rewritten):
+    daemon = freshet(policy())
+    daemon.resp()("SET", "job", 1)
+    daemon.resp(db=2)("SET", "user", 7)
+    if rewritten:  # the file that a rewrite makes is read more leniently up to its end
+        daemon.resp()("BGREWRITEAOF")
+        until(lambda: b"aof_rewrites:1" in daemon.resp()("INFO", "persistence"), "the rewrite")
+    daemon.stop()
+    daemon.file.write_text(policy().replace(SESSION, ""))
+    refused = subprocess.run([BINARY, "serve", str(daemon.file)], capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1 and "no space for database 2; give it one" in refused.stderr
+    daemon.file.write_text(policy())
+    daemon.start()
+    assert daemon.resp()("KEYS", "*") == [b"job"] and daemon.resp(db=2)("GET", "user") == b"7"
+
+
+def test_a_space_that_is_volatile_now_begins_empty(freshet):
+    daemon = freshet(policy())
+    daemon.resp()("SET", "job", 1)
+    daemon.resp(db=2)("SET", "user", 7)
+    daemon.stop()
+    daemon.file.write_text(policy().replace(SESSION, SESSION.replace("durable", "volatile")))
+    daemon.start()
+    assert daemon.resp()("KEYS", "*") == [b"job"] and daemon.resp(db=2)("DBSIZE") == 0
+    assert "are volatile now" in daemon.log_text()
+
+
 def test_show_prints_what_redis_understands(freshet):
     daemon = freshet(policy())
     daemon.resp()("SET", "k", "v")
