@@ -40,7 +40,7 @@ static void a_file_with_only_listen_has_every_default(void **state)
     assert_int_equal(p->database.statement_timeout_ms, 10000);
     assert_int_equal(p->database.marks, 1 << 20);
     assert_int_equal(p->limits.bulk_max, 64 << 20);
-    assert_int_equal(p->limits.pipeline_max, 1 << 20);
+    assert_int_equal(p->limits.pipeline_max, 32 << 20);
     assert_int_equal(p->limits.http_head_max, 16 << 10);
     assert_int_equal(p->limits.http_body_max, 8 << 20);
     assert_int_equal(p->limits.http_idle_ms, 75000);
