@@ -23,8 +23,8 @@ struct tracker {
     bool broken; /* lock: the redirection has gone */
     uint32_t prefix_count;
     struct slice *prefixes; /* malloc'ed texts */
-    struct tracker_batch
-        *batches; /* lock: of a BCAST client, while sending; one each, or one without prefixes */
+    /* Lock: of a BCAST client, while sending; one each, or one without prefixes. */
+    struct tracker_batch *batches;
     uint32_t batched; /* lock: keys in all of them */
 };
 
