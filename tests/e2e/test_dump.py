@@ -114,7 +114,11 @@ def ziplist(*entries):
     for entry in entries:
         raw = bytes([before]) + (bytes([len(entry)]) + entry if isinstance(entry, bytes) else entry[0])
         body, before = body + raw, len(raw)
-    return struct.pack("<IIH", 11 + len(body), 10, len(entries)) + body + b"\xff"
+    return struct.pack("<IIH", 11 + len(body), 10 + len(body) - before, len(entries)) + body + b"\xff"
+
+
+def changed(data, at, byte):
+    return data[:at] + bytes([byte]) + data[at + 1:]
 
 
 def z(raw):
@@ -165,6 +169,13 @@ BAD = {
     "listpack cut": b"\x14" + text(listpack(b"a", b"b")[:-2] + b"\xff"), "half a field": b"\x10" + text(listpack(b"a")),
     "listpack entry too long": b"\x14" + text(struct.pack("<IH", 10, 1) + b"\xbfab\xff"), "empty listpack": b"\x14" + text(listpack()),
     "intset cut": b"\x0b" + text(struct.pack("<II", 2, 3) + b"\x01\x00"), "intset size": b"\x0b" + text(struct.pack("<II", 3, 1) + b"abc"),
+    "listpack count": b"\x14" + text(changed(listpack(b"a", b"b"), 4, 3)),
+    "listpack length for reading back": b"\x14" + text(changed(listpack(b"a", b"b"), 8, 3)),
+    "ziplist count": b"\x0a" + text(changed(ziplist(b"a", b"b"), 8, 3)),
+    "ziplist tail": b"\x0a" + text(changed(ziplist(b"a", b"b"), 4, 10)),
+    "ziplist length before, too long": b"\x0a" + text(changed(ziplist(b"a", b"b"), 13, 14)),
+    "ziplist length before, too short": b"\x0a" + text(changed(ziplist(b"a", b"b"), 13, 2)),
+    "empty plain node": b"\x12\x01\x01\x00",
     "LZF too long": b"\x00\xc3\x02\x3f\x00a", "LZF back too far": b"\x00\xc3\x04\x08\x00a\x20\x05", "bad length": b"\x00\x82abc",
     "LZF bomb": b"\x00\xc3\x02\x80\x7f\xff\xff\xff\x00a", "length overflow": b"\x00\x81" + b"\xff" * 8,
 }

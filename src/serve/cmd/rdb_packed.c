@@ -20,7 +20,8 @@
  *      intset    4 bytes of integer size (2, 4, 8), 4 of count, integers, all little endian
  *      LZF       000xxxxx: so many plus one bytes as they are; else lll..... ddd: a repetition
  *
- * Counts and lengths in front are checked against what is there, and else believed in nothing.
+ * Counts and lengths, and places that are said twice, must agree with what is there; else they are believed in
+ * nothing.
  */
 #include "serve/cmd/rdb.h"
 
@@ -138,23 +139,59 @@ size_t rdb_back_len(size_t entry_len)
     return len;
 }
 
+/* The length of the entry before, most significant bits first; all bytes but the first are marked. */
+static bool take_back_len(struct reader *r, size_t entry_len)
+{
+    size_t size = rdb_back_len(entry_len);
+    const unsigned char *bytes = take(r, size);
+    uint64_t said = 0;
+    bool ok = bytes != NULL;
+    for (size_t i = 0; ok && i < size; i++) {
+        ok = i == 0 || (bytes[i] & 0x80) != 0;
+        said = said << 7 | (bytes[i] & 0x7f);
+    }
+    return ok && said == entry_len;
+}
+
+/* Is `count` what the head of a form says? The largest number stands for "not known". */
+static bool is_count(const char *head, uint64_t count)
+{
+    uint16_t said;
+    memcpy(&said, head, sizeof(said));
+    said = le16toh(said);
+    return said == UINT16_MAX || said == count;
+}
+
 bool rdb_take_listpack(struct rdb_value *v, struct slice bytes)
 {
     struct reader r;
+    uint64_t count = 0;
     bool ok = open_entries(bytes, 6, &r);
     while (ok && r.left > 0) {
         size_t before = r.left;
-        ok = take_listpack_entry(v, &r) && take(&r, rdb_back_len(before - r.left)) != NULL;
+        ok = take_listpack_entry(v, &r) && take_back_len(&r, before - r.left);
+        count++;
     }
-    return ok;
+    return ok && is_count(bytes.ptr + 4, count);
 }
 
 /* --- ziplist ------------------------------------------------------------------------------------ */
 
-static bool take_ziplist_entry(struct rdb_value *v, struct reader *r)
+/* The length of the entry before, in one byte or five. */
+static bool take_length_before(struct reader *r, size_t length)
 {
     const unsigned char *first = take(r, 1);
-    if (first == NULL || (*first == 0xfe && take(r, 4) == NULL) || (first = take(r, 1)) == NULL) {
+    if (first == NULL) {
+        return false;
+    }
+    uint64_t said = *first != 0xfe ? *first : (uint64_t)take_little_endian(r, 4) & UINT32_MAX;
+    return !r->failed && said == length;
+}
+
+static bool take_ziplist_entry(struct rdb_value *v, struct reader *r, size_t length_before)
+{
+    const unsigned char *first = NULL;
+    if (!take_length_before(r, length_before) || (first = take(r, 1)) == NULL) {
         return false;
     }
     unsigned b = *first;
@@ -186,12 +223,23 @@ static bool take_ziplist_entry(struct rdb_value *v, struct reader *r)
 
 bool rdb_take_ziplist(struct rdb_value *v, struct slice bytes)
 {
+    enum { HEAD = 10 };
     struct reader r;
-    bool ok = open_entries(bytes, 10, &r);
+    uint64_t count = 0;
+    size_t last = 0;
+    uint32_t tail;
+    bool ok = open_entries(bytes, HEAD, &r);
     while (ok && r.left > 0) {
-        ok = take_ziplist_entry(v, &r);
+        size_t before = r.left;
+        ok = take_ziplist_entry(v, &r, last);
+        last = before - r.left;
+        count++;
     }
-    return ok;
+    if (!ok) {
+        return false;
+    }
+    memcpy(&tail, bytes.ptr + 4, sizeof(tail));
+    return is_count(bytes.ptr + 8, count) && le32toh(tail) == bytes.len - 1 - last;
 }
 
 /* --- intset ------------------------------------------------------------------------------------- */

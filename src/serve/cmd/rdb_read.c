@@ -251,7 +251,8 @@ static bool take_nodes(struct rdb_value *v, struct slice *in, bool old)
         uint64_t container = 2;
         ok = old || rdb_take_count(in, &container);
         if (ok && container == 1) {
-            ok = take_element_text(v, in);
+            bool is_empty = in->len > 0 && in->ptr[0] == '\0'; /* only large ones stand alone */
+            ok = !is_empty && take_element_text(v, in);
         } else if (ok) {
             ok = container == 2 && take_packed(v, in, old ? rdb_take_ziplist : rdb_take_listpack);
         }
