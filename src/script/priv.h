@@ -50,8 +50,8 @@ struct script_vm {
     bool is_killed;
     bool too_large;        /* the reply */
     bool is_command_error; /* the reply, handed on */
-    void *decoding; /* lua-cjson's text of a decoding, perhaps left behind: strbuf.c */
-    void *grown;    /* its text of an encoding, larger than is kept */
+    void *decoding;        /* lua-cjson's text of a decoding, perhaps left behind: strbuf.c */
+    void *grown;           /* its text of an encoding, larger than is kept */
 
     uint32_t calls;  /* of commands since the last beat */
     struct buf text; /* an error being put together */
