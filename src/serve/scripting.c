@@ -289,7 +289,17 @@ static struct scripting *scripting_create(struct worker *w)
     return s;
 }
 
-/* The worker's, with no script in it that has been flushed elsewhere; NULL after replying that there is no
+/* Forgets what has been flushed, here or elsewhere. */
+static void follow_flush(struct scripting *s)
+{
+    uint64_t generation = script_sources_generation(state_of(s)->sources);
+    if (s->generation != generation) {
+        script_vm_flush(s->vm);
+        s->generation = generation;
+    }
+}
+
+/* The worker's, with no script in it that has been flushed; NULL after replying that there is no
  * memory. */
 static struct scripting *scripting_of(struct resp_client *c)
 {
@@ -298,13 +308,8 @@ static struct scripting *scripting_of(struct resp_client *c)
         reply_no_script_memory(c);
         return NULL;
     }
-    struct scripting *s = w->scripting;
-    uint64_t generation = script_sources_generation(w->server->scripting->sources);
-    if (s->generation != generation) {
-        script_vm_flush(s->vm);
-        s->generation = generation;
-    }
-    return s;
+    follow_flush(w->scripting);
+    return w->scripting;
 }
 
 static bool compile(struct scripting *s, struct resp_client *c, const char *sha,
@@ -374,6 +379,15 @@ void scripting_load(struct resp_client *c, struct slice source)
         }
         tell_memory(s);
         resp_bulk_str(&c->conn.out, sha);
+    }
+}
+
+void scripting_flush(struct worker *w)
+{
+    script_sources_flush(w->server->scripting->sources);
+    if (w->scripting != NULL) {
+        follow_flush(w->scripting);
+        tell_memory(w->scripting);
     }
 }
 

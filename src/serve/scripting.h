@@ -56,5 +56,7 @@ struct resp_client *scripting_caller(const struct resp_client *inner);
 /* The wall clock as a script sees it, which stands still while it runs; anybody else: as it is. Microseconds. */
 uint64_t scripting_wall_us(const struct resp_client *c);
 void scripting_load(struct resp_client *c, struct slice source);
+/* SCRIPT FLUSH: no script is known any more. The worker's own vm is emptied at once, others at their next script. */
+void scripting_flush(struct worker *w);
 
 #endif

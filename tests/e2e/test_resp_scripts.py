@@ -419,6 +419,21 @@ return {cmsgpack._NAME, cmsgpack._VERSION, cmsgpack._DESCRIPTION}
 """.strip().splitlines()
 
 
+def test_a_flush_gives_the_memory_of_scripts_back(freshet):
+    client = freshet(PLAIN).resp()
+
+    def used():
+        info = client("INFO", "memory").decode()
+        return int(info.split("used_memory_lua:")[1].split()[0])
+    client("EVAL", "return 1", 0)
+    before = used()
+    for i in range(300):
+        client("SCRIPT", "LOAD", f"return {i} .. '{'x' * 1000}'")
+    assert used() > before + 100_000
+    client("SCRIPT", "FLUSH")
+    assert used() < before + 10_000
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_scripts_reply_what_redis_replies(both, protocol):
     ours, theirs = both(protocol)

@@ -101,7 +101,7 @@ void cmd_script_flush(struct resp_client *c, const struct slice *argv, uint32_t 
         resp_error(&c->conn.out, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
         return;
     }
-    script_sources_flush(state(c)->sources);
+    scripting_flush(c->worker);
     reply_ok(c);
 }
 
