@@ -108,7 +108,10 @@ static struct text keep_text(struct sort *s, struct slice value)
 {
     struct text t = {.at = buf_len(&s->texts), .len = value.len, .present = true};
     s->failed = s->failed || !buf_try_append_slice(&s->texts, value);
-    return s->failed ? (struct text){.present = false} : t;
+    if (s->failed) {
+        t.present = false;
+    }
+    return t;
 }
 
 static struct slice text_of(const struct sort *s, struct text t)
