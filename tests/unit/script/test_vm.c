@@ -245,7 +245,7 @@ static void memory_is_bounded(void **state)
 static void json_goes_on_after_no_memory(void **state)
 {
     size_t before = 0;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 6; i++) { /* a round leaves a megabyte behind if it leaves anything */
         expect(
             "local s = '[' .. ('\"' .. ('x'):rep(1000) .. '\",'):rep(1000) .. '1]' "
             "local kept = {} "
@@ -256,7 +256,7 @@ static void json_goes_on_after_no_memory(void **state)
         expect("return cjson.encode({a = {1, 2.5, 'x\\n'}})",
                "$19\r\n{\"a\":[1,2.5,\"x\\n\"]}\r\n");
         script_vm_flush(vm);
-        before = i == 5 ? script_vm_memory(vm) : before;
+        before = i == 2 ? script_vm_memory(vm) : before;
     }
     assert_true(script_vm_memory(vm) <= before + 4096);
     expect_error("return cjson.encode({function() end})",
