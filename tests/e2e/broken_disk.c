@@ -3,7 +3,8 @@
  * A disk that fails when told, for LD_PRELOAD: the system calls with which the log is written, as far as they are
  * about its files or their directory. The file named by BROKEN_DISK holds a word:
  *
- *      hold-sync     syncs of log files wait until the word changes; the file "<BROKEN_DISK>.held" tells that one does
+ *      hold-...      syncs of log files wait until the word changes, to another of this kind too, which holds the
+ *                    next; the file "<BROKEN_DISK>.held" tells that one waits
  *      sync-eio      they fail with EIO
  *      write-eio     writes to log files fail with EIO
  *      write-short   half of the bytes are written, then ENOSPC
@@ -107,9 +108,11 @@ static bool fails(const char *word, int why)
 
 static void wait_while_held(void)
 {
+    char word[WORD];
     char path[PATH];
     struct timespec pause = {.tv_nsec = LOOK_NS};
-    while (is_told("hold-sync")) {
+    look(word);
+    while (strncmp(word, "hold-", 5) == 0 && is_told(word)) {
         (void)snprintf(path, sizeof(path), "%s.held", getenv("BROKEN_DISK"));
         int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         (void)close(fd);
