@@ -53,7 +53,18 @@ static bool serve_fed(struct worker *w)
 
 void touched_drain(struct worker *w)
 {
-    while (store_touched(w->server->store) && take_notes(w) && serve_fed(w)) {
+    while ((store_touched(w->server->store) || buf_len(&w->gate_wait.fed) > 0) && take_notes(w) &&
+           serve_fed(w)) {
+    }
+}
+
+void touched_tell_trackers(struct worker *w)
+{
+    if (store_touched(w->server->store)) {
+        (void)take_notes(w);
+    }
+    if (buf_len(&w->changed) > 0) {
+        tracking_send(w);
     }
 }
 

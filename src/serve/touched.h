@@ -15,6 +15,8 @@
  * client waits for one of the keys. worker_disown() does this before it gives the store up. While somebody
  * else owns the store nothing is taken: the owner does it at its end. */
 void touched_drain(struct worker *w);
+/* Inside an ownership: who tracks what has changed so far is told now. Blocked clients are served at its end. */
+void touched_tell_trackers(struct worker *w);
 /* Goes on with what could not be done then. */
 void touched_retry(struct worker *w);
 

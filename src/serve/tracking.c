@@ -13,14 +13,14 @@
  * A reader is noted before and after the command that reads. A change before the read takes the
  * first note; one between read and second note takes it too, and since its message is delivered by
  * the reader's own worker it follows the reply. So nobody keeps an old value without having been
- * told.
+ * told. Inside a transaction or a script what has changed so far is told before a read is noted, so
+ * that nobody is told of a write that came before it.
  *
  * Changes are gathered while the store's notes are taken (w->changed) and sent when nothing is held: a message a
- * key in default mode, one message with all its keys for a BCAST client.
+ * key in default mode, one message with all its keys for each prefix of a BCAST client.
  *
  * NOLOOP needs to know whose a change is. Commands that write run with the store owned for such
- * clients, notes
- * of others having been taken before, so what is noted then is theirs (w->author).
+ * clients, notes of others having been taken before, so what is noted then is theirs (w->author).
  *
  * Keys of all databases are one namespace here, as in Redis.
  *
@@ -33,6 +33,7 @@
 #include "serve/durable.h"
 #include "serve/events.h"
 #include "serve/pubsub.h"
+#include "serve/touched.h"
 
 #include <stdlib.h>
 
@@ -109,6 +110,10 @@ void tracking_note_read(struct resp_client *c, const struct command *cmd, const 
 {
     if (is_tracked_read(c, cmd)) {
         struct command_keys keys;
+        if (c->worker->own_depth > 0) {
+            touched_tell_trackers(
+                c->worker); /* what was written in it came before what is read now */
+        }
         bool found = command_keys_find(cmd, argv, argc, &keys);
         for (uint32_t r = 0; found && r < keys.run_count; r++) {
             for (uint32_t i = 0; i < keys.runs[r].count; i++) {

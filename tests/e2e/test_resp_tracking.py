@@ -92,6 +92,22 @@ CONVERSATIONS = {
         c3 SET b 2
         c3 EXEC
         w SET a 3""",
+    "reads after writes in one transaction": """
+        c3 CLIENT TRACKING ON
+        c3 MULTI
+        c3 MSET a 1 b 2
+        c3 GET a
+        c3 EXEC
+        c3 EVAL redis.call('set','d','1')_return_1 0
+        w SET b 3
+        w SET a 3
+        c3 MULTI
+        c3 GET a
+        c3 SET a 4
+        c3 GET a
+        c3 SET b 4
+        c3 EXEC
+        w SET a 5""",
     "a message for each prefix": """
         c3 CLIENT TRACKING ON BCAST PREFIX b: PREFIX a:
         w MULTI
