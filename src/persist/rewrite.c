@@ -263,6 +263,7 @@ static void walk_step(struct persist *p)
     } else if (buf_len(&rw->keys_found) > 0) {
         dump_key(p, db, take_key(rw), now_ms);
     } else if (!rw->is_scanned) {
+        buf_shrink(&rw->keys_found, TURN_BYTES);
         rw->cursor = store_scan(p->options.store, p->options.gate, db, rw->cursor, SCAN_KEYS,
                                 now_ms, collect, &rw->keys_found);
         rw->is_scanned = rw->cursor == 0;
