@@ -257,13 +257,16 @@ void server_addresses(const struct server *s, struct buf *out)
 
 /* --- draining ----------------------------------------------------------------------------------- */
 
-/* A client blocked on a key may wait for ever: that is not a request in progress. */
+/* A client that waits for a key or the disk may wait for ever: that is no request in progress. */
+static bool gives_up(struct resp_client *c)
+{
+    return blocked_give_up(c) || synced_give_up(c);
+}
+
 static void close_if_idle(struct conn *c, void *arg)
 {
     (void)arg;
-    struct resp_client *client =
-        resp_client_is(c) ? container_of(c, struct resp_client, conn) : NULL;
-    if (client != NULL && (blocked_give_up(client) || synced_give_up(client))) {
+    if (resp_client_is(c) && gives_up(container_of(c, struct resp_client, conn))) {
         return;
     }
     if (!c->paused && buf_len(&c->in) == 0 && buf_len(&c->out) == 0) {
