@@ -231,7 +231,8 @@ bool client_make_room(struct resp_client *c, size_t len)
 
 void reply_err(struct resp_client *c, enum err e)
 {
-    if (e == ERR_NOSPACE) {
+    /* A policy without `spaces` has one, which need not be named. */
+    if (e == ERR_NOSPACE && strcmp(c->space->name, "default") != 0) {
         resp_error(&c->conn.out, "%s %s Space '%s' is at its budget.", err_prefix(e), err_text(e),
                    c->space->name);
         return;

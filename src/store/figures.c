@@ -50,10 +50,11 @@ bool store_space_crossed(struct store *s, uint32_t space)
 
 bool store_is_full(const struct store *s, uint32_t db)
 {
+    enum { ITEM_LEAST = 16 }; /* nothing smaller is ever stored */
     const struct space *sp = &s->spaces[s->table_space[store_table_of(s, db)]];
     bool is_lowered = space_limit(sp) < sp->budget;
     return atomic_load_explicit(&sp->is_full, memory_order_relaxed) ||
-           (__builtin_expect(is_lowered, 0) && space_used(sp) > space_limit(sp));
+           (__builtin_expect(is_lowered, 0) && space_used(sp) + ITEM_LEAST > space_limit(sp));
 }
 
 /* Nodes in the runs of a pool. */

@@ -228,7 +228,7 @@ enum err store_expire(struct store_hold *h, uint64_t expiry_ms, bool *ret_found)
  * place of what it had. S4: a stamp that it had may only be lowered. May move the item. */
 enum err store_depend(struct store_hold *h, fresh_pos stamp, const fresh_dep *deps, uint32_t count);
 /* Did the space of this database, which never evicts, lately refuse a small write, and has nothing
- * been written or removed in it since? Or does it use more than a limit below its budget? Then a
+ * been written or removed in it since? Or has a limit below its budget no room for anything? Then a
  * write need not be tried. */
 bool store_is_full(const struct store *s, uint32_t db);
 /* The item has come to hold something that was true as of `stamp`: its own stamp, if it has one, is

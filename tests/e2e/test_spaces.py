@@ -13,6 +13,9 @@ spaces:
   queue: { db: 0, memory: 8MB, evict: never }
   cache: { db: 1, memory: 16MB }
 """
+ONLY = """listen: { resp: "127.0.0.1:0" }
+memory: 16MB
+"""
 OOM = "OOM command not allowed when used memory > 'maxmemory'. Space 'queue' is at its budget."
 
 
@@ -120,3 +123,26 @@ def test_a_space_near_its_budget_is_told_of_once(freshet):
     fill_queue(queue)
     until(lambda: len(warnings()) == 2, "the second warning")
     assert spaces(queue)["queue"]["crossings"] == 2
+
+
+def test_the_only_space_is_not_named_and_a_transaction_hears_of_it_at_once(freshet):
+    """As redis-server at maxmemory 1, to the byte."""
+    daemon = freshet(ONLY)
+    client, other = daemon.resp(), daemon.resp()
+    client("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    client("SET", "kept", "v")
+    assert client("MULTI") == "OK" and client("SET", "a", "1") == "QUEUED"
+    other("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(RespError, match="^OOM command not allowed when used memory > 'maxmemory'[.]$"):
+        client("LPUSH", "l", "v")
+    other("CONFIG", "SET", "maxmemory", "0")
+    with pytest.raises(RespError, match="^EXECABORT"):
+        client("EXEC")
+    assert client("EXISTS", "a", "l") == 0 and client("GET", "kept") == b"v"
+    other("FLUSHALL")
+    other("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(RespError, match="^OOM command not allowed"):
+        client("EVAL", "return redis.call('set', 'a', '1')", 0)
+    with pytest.raises(RespError, match="^OOM allow-oom flag is not set"):
+        client("EVAL", "#!lua\nreturn 1", 0)
+    assert client("EVAL", "#!lua flags=no-writes\nreturn 1", 0) == 1
