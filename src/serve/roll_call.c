@@ -8,6 +8,11 @@
  * The first visit happens at once; with one worker, or inside EXEC (which may not pause: M1), so
  * does the end. Inside EXEC only this worker's connections are seen.
  *
+ * Who is killed is over at once, but sees the end of its connection only when the caller has its
+ * answer: a second descriptor holds it open meanwhile. Or a client could be back before the answer
+ * of its killer is there, which Redis' one thread does not let happen, and clients' own tests count
+ * on it.
+ *
  * Invariant: RC1. `client` is touched by its own worker only: it is read at home, at start and
  * finish.
  */
@@ -21,10 +26,12 @@
 #include "base/alloc.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct roll_call {
     struct mail mail;
@@ -35,6 +42,9 @@ struct roll_call {
     struct client_filter filter;
     struct buf text;
     int64_t killed;
+    int *held_open; /* descriptors */
+    uint32_t held_count;
+    struct loop_task over;
 };
 
 /* --- one connection --------------------------------------------------------------------------- */
@@ -160,6 +170,17 @@ static bool filter_passes(const struct client_filter *f, const struct resp_clien
            (client_now(c) - c->opened_ms) / 1000 >= f->min_age_s;
 }
 
+/* No descriptor left: then it sees its end at once. */
+static void hold_open(struct roll_call *call, int fd)
+{
+    int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (other >= 0) {
+        call->held_open =
+            xrealloc(call->held_open, ((size_t)call->held_count + 1) * sizeof(*call->held_open));
+        call->held_open[call->held_count++] = other;
+    }
+}
+
 static void visit_client(struct conn *conn, void *arg)
 {
     struct roll_call *call = arg;
@@ -183,6 +204,7 @@ static void visit_client(struct conn *conn, void *arg)
     if (call->at == call->home && c == call->client) {
         conn_close_after_flush(conn);
     } else {
+        hold_open(call, conn->source.fd);
         conn_close(conn);
     }
 }
@@ -214,9 +236,18 @@ static void reply_call(const struct roll_call *call)
 
 static void free_call(struct roll_call *call)
 {
+    for (uint32_t i = 0; i < call->held_count; i++) {
+        (void)close(call->held_open[i]);
+    }
+    free(call->held_open);
     free(call->filter.ids);
     buf_fini(&call->text);
     free(call);
+}
+
+static void call_is_over(struct loop_task *task)
+{
+    free_call(container_of(task, struct roll_call, over));
 }
 
 static void come_home(struct roll_call *call)
@@ -228,7 +259,7 @@ static void come_home(struct roll_call *call)
         conn_dirty(&c->conn);
         conn_resume(&c->conn);
     }
-    free_call(call);
+    loop_defer(call->home->loop, &call->over, call_is_over); /* behind the answer */
 }
 
 static void arrive(struct mail *m)
@@ -253,6 +284,7 @@ void roll_call_start(struct resp_client *c, enum roll_call_kind kind,
     call->home = call->at = c->worker;
     call->kind = kind;
     call->filter = *filter;
+    list_init(&call->over.node);
     conn_each(c->worker->loop, visit_client, call);
     if (s->worker_count == 1 || c->in_exec || c->conn.closing) {
         reply_call(call);

@@ -2,6 +2,7 @@
 """Connections of the Redis face: handshakes of the big clients, names, the list, pipelines, limits."""
 import os
 import re
+import select
 import threading
 
 import pytest
@@ -204,6 +205,21 @@ def test_kill_closes_others(plain, how):
     alive = [c for c in others if c is not victim] if how != "laddr" else []
     assert [c("PING") for c in alive] == ["PONG"] * len(alive)
     until(lambda: len(clients(admin)) == 1 + len(alive), "the list to shrink")
+
+
+def test_who_is_killed_sees_it_after_the_killer_has_its_answer(freshet):
+    """So that it cannot be back before: clients that connect again at once are tested with that."""
+    daemon = freshet(PLAIN)
+    killer = daemon.resp()
+    for _ in range(60):
+        victims = [daemon.resp() for _ in range(3)]
+        for number in [victim("CLIENT", "ID") for victim in victims]:
+            killer.raw(killer.encode("CLIENT", "KILL", "ID", number))
+            sockets = [victim.socket for victim in victims] + [killer.socket]
+            select.select([victim.socket for victim in victims], [], [], 30)
+            assert killer.socket in select.select(sockets, [], [], 0)[0]
+            assert killer.reply() == 1
+            victims = [v for v in victims if v.socket not in select.select([v.socket], [], [], 0)[0]]
 
 
 def test_kill_of_oneself_is_answered_first(plain):
