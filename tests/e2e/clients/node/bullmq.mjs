@@ -135,3 +135,14 @@ test("pausing, draining, obliterating", async () => {
   await queue.obliterate({ force: true });
   assert.deepEqual(await plainRedis().keys("bull:paused:*"), []);
 });
+
+test("events are trimmed by whole nodes, as Redis does", async () => {
+  const queue = open(new Queue("trimmed", { connection, streams: { events: { maxLen: 20 } } }));
+  const worker = open(new Worker("trimmed", async () => {}, { connection, autorun: false }));
+  const done = outcome(worker, "completed", 80);
+  await queue.addBulk(Array.from({ length: 80 }, (_, i) => ({ name: "job", data: { i } })));
+  worker.run();
+  await done;
+  const length = await plainRedis().xlen("bull:trimmed:events");
+  assert.ok(length >= 20 && length <= 60, `${length} events`);
+});

@@ -68,6 +68,7 @@ for (const RESP of [2, 3]) {
       const waiting = other.blPop("bl", 20);
       await client.rPush("bl", "x");
       assert.deepEqual({ ...(await waiting) }, { key: "bl", element: "x" });
+      assert.equal(await client.blPop("nothing here", Number.MIN_VALUE), null); // 5e-324 seconds
     });
     await t.test("streams", async () => {
       const id = await client.xAdd("x", "*", { f: "v" });
