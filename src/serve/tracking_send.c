@@ -154,7 +154,7 @@ static void send_flush(struct worker *w, bool is_durable)
     }
     lock_release(&t->lock);
     for (uint32_t i = 0; i < count; i++) {
-        send_payload(w, to[i], to[i].resp3 ? SLICE("_\r\n") : SLICE("*-1\r\n"), is_durable);
+        send_payload(w, to[i], to[i].resp3 ? SLICE("_\r\n") : SLICE("$-1\r\n"), is_durable);
     }
     free(to);
 }

@@ -316,3 +316,16 @@ def test_tracking_is_told_by_client_list_and_info(freshet):
     with pytest.raises(RespError):
         client("CLIENT", "CACHING", "YES")
     assert frames(b"+OK\r\n") == [b"+OK\r\n"]
+
+
+def test_a_flush_tells_a_redirection_in_resp2_of_a_null_text(both):
+    """To the byte: a null array would be another thing to clients."""
+    lines = []
+    for client, listener in zip(both(), both()):
+        number = listener("CLIENT", "ID")
+        listener("SUBSCRIBE", "__redis__:invalidate")
+        client("CLIENT", "TRACKING", "ON", "REDIRECT", number)
+        client("GET", "k")
+        client("FLUSHALL")
+        lines.append([listener.file.readline() for _ in range(6)])
+    assert lines[0] == lines[1] and lines[0][-1] == b"$-1\r\n"
