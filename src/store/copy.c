@@ -122,7 +122,7 @@ static enum err copy_value(struct store_hold *from, struct store_hold *to,
 enum err store_copy(struct store_hold *from, struct store_hold *to, const struct store_write *meta)
 {
     check(from->owned && to->owned);
-    struct store_item *it;
+    struct store_item *it = NULL;
     enum err e = copy_value(from, to, meta, &it);
     if (e == ERR_OK) {
         effect_item(to, it);
@@ -146,7 +146,7 @@ static enum err move_value(struct store_hold *from, struct store_hold *to,
     const struct store_item *source = store_inspect(from);
     check(source != NULL);
     bool takes = coll_is_tree(source) && hold_pool(from) == hold_pool(to);
-    struct store_item *it;
+    struct store_item *it = NULL;
     enum err e = takes ? take_tree(from, to, meta, &it) : copy_value(from, to, meta, &it);
     if (e == ERR_OK) {
         effect_item(to, it); /* not RENAME: a log that is being rewritten may not have the source */

@@ -17,6 +17,7 @@
  * Threads: any worker's.
  */
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/number.h"
 #include "serve/cmd/server.h"
 #include "serve/glob.h"
@@ -223,7 +224,7 @@ static bool is_in_range(const struct setting *s, int64_t number, char ret_why[SE
 static bool set_number(struct server *server, const struct setting *s, struct slice value,
                        bool apply, char ret_why[SETTING_TEXT_MAX])
 {
-    int64_t number;
+    int64_t number = 0;
     uint64_t bytes;
     bool is_size = s->kind == SIZE;
     if (is_size ? !setting_parse_bytes(value, &bytes) : !number_parse_i64(value, &number)) {
@@ -244,7 +245,7 @@ static bool set_number(struct server *server, const struct setting *s, struct sl
 static bool judge(const struct setting *s, struct slice value, char **ret_value,
                   char ret_why[SETTING_TEXT_MAX])
 {
-    int64_t number;
+    int64_t number = 0;
     uint64_t bytes;
     switch (s->kind) {
     case SWITCH:
@@ -359,6 +360,7 @@ static bool try_setting(struct resp_client *c, const struct setting *s, struct s
                         bool apply, char ret_why[SETTING_TEXT_MAX])
 {
     struct server *server = c->worker->server;
+    check(s != NULL); /* check_name() */
     switch (s->kind) {
     case NUMBER:
     case SIZE:
