@@ -5,7 +5,7 @@
  * A turn that wakes for one request of fifty connections pays for a wait, a change of thread and a woken peer
  * with every request. Often the peers, or what feeds them, wait for this very processor: woken by their first
  * byte we took it from them. So when only few of many connections are ready, the processor is offered to
- * whoever waits for it, once, and the loop looks again. Where nobody waits that costs a microsecond.
+ * whoever waits for it, once, and the loop looks again. Where nobody waits that costs two system calls.
  *
  * It must pay. Each time it has brought nothing, the loop waits twice as long before it tries again; when it took
  * long, somebody is computing on this processor who is not our peer, and the loop leaves it for long.
